@@ -1,0 +1,48 @@
+"""Where everything lies under the data directory: the one place that spells these names."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+WAREHOUSE_FILE = "warehouse.duckdb"  # DuckDB names the catalog after the file, and dbt's views name the catalog
+
+
+@dataclass(frozen=True)
+class DataPaths:
+    """Paths under one data directory."""
+
+    root: Path
+
+    @property
+    def build_file(self) -> Path:
+        """The only DuckDB file that is ever written."""
+        return self.root / "build" / WAREHOUSE_FILE
+
+    @property
+    def lock_file(self) -> Path:
+        """Held by whoever writes the build file."""
+        return self.root / "build" / "writer.lock"
+
+    @property
+    def landing(self) -> Path:
+        """Every payload as it was received, compressed."""
+        return self.root / "landing"
+
+    @property
+    def snapshots(self) -> Path:
+        """One folder per published snapshot."""
+        return self.root / "snapshots"
+
+    @property
+    def published(self) -> Path:
+        """Symbolic link to the served snapshot's file."""
+        return self.root / WAREHOUSE_FILE
+
+    @property
+    def dbt_target(self) -> Path:
+        """dbt's artifacts: outside the code, which may be read-only."""
+        return self.root / "build" / "dbt"
+
+    @property
+    def logs(self) -> Path:
+        """Logs of child processes and of dbt."""
+        return self.root / "logs"
