@@ -1,0 +1,206 @@
+"""Everything that can go wrong on the way in. A message is one line: what happened, then what to do.
+
+IngestionError
+├── UnknownDepartment        not a département; names the nearest ones
+├── SourceMismatch           demo and real data asked to share one warehouse
+├── SchemaNewer              the warehouse was written by a newer Girouette
+├── UpstreamError            Météo-France did not give an answer that can be used
+│   ├── TokenMissing         no METEOFRANCE_TOKEN
+│   ├── TokenRefused         401: bad or expired, or not a token at all
+│   ├── NotSubscribed        403: no subscription to this API and version
+│   ├── RequestRefused       400 and other 4xx; carries upstream's own words
+│   ├── WrongPath            404
+│   ├── Redirected           3xx: redirects are not followed
+│   ├── QuotaExceeded        429 until the last try
+│   └── UpstreamDown         5xx, transport faults or timeouts until the last try
+└── PayloadError             an answer came, and it is not a packet
+    ├── PayloadTooLarge      more bytes than any packet has
+    ├── PayloadTruncated     the end is missing
+    ├── PayloadNotRecognized neither CSV nor JSON as Météo-France writes them
+    └── HeaderChanged        a column the warehouse cannot do without is gone
+"""
+# ruff: noqa: N818 - the names say what happened, as the style guide asks
+
+from collections.abc import Sequence
+from pathlib import Path
+
+PORTAL = "portail-api.meteofrance.fr"
+
+
+def printable(text: str, limit: int = 300) -> str:
+    """Text from outside, made safe to show on one line: no control characters, bounded."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+class IngestionError(Exception):
+    """Base of every error the ingestion raises on purpose."""
+
+
+class UnknownDepartment(IngestionError):
+    """A text that names no département, or more than one; `suggestions` holds the nearest, `9 (Ariège)`."""
+
+    def __init__(self, text: str, suggestions: Sequence[str] = (), *, is_region: bool = False) -> None:
+        self.text, self.suggestions = text, tuple(suggestions)
+        shown = printable(text, 60)
+        what = f"“{shown}” is a region, not a département" if is_region else f"“{shown}” is not a département"
+        if is_region:
+            advice = "ask for its départements: " + ", ".join(suggestions)
+        elif suggestions:
+            advice = "did you mean " + " or ".join(suggestions) + "?"
+        else:
+            advice = "give a code such as 9, a name such as Ariège, or `all`"
+        super().__init__(f"{what}: {advice}")
+
+
+class SourceMismatch(IngestionError):
+    """The warehouse holds one source's data and a run asked for the other's."""
+
+    def __init__(self, held: str, asked: str, data_dir: Path | str) -> None:
+        self.held, self.asked, self.data_dir = held, asked, data_dir
+        super().__init__(
+            f"{data_dir} holds data from the source `{held}` and this run asks for `{asked}`, never mixed: "
+            f"set METEOFRANCE_SOURCE={held} to go on with it, or set DATA_DIR to another folder for `{asked}`"
+        )
+
+
+class SchemaNewer(IngestionError):
+    """The build file was written by a newer Girouette than this one."""
+
+    def __init__(self, held: int, known: int, data_dir: Path | str) -> None:
+        self.held, self.known, self.data_dir = held, known, data_dir
+        super().__init__(
+            f"{data_dir} was written with schema {held} and this Girouette knows up to {known}: "
+            "update Girouette, or set DATA_DIR to another folder"
+        )
+
+
+class UpstreamError(IngestionError):
+    """Météo-France did not give an answer that can be used."""
+
+
+class TokenMissing(UpstreamError):
+    """No token is set, and the real source was asked for."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            f"there is no token for Météo-France: set METEOFRANCE_TOKEN (from {PORTAL}), "
+            "or set METEOFRANCE_SOURCE=demo"
+        )
+
+
+class TokenRefused(UpstreamError):
+    """The token is bad, expired, or not a token."""
+
+    def __init__(self, reason: str = "") -> None:
+        because = f" ({printable(reason)})" if reason else ""
+        super().__init__(
+            f"Météo-France's token was refused{because}: make a new one on {PORTAL}, put it alone in "
+            "METEOFRANCE_TOKEN, and check METEOFRANCE_AUTH (apikey or bearer)"
+        )
+
+
+class NotSubscribed(UpstreamError):
+    """The token is good, but not for this API and version."""
+
+    def __init__(self, reason: str = "") -> None:
+        because = f" ({printable(reason)})" if reason else ""
+        super().__init__(
+            f"this token has no subscription to the API{because}: subscribe to DPPaquetObs v2 on {PORTAL}"
+        )
+
+
+class RequestRefused(UpstreamError):
+    """Upstream found the request itself wrong; `reason` is its own words."""
+
+    def __init__(self, status: int, reason: str, endpoint: str) -> None:
+        self.status, self.reason = status, printable(reason)
+        said = f"“{self.reason}”" if self.reason else "no reason given"
+        super().__init__(
+            f"Météo-France refused the request to {endpoint} with {status} ({said}): "
+            "check the département, or that the hour is round and recent"
+        )
+
+
+class WrongPath(UpstreamError):
+    """Nothing is served at this address."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(
+            f"nothing is served at {url} (404): check METEOFRANCE_URL, the base address without the version"
+        )
+
+
+class Redirected(UpstreamError):
+    """The address answers with another address; the token is not carried there."""
+
+    def __init__(self, url: str, location: str) -> None:
+        super().__init__(
+            f"{url} redirects to {printable(location, 120) or 'nowhere'}, and redirects are not followed: "
+            "set METEOFRANCE_URL to the final address"
+        )
+
+
+class QuotaExceeded(UpstreamError):
+    """429 until the last try."""
+
+    def __init__(self, attempts: int, seconds: float) -> None:
+        super().__init__(
+            f"Météo-France's quota is used up (429 at each of {attempts} tries over {seconds:.0f} s): "
+            "wait a minute, or lower REQUESTS_PER_MINUTE if other programs share the token"
+        )
+
+
+class UpstreamDown(UpstreamError):
+    """No usable answer until the last try."""
+
+    def __init__(self, reason: str, attempts: int, seconds: float) -> None:
+        tries = "1 try" if attempts == 1 else f"{attempts} tries"
+        super().__init__(
+            f"Météo-France did not answer properly in {tries} over {seconds:.0f} s (last: "
+            f"{printable(reason)}): try again later; if it lasts, check the network and METEOFRANCE_URL"
+        )
+
+
+class PayloadError(IngestionError):
+    """An answer came, and it cannot be read as a packet."""
+
+
+class PayloadTooLarge(PayloadError):
+    """The answer was given up while it was still arriving."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        super().__init__(
+            f"the answer is larger than {limit_bytes / 2**20:.0f} MB, more than any packet: "
+            "nothing was kept; check METEOFRANCE_URL"
+        )
+
+
+class PayloadTruncated(PayloadError):
+    """The end of the payload is missing."""
+
+    def __init__(self, where: str) -> None:
+        super().__init__(f"the payload is cut short ({printable(where)}): fetch it again")
+
+
+class PayloadNotRecognized(PayloadError):
+    """The payload is neither CSV nor JSON as Météo-France writes them."""
+
+    def __init__(self, why: str, start: str) -> None:
+        super().__init__(
+            f"the payload is not a packet ({printable(why)}), it starts with “{printable(start[:200], 60)}”: "
+            "check METEOFRANCE_URL and look at the landed file"
+        )
+
+
+class HeaderChanged(PayloadError):
+    """A column the warehouse cannot do without is gone, most likely renamed to one of `extra`."""
+
+    def __init__(self, missing: Sequence[str], extra: Sequence[str]) -> None:
+        self.missing, self.extra = tuple(missing), tuple(extra)
+        new = f"new columns: {printable(', '.join(extra))}" if extra else "no new columns"
+        super().__init__(
+            f"Météo-France changed its columns: missing {', '.join(missing) or 'none'}; {new}. "
+            "Nothing was loaded and the payload is kept: "
+            "update ingestion/meteofrance/schema.py, then load it again"
+        )
