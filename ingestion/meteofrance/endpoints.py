@@ -1,0 +1,17 @@
+"""Paths and parameters of DPPaquetObs, below the base address. Facts only."""
+
+from typing import Literal
+
+Format = Literal["csv", "json"]
+
+VERSION = "v2"
+
+STATIONS = "/liste-stations"  # CSV whatever is asked
+DEPARTMENT_HOURS = "/paquet/horaire"  # the recent hours of one département
+FRANCE_HOUR = "/paquet/stations/horaire"  # one hour of every station
+
+DEPARTMENT_PARAMETER = "id-departement"  # without a leading zero: `09` answers 400
+HOUR_PARAMETER = "date"
+FORMAT_PARAMETER = "format"
+
+HOUR_TEXT = "%Y-%m-%dT%H:00:00Z"  # a round hour, UTC
