@@ -1,0 +1,125 @@
+"""Reading upstream's CSV: `;` separated, one line per row, nothing ever quoted so far."""
+
+import csv
+import re
+from collections.abc import Collection
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+
+from ingestion.errors import HeaderChanged, PayloadNotRecognized, PayloadTruncated
+from ingestion.meteofrance.packets import MalformedRow, TextRows, malformed_row
+
+_LINE_END = re.compile(r"\r\n|\n|\r")
+_OTHER_DELIMITERS = {",": "commas", "\t": "tabs", "|": "bars"}
+
+
+def read_csv_rows(body: bytes, known: Collection[str]) -> TextRows:
+    """Read every row as text; `known` are column names that tell a header from anything else.
+
+    Bytes that are not UTF-8 are replaced and their row kept: one bad letter must not cost a measurement.
+    """
+    text = body.decode("utf-8-sig", "replace").strip(" \t\r\n")
+    first, _, rest = _partition_line(text)
+    header = _header(first, text, known)
+    if '"' in rest or "\0" in rest:
+        rows, is_cut = _read_line_by_line(rest, header)
+    else:
+        rows, is_cut = _read_at_once(rest, header)
+    if is_cut:
+        raise PayloadTruncated(f"row {rows.seen} of {rows.seen} breaks off: {rows.malformed[-1].text[-40:]}")
+    return rows
+
+
+def _partition_line(text: str) -> tuple[str, str, str]:
+    end = _LINE_END.search(text)
+    return (text, "", "") if end is None else (text[: end.start()], end.group(), text[end.end() :])
+
+
+def _header(line: str, text: str, known: Collection[str]) -> list[str]:
+    """Column names; a name that is empty, as after a trailing `;`, gets its place as a name."""
+    if not text:
+        raise PayloadTruncated("it is empty, without even a header")
+    header = [name.strip().strip('"') or f"column_{at}" for at, name in enumerate(line.split(";"), 1)]
+    if not set(header) & set(known):
+        for sign, name in _OTHER_DELIMITERS.items():
+            if set(line.split(sign)) & set(known):
+                raise PayloadNotRecognized(f"its columns are separated by {name}, not by `;`", text)
+        raise PayloadNotRecognized("its first line is no header of Météo-France's CSV", text)
+    twice = sorted({name for name in header if header.count(name) > 1})
+    if twice:
+        raise HeaderChanged((), tuple(f"{name} (twice)" for name in twice))
+    return header
+
+
+def _read_at_once(rest: str, header: list[str]) -> tuple[TextRows, bool]:
+    """Read by pyarrow, quotes off: it would let one stray quote swallow the rest of the packet."""
+    malformed: list[MalformedRow] = []
+    shortfalls: list[bool] = []
+
+    def keep_aside(row: pyarrow.csv.InvalidRow) -> str:
+        malformed.append(malformed_row(row.number, _wrong_count(row.actual_columns, len(header)), row.text))
+        shortfalls.append(row.actual_columns < len(header))
+        return "skip"
+
+    if not rest.strip("\r\n"):
+        return TextRows(_table({name: [] for name in header}), ()), False
+    data = rest.encode()
+    table = pyarrow.csv.read_csv(
+        pa.BufferReader(data),
+        # One thread and one block: row numbers are known, and no row can straddle two blocks.
+        read_options=pyarrow.csv.ReadOptions(
+            column_names=header, use_threads=False, block_size=len(data) + 1
+        ),
+        parse_options=pyarrow.csv.ParseOptions(
+            delimiter=";", quote_char=False, invalid_row_handler=keep_aside
+        ),
+        convert_options=pyarrow.csv.ConvertOptions(
+            column_types=dict.fromkeys(header, pa.string()), strings_can_be_null=True, null_values=[""]
+        ),
+    )
+    rows = TextRows(table, tuple(malformed))
+    return rows, bool(malformed) and malformed[-1].position == rows.seen and shortfalls[-1]
+
+
+def _read_line_by_line(rest: str, header: list[str]) -> tuple[TextRows, bool]:
+    """Read each line by itself, so that a stray quote or a NUL costs its own row only."""
+    good: list[list[str]] = []
+    malformed: list[MalformedRow] = []
+    is_cut = False
+    for position, line in enumerate(filter(None, _LINE_END.split(rest)), 1):
+        fields, reason = _split(line)
+        is_cut = reason == _OPEN_QUOTE or (not reason and len(fields) < len(header))
+        if not reason and len(fields) != len(header):
+            reason = _wrong_count(len(fields), len(header))
+        if reason:
+            malformed.append(malformed_row(position, reason, line))
+        else:
+            good.append(fields)
+    columns = zip(*good, strict=True) if good else ([] for _ in header)
+    return TextRows(_table(dict(zip(header, map(list, columns), strict=True))), tuple(malformed)), is_cut
+
+
+_OPEN_QUOTE = "a quote is opened and never closed"
+
+
+def _split(line: str) -> tuple[list[str], str]:
+    """Fields of one line, and what is wrong with it, if anything."""
+    if "\0" in line:
+        return [], "holds a NUL byte"
+    if '"' not in line:
+        return line.split(";"), ""
+    try:
+        return next(csv.reader([line], delimiter=";", strict=True)), ""
+    except csv.Error as error:
+        return [], _OPEN_QUOTE if "unexpected end" in str(error) else f"is quoted wrongly: {error}"
+
+
+def _wrong_count(found: int, expected: int) -> str:
+    return f"{found} fields where the header has {expected}"
+
+
+def _table(columns: dict[str, list[str]]) -> pa.Table:
+    arrays = (pa.array(values, pa.string()) for values in columns.values())
+    return pa.table([pc.if_else(pc.equal(a, ""), None, a) for a in arrays], names=list(columns))
