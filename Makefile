@@ -5,6 +5,10 @@ DEPT ?= 9
 BIN := .venv/bin
 export DBT_PROFILES_DIR ?= ./profiles
 
+# DEPT=9, DEPT=9,31, DEPT="9 31" and DEPT=all all work; a name with spaces goes in DEPT='Val-d’Oise'.
+comma := ,
+depts = $(foreach code,$(subst $(comma), ,$(1)),--dept "$(code)")
+
 .DEFAULT_GOAL := help
 
 .venv/bin/python:
@@ -21,6 +25,75 @@ export DBT_PROFILES_DIR ?= ./profiles
 	@echo "Installing the development tools into .venv ..."
 	@$(BIN)/pip install --quiet --disable-pip-version-check --compile --no-deps -r requirements-dev.lock
 	@touch $@
+
+.PHONY: help
+help: ## list what there is
+	@echo "Girouette: Météo-France's observations in a tested DuckDB warehouse."
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: install
+install: .venv/.dev ## make .venv with everything in it
+
+.PHONY: flow-run
+flow-run: .venv/.runtime ## fetch, build, test and publish once: make flow-run DEPT=9
+	@$(BIN)/python orchestration/flow_prefect.py --mode run $(call depts,$(DEPT))
+
+.PHONY: flow-serve
+flow-serve: .venv/.runtime ## serve weather-hourly-deployment on its cron: make flow-serve DEPT=9
+	@$(BIN)/python orchestration/flow_prefect.py --mode serve $(call depts,$(DEPT))
+
+.PHONY: dwh-ingest
+dwh-ingest: .venv/.runtime ## only fetch and load: make dwh-ingest DEPT=9
+	@$(BIN)/python -m ingestion $(call depts,$(DEPT))
+
+.PHONY: dbt-build
+dbt-build: .venv/.runtime ## only build and test the models in the build file
+	@$(BIN)/python -m orchestration build
+
+.PHONY: publish
+publish: .venv/.runtime ## publish the tested build file as a new snapshot
+	@$(BIN)/python -m orchestration publish
+
+.PHONY: rollback
+rollback: .venv/.runtime ## serve the snapshot before: make rollback [SNAPSHOT=id]
+	@$(BIN)/python -m orchestration rollback $(if $(SNAPSHOT),--snapshot "$(SNAPSHOT)")
+
+.PHONY: rebuild
+rebuild: .venv/.runtime ## make the build file anew from the landing zone, then publish
+	@$(BIN)/python -m orchestration rebuild
+
+.PHONY: prefect-server
+prefect-server: .venv/.runtime ## start a Prefect server with its UI on http://127.0.0.1:4200
+	@$(BIN)/python -m orchestration.server
+
+.PHONY: dbt-docs
+dbt-docs: .venv/.runtime ## write dbt's documentation site to data/build/dbt/index.html
+	@$(BIN)/python -m orchestration docs
+
+.PHONY: freshness
+freshness: .venv/.runtime ## ask dbt how old the sources are
+	@$(BIN)/python -m orchestration freshness
+
+.PHONY: test
+test: .venv/.dev ## run the tests
+	@$(BIN)/python -m pytest -q -n 2 -m "not slow"
+
+.PHONY: test-slow
+test-slow: .venv/.dev ## run the tests that take long
+	@$(BIN)/python -m pytest -q -n 2 -m slow
+
+.PHONY: check
+check: .venv/.dev ## format, lint and type checks: Python and SQL
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/sqlfluff lint --processes 2 weather_dbt
+
+.PHONY: format
+format: .venv/.dev ## put code and SQL in shape
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/sqlfluff fix --processes 2 weather_dbt
 
 .PHONY: lock
 lock: .venv/bin/python ## write the lock files anew from pyproject.toml

@@ -3,7 +3,7 @@
 import csv
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
@@ -102,10 +102,17 @@ def _by_prefix() -> dict[str, str]:
 def _nearest(key: str) -> list[str]:
     known = _by_key()
     if key.isdecimal() and key.lstrip("0") in known:
-        return [
-            str(known[key.lstrip("0")])
-        ]  # `009` may be a slip for 9 or for a station prefix: ask, don't guess
+        return [str(known[key.lstrip("0")])]  # `009` may be a slip for 9 or for a station prefix: ask, don't guess
     alike = [name for name in known if name.isdecimal() == key.isdecimal()]
     scorer = fuzz.ratio if key.isdecimal() else fuzz.WRatio
     hits = process.extract(key, alike, scorer=scorer, limit=6, score_cutoff=65) if key else []
     return list(dict.fromkeys(str(known[name]) for name, _, _ in hits))[:3]
+
+
+def label_of(departments: Sequence[Department]) -> str:
+    """Name several départements in a few words: `Ariège (9)`, `France`, `3 départements`."""
+    if len(departments) == len(all_departments()):
+        return "France"
+    if len(departments) > 3:
+        return f"{len(departments)} départements"
+    return ", ".join(f"{department.name} ({department.code})" for department in departments)

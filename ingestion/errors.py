@@ -3,7 +3,8 @@
 IngestionError
 ├── UnknownDepartment        not a département; names the nearest ones
 ├── SourceMismatch           demo and real data asked to share one warehouse
-├── SchemaNewer              the warehouse was written by a newer Girouette
+├── WarehouseNewer           the build file was made by a newer Girouette
+├── FileUnreadable           a captured file cannot be read
 ├── UpstreamError            Météo-France did not give an answer that can be used
 │   ├── TokenMissing         no METEOFRANCE_TOKEN
 │   ├── TokenRefused         401: bad or expired, or not a token at all
@@ -19,7 +20,6 @@ IngestionError
     ├── PayloadNotRecognized neither CSV nor JSON as Météo-France writes them
     └── HeaderChanged        a column the warehouse cannot do without is gone
 """
-# ruff: noqa: N818 - the names say what happened, as the style guide asks
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -64,15 +64,21 @@ class SourceMismatch(IngestionError):
         )
 
 
-class SchemaNewer(IngestionError):
-    """The build file was written by a newer Girouette than this one."""
+class WarehouseNewer(IngestionError):
+    """The build file was made by a newer Girouette; nothing was touched."""
 
     def __init__(self, held: int, known: int, data_dir: Path | str) -> None:
-        self.held, self.known, self.data_dir = held, known, data_dir
         super().__init__(
-            f"{data_dir} was written with schema {held} and this Girouette knows up to {known}: "
+            f"{data_dir} was written by a newer Girouette (schema {held}, this one knows {known}): "
             "update Girouette, or set DATA_DIR to another folder"
         )
+
+
+class FileUnreadable(IngestionError):
+    """A captured payload cannot be read from disk."""
+
+    def __init__(self, file: Path, why: str) -> None:
+        super().__init__(f"{file} cannot be read ({printable(why)}): check the path and that the file is whole")
 
 
 class UpstreamError(IngestionError):
@@ -84,8 +90,7 @@ class TokenMissing(UpstreamError):
 
     def __init__(self) -> None:
         super().__init__(
-            f"there is no token for Météo-France: set METEOFRANCE_TOKEN (from {PORTAL}), "
-            "or set METEOFRANCE_SOURCE=demo"
+            f"there is no token for Météo-France: set METEOFRANCE_TOKEN (from {PORTAL}), or set METEOFRANCE_SOURCE=demo"
         )
 
 
@@ -105,9 +110,7 @@ class NotSubscribed(UpstreamError):
 
     def __init__(self, reason: str = "") -> None:
         because = f" ({printable(reason)})" if reason else ""
-        super().__init__(
-            f"this token has no subscription to the API{because}: subscribe to DPPaquetObs v2 on {PORTAL}"
-        )
+        super().__init__(f"this token has no subscription to the API{because}: subscribe to DPPaquetObs v2 on {PORTAL}")
 
 
 class RequestRefused(UpstreamError):

@@ -39,7 +39,7 @@ class DataPaths:
 
     @property
     def dbt_target(self) -> Path:
-        """dbt's artifacts: outside the code, which may be read-only."""
+        """Dbt's artifacts: outside the code, which may be read-only."""
         return self.root / "build" / "dbt"
 
     @property

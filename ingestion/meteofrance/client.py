@@ -48,7 +48,7 @@ class Payload:
         return f"Payload({self.url!r}, {len(self.body)} bytes, {self.fetched_at:%Y-%m-%dT%H:%M:%SZ})"
 
 
-class _Transient(Exception):  # noqa: N818 - a signal to retry, never seen outside this file
+class _Transient(Exception):
     """One failed try that another may better."""
 
     def __init__(self, reason: str, *, quota: bool = False, wait: float | None = None) -> None:
@@ -98,22 +98,20 @@ class MeteoFranceClient:
         """Fetch the list of all stations (CSV)."""
         return await self._fetch(endpoints.STATIONS, {}, "csv")
 
-    async def fetch_department(self, code: str, format: Format = "csv") -> Payload:  # noqa: A002
+    async def fetch_department(self, code: str, format: Format = "csv") -> Payload:
         """Fetch the recent hours of one département, by its `Department.code`."""
         return await self._fetch(endpoints.DEPARTMENT_HOURS, {endpoints.DEPARTMENT_PARAMETER: code}, format)
 
-    async def fetch_hour(self, hour: datetime, format: Format = "csv") -> Payload:  # noqa: A002
+    async def fetch_hour(self, hour: datetime, format: Format = "csv") -> Payload:
         """Fetch one round hour of all France; `hour` is aware."""
         if hour.tzinfo is None or hour != hour.replace(minute=0, second=0, microsecond=0):
             raise ValueError(f"{hour.isoformat()} is not a round hour with a time zone")
         text = hour.astimezone(UTC).strftime(endpoints.HOUR_TEXT)
         return await self._fetch(endpoints.FRANCE_HOUR, {endpoints.HOUR_PARAMETER: text}, format)
 
-    async def _fetch(self, endpoint: str, params: dict[str, str], format: Format) -> Payload:  # noqa: A002
+    async def _fetch(self, endpoint: str, params: dict[str, str], format: Format) -> Payload:
         """Try until an answer of 200 is complete, a refusal is final, or the tries are used up."""
-        request = self._http.build_request(
-            "GET", endpoint, params={**params, endpoints.FORMAT_PARAMETER: format}
-        )
+        request = self._http.build_request("GET", endpoint, params={**params, endpoints.FORMAT_PARAMETER: format})
         url = _shown(request.url)
         started, tries = monotonic(), 0
         try:

@@ -15,14 +15,20 @@ _LINE_END = re.compile(r"\r\n|\n|\r")
 _OTHER_DELIMITERS = {",": "commas", "\t": "tabs", "|": "bars"}
 
 
-def read_csv_rows(body: bytes, known: Collection[str]) -> TextRows:
-    """Read every row as text; `known` are column names that tell a header from anything else.
+def read_csv_rows(body: bytes, known: Collection[str], expected: Collection[str]) -> TextRows:
+    """Read every row as text.
 
+    `known` are column names that tell a header from anything else; a lone line without one of the `expected`
+    is a header that was cut.
     Bytes that are not UTF-8 are replaced and their row kept: one bad letter must not cost a measurement.
     """
     text = body.decode("utf-8-sig", "replace").strip(" \t\r\n")
-    first, _, rest = _partition_line(text)
+    end = _LINE_END.search(text)
+    first, rest = (text[: end.start()], text[end.end() :]) if end else (text, "")
     header = _header(first, text, known)
+    if first == text and not set(expected) <= set(header):
+        raise PayloadTruncated(f"it has one line, and that ends with {header[-1]}")
+    _refuse_repeated(header)
     if '"' in rest or "\0" in rest:
         rows, is_cut = _read_line_by_line(rest, header)
     else:
@@ -30,11 +36,6 @@ def read_csv_rows(body: bytes, known: Collection[str]) -> TextRows:
     if is_cut:
         raise PayloadTruncated(f"row {rows.seen} of {rows.seen} breaks off: {rows.malformed[-1].text[-40:]}")
     return rows
-
-
-def _partition_line(text: str) -> tuple[str, str, str]:
-    end = _LINE_END.search(text)
-    return (text, "", "") if end is None else (text[: end.start()], end.group(), text[end.end() :])
 
 
 def _header(line: str, text: str, known: Collection[str]) -> list[str]:
@@ -47,10 +48,13 @@ def _header(line: str, text: str, known: Collection[str]) -> list[str]:
             if set(line.split(sign)) & set(known):
                 raise PayloadNotRecognized(f"its columns are separated by {name}, not by `;`", text)
         raise PayloadNotRecognized("its first line is no header of Météo-France's CSV", text)
+    return header
+
+
+def _refuse_repeated(header: list[str]) -> None:
     twice = sorted({name for name in header if header.count(name) > 1})
     if twice:
         raise HeaderChanged((), tuple(f"{name} (twice)" for name in twice))
-    return header
 
 
 def _read_at_once(rest: str, header: list[str]) -> tuple[TextRows, bool]:
@@ -69,12 +73,8 @@ def _read_at_once(rest: str, header: list[str]) -> tuple[TextRows, bool]:
     table = pyarrow.csv.read_csv(
         pa.BufferReader(data),
         # One thread and one block: row numbers are known, and no row can straddle two blocks.
-        read_options=pyarrow.csv.ReadOptions(
-            column_names=header, use_threads=False, block_size=len(data) + 1
-        ),
-        parse_options=pyarrow.csv.ParseOptions(
-            delimiter=";", quote_char=False, invalid_row_handler=keep_aside
-        ),
+        read_options=pyarrow.csv.ReadOptions(column_names=header, use_threads=False, block_size=len(data) + 1),
+        parse_options=pyarrow.csv.ParseOptions(delimiter=";", quote_char=False, invalid_row_handler=keep_aside),
         convert_options=pyarrow.csv.ConvertOptions(
             column_types=dict.fromkeys(header, pa.string()), strings_can_be_null=True, null_values=[""]
         ),

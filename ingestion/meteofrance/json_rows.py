@@ -47,9 +47,7 @@ def _parsed(text: str) -> object:
         return json.loads(text, parse_float=str, parse_int=str, parse_constant=str, strict=False)
     except json.JSONDecodeError as error:
         if error.pos >= len(text) or text[-1] != _CLOSERS[text[0]]:
-            raise PayloadTruncated(
-                f"its JSON breaks off after {len(text)} characters: {text[-40:]}"
-            ) from error
+            raise PayloadTruncated(f"its JSON breaks off after {len(text)} characters: {text[-40:]}") from error
         raise PayloadNotRecognized(f"broken JSON: {error}", text) from error
     except RecursionError as error:
         raise PayloadNotRecognized("JSON nested without end", text) from error

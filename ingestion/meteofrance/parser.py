@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ingestion.errors import HeaderChanged, PayloadNotRecognized, PayloadTruncated
+from ingestion.errors import HeaderChanged, PayloadNotRecognized
 from ingestion.meteofrance import schema
 from ingestion.meteofrance.csv_rows import read_csv_rows
 from ingestion.meteofrance.endpoints import Format
@@ -20,17 +20,19 @@ __all__ = ["MalformedRow", "ObservationPacket", "StationPacket", "parse_observat
 logger = logging.getLogger(__name__)
 
 
-def parse_observations(body: bytes, format: Format) -> ObservationPacket:  # noqa: A002
+def parse_observations(body: bytes, format: Format) -> ObservationPacket:
     """Read a packet of hourly observations of either version; a PayloadError says why it cannot be."""
-    read = read_csv_rows if format == "csv" else read_json_rows
-    rows = read(body, schema.OBSERVATION_COLUMNS)
+    if format == "csv":
+        rows = read_csv_rows(body, schema.OBSERVATION_COLUMNS, schema.ESSENTIAL_COLUMNS)
+    else:
+        rows = read_json_rows(body, schema.OBSERVATION_COLUMNS)
     _refuse_without_good_row(rows, body)
     names = rows.table.column_names
-    if names:
-        missing = (*_others(schema.ESSENTIAL_COLUMNS, names), *_missing_gust(names))
-        _refuse_missing(missing, _others(names, schema.OBSERVATION_COLUMNS), body)
-    version = _version(names)
     extra = _others(names, schema.OBSERVATION_COLUMNS)
+    missing = (*_others(schema.ESSENTIAL_COLUMNS, names), *_missing_gust(names))
+    if names and missing:
+        raise HeaderChanged(missing, extra)
+    version = _version(names)
     declared = schema.V1_COLUMNS if version == "v1" else schema.V2_COLUMNS
     absent = _others(declared, names) if names else ()
     if extra or absent:
@@ -48,11 +50,12 @@ def parse_observations(body: bytes, format: Format) -> ObservationPacket:  # noq
 
 def parse_stations(body: bytes) -> StationPacket:
     """Read the list of stations, always CSV; a PayloadError says why it cannot be."""
-    rows = read_csv_rows(body, schema.STATION_COLUMNS)
+    rows = read_csv_rows(body, schema.STATION_COLUMNS, schema.STATION_COLUMNS)
     _refuse_without_good_row(rows, body)
     names = rows.table.column_names
     extra = _others(names, schema.STATION_COLUMNS)
-    _refuse_missing(_others(schema.ESSENTIAL_STATION_COLUMNS, names), extra, body)
+    if missing := _others(schema.ESSENTIAL_STATION_COLUMNS, names):
+        raise HeaderChanged(missing, extra)
     table = _arranged(rows.table, schema.STATION_COLUMNS)
     ids = pc.utf8_trim_whitespace(table[schema.LISTED_STATION_ID])
     table = table.set_column(0, schema.LISTED_STATION_ID, ids)
@@ -67,22 +70,13 @@ def _refuse_without_good_row(rows: TextRows, body: bytes) -> None:
         raise PayloadNotRecognized(why, body[:200].decode("utf-8", "replace"))
 
 
-def _refuse_missing(missing: Sequence[str], extra: Sequence[str], body: bytes) -> None:
-    if missing and not body.strip().count(b"\n"):
-        raise PayloadTruncated(f"its only line has no {missing[0]}")
-    if missing:
-        raise HeaderChanged(missing, extra)
-
-
 def _missing_gust(names: Collection[str]) -> tuple[str, ...]:
     """Columns missing from the gust pair that is nearest to complete; v2's when there is neither."""
     return min(_others(schema.GUST_COLUMNS["v2"], names), _others(schema.GUST_COLUMNS["v1"], names), key=len)
 
 
 def _version(names: Collection[str]) -> ApiVersion:
-    has_only_v1 = set(schema.GUST_COLUMNS["v1"]) <= set(names) and not set(schema.GUST_COLUMNS["v2"]) <= set(
-        names
-    )
+    has_only_v1 = set(schema.GUST_COLUMNS["v1"]) <= set(names) and not set(schema.GUST_COLUMNS["v2"]) <= set(names)
     return "v1" if has_only_v1 else "v2"
 
 

@@ -1,0 +1,115 @@
+"""Load one landed payload into raw, all of it or nothing, and write down what became of it."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import duckdb
+import pyarrow as pa
+
+from ingestion.errors import IngestionError
+from ingestion.landing import LandedPayload
+from ingestion.load_log import NOTHING, LastLoad, LoadResult, counts_as_columns, next_load_id, record_load
+from ingestion.merge import OBSERVATIONS, STATIONS, merge_rows
+from ingestion.meteofrance.parser import MalformedRow, parse_observations, parse_stations
+from ingestion.settings import Source
+
+
+@dataclass(frozen=True)
+class _Packet:
+    """What loading needs from either parser."""
+
+    rows: pa.Table
+    present: Sequence[str]
+    malformed: Sequence[MalformedRow]
+    rows_seen: int
+    api_version: str | None = None
+    extra_columns: tuple[str, ...] = ()
+
+    @classmethod
+    def parse(cls, landed: LandedPayload) -> "_Packet":
+        body = landed.read()
+        if landed.dataset == "liste-stations":
+            stations = parse_stations(body)
+            return cls(stations.rows, stations.rows.column_names, stations.malformed, stations.rows_seen)
+        packet = parse_observations(body, landed.format)
+        present = (*packet.present_columns, *(["extra"] if packet.extra_columns else []))
+        return cls(packet.rows, present, packet.malformed, packet.rows_seen, packet.api_version, packet.extra_columns)
+
+
+def load_payload(
+    connection: duckdb.DuckDBPyConnection, landed: LandedPayload, *, source: Source, run_id: str | None = None
+) -> LoadResult:
+    """Load one payload in one transaction.
+
+    A payload that cannot be loaded raises IngestionError; raw stays exactly as it was and meta.loads
+    keeps the failure with its reason.
+    """
+    started = time.perf_counter()
+    load_id = next_load_id(connection)
+    connection.begin()
+    try:
+        result, packet = _merge(connection, landed, load_id, started)
+        record_load(
+            connection,
+            load_id,
+            landed,
+            source,
+            run_id,
+            status="loaded",
+            seconds=result.seconds,
+            api_version=packet.api_version,
+            extra_columns=list(packet.extra_columns),
+            **counts_as_columns(result.rows_seen, result.counts),
+        )
+        connection.commit()
+    except IngestionError as error:
+        connection.rollback()
+        seconds = time.perf_counter() - started
+        record_load(connection, load_id, landed, source, run_id, status="failed", seconds=seconds, error=str(error))
+        raise
+    except BaseException:
+        connection.rollback()
+        raise
+    return result
+
+
+def record_unchanged(
+    connection: duckdb.DuckDBPyConnection,
+    landed: LandedPayload,
+    last: LastLoad,
+    *,
+    source: Source,
+    run_id: str | None = None,
+) -> LoadResult:
+    """Write down that the payload loaded last was fetched again: nothing is parsed, nothing changes."""
+    counts = replace(NOTHING, unchanged=last.rows_kept)
+    result = LoadResult(next_load_id(connection), last.rows_kept, counts, seconds=0.0)
+    record_load(
+        connection,
+        result.load_id,
+        landed,
+        source,
+        run_id,
+        status="unchanged",
+        seconds=result.seconds,
+        api_version=last.api_version,
+        **counts_as_columns(result.rows_seen, result.counts),
+    )
+    return result
+
+
+def _merge(
+    connection: duckdb.DuckDBPyConnection, landed: LandedPayload, load_id: int, started: float
+) -> tuple[LoadResult, _Packet]:
+    packet = _Packet.parse(landed)
+    target = STATIONS if landed.dataset == "liste-stations" else OBSERVATIONS
+    counts = merge_rows(connection, target, packet.rows, packet.present, load_id, landed.fetched_at)
+    if packet.malformed:
+        connection.executemany(
+            "insert into meta.rejected_rows values (?, ?, ?, ?)",
+            [[load_id, row.position, row.reason, row.text] for row in packet.malformed],
+        )
+        counts = replace(counts, rejected=counts.rejected + len(packet.malformed))
+    seconds = time.perf_counter() - started
+    return LoadResult(load_id, packet.rows_seen, counts, seconds, packet.extra_columns), packet

@@ -1,0 +1,126 @@
+"""`meta.loads`: one row per fetch, what it brought, and what it says about payloads met again."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from ingestion.landing import LandedPayload, landed_payloads
+from ingestion.merge import MergeCounts
+from ingestion.settings import Source
+
+NOTHING = MergeCounts(new=0, changed=0, unchanged=0, rejected=0)
+
+
+@dataclass(frozen=True)
+class LoadResult:
+    """What one payload brought; the same numbers stand in meta.loads."""
+
+    load_id: int
+    rows_seen: int
+    counts: MergeCounts
+    seconds: float
+    extra_columns: tuple[str, ...] = ()
+
+    @property
+    def brought_news(self) -> bool:
+        """Whether raw holds anything it did not hold before."""
+        return self.counts.new + self.counts.changed > 0
+
+    def __str__(self) -> str:
+        """Describe the load in one line for logs and terminals."""
+        aside = f"; unknown columns kept aside: {', '.join(self.extra_columns)}" if self.extra_columns else ""
+        return (
+            f"{self.rows_seen:,} rows seen: {self.counts.new:,} new, {self.counts.changed:,} changed, "
+            f"{self.counts.unchanged:,} unchanged, {self.counts.rejected:,} rejected "
+            f"({self.seconds:.2f} s){aside}"
+        )
+
+
+@dataclass(frozen=True)
+class LastLoad:
+    """The newest payload loaded for one request: met again, it brings nothing."""
+
+    payload: str
+    digest: str
+    rows_kept: int
+    api_version: str | None
+
+
+def next_load_id(connection: duckdb.DuckDBPyConnection) -> int:
+    """Give the number of the load that begins; the writer's lock keeps it unique."""
+    row = connection.execute("select coalesce(max(load_id), 0) + 1 from meta.loads").fetchone()
+    return int(row[0]) if row else 1
+
+
+def record_load(
+    connection: duckdb.DuckDBPyConnection,
+    load_id: int,
+    landed: LandedPayload,
+    source: Source,
+    run_id: str | None,
+    **outcome: Any,
+) -> None:
+    """Write one row of meta.loads; `outcome` gives the columns that say how it went."""
+    values: Mapping[str, Any] = {
+        "load_id": load_id,
+        "run_id": run_id,
+        "source": source,
+        "dataset": landed.dataset,
+        "scope": landed.scope,
+        "department_code": landed.department_code,
+        "payload": name_of(landed),
+        "payload_digest": landed.digest,
+        "payload_bytes": landed.path.stat().st_size,
+        "fetched_at": landed.fetched_at,
+        "loaded_at": datetime.now(UTC),
+        **outcome,
+    }
+    connection.execute(
+        f"insert into meta.loads ({', '.join(values)}) values ({', '.join(f'${name}' for name in values)})",
+        dict(values),
+    )
+
+
+def counts_as_columns(rows_seen: int, counts: MergeCounts) -> dict[str, int]:
+    """Spell the counts as meta.loads does."""
+    return {
+        "rows_seen": rows_seen,
+        "rows_new": counts.new,
+        "rows_changed": counts.changed,
+        "rows_unchanged": counts.unchanged,
+        "rows_rejected": counts.rejected,
+    }
+
+
+def last_load(connection: duckdb.DuckDBPyConnection, dataset: str, scope: str) -> LastLoad | None:
+    """Find the newest payload loaded for one request."""
+    row = connection.execute(
+        "select payload, payload_digest, rows_seen - rows_rejected, api_version from meta.loads"
+        " where dataset = ? and scope = ? and status = 'loaded' order by load_id desc limit 1",
+        [dataset, scope],
+    ).fetchone()
+    return LastLoad(*row) if row else None
+
+
+def unloaded(connection: duckdb.DuckDBPyConnection, folder: Path) -> list[LandedPayload]:
+    """Find payloads that a killed run landed and never loaded, oldest first.
+
+    Failed loads are not among them: they stand in meta.loads with their reason.
+    """
+    newest = connection.execute("select max(fetched_at)::date - 1 from meta.loads").fetchone()
+    since = newest[0] if newest else None
+    seen = connection.execute(
+        "select payload from meta.loads where fetched_at >= coalesce(?::date - 1, '-infinity'::timestamptz)",
+        [since],
+    ).fetchall()
+    known = {payload for (payload,) in seen}
+    return [landed for landed in landed_payloads(folder, since) if name_of(landed) not in known]
+
+
+def name_of(landed: LandedPayload) -> str:
+    """Name a payload relative to its source's landing zone."""
+    return f"{landed.path.parent.name}/{landed.path.name}"

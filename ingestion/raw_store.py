@@ -1,0 +1,115 @@
+"""The build file's `raw` and `meta` schemas: what is in them, and opening the file for one writer."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+
+from ingestion.departments import all_departments
+from ingestion.errors import SourceMismatch, WarehouseNewer
+from ingestion.meteofrance.schema import OBSERVATION_COLUMNS, STATION_COLUMNS
+from ingestion.paths import DataPaths
+from ingestion.settings import Source
+
+# Raised by one whenever the tables below change; `make rebuild` then makes the file from the landing zone.
+SCHEMA_VERSION = 1
+
+# No primary key: an index over every hour ever seen would be held in memory and copied into each snapshot.
+# merge.py is the only writer, under the writer's lock, and a dbt test proves the key on what is new.
+_VERSIONED = """
+    version integer not null,
+    load_id bigint not null,
+    first_seen_at timestamptz not null,
+    version_seen_at timestamptz not null
+"""
+
+
+def _text_columns(names: tuple[str, ...]) -> str:
+    return ", ".join(f'"{name}" varchar' for name in names)
+
+
+_TABLES = f"""
+create schema if not exists raw;
+create schema if not exists meta;
+create table if not exists raw.observations (
+    observed_at timestamptz not null, {_text_columns(OBSERVATION_COLUMNS)}, extra varchar, {_VERSIONED}
+);
+create table if not exists raw.stations ({_text_columns(STATION_COLUMNS)}, {_VERSIONED});
+create table if not exists raw.departments (code varchar, name varchar, region varchar);
+create table if not exists meta.warehouse (source varchar, schema_version integer, created_at timestamptz);
+create table if not exists meta.loads (
+    load_id bigint not null,
+    run_id varchar,
+    source varchar not null,
+    dataset varchar not null,
+    scope varchar not null,
+    department_code varchar,
+    status varchar not null check (status in ('loaded', 'unchanged', 'failed')),
+    payload varchar not null,
+    payload_digest varchar not null,
+    payload_bytes bigint,
+    api_version varchar,
+    extra_columns varchar[],
+    rows_seen bigint not null default 0,
+    rows_new bigint not null default 0,
+    rows_changed bigint not null default 0,
+    rows_unchanged bigint not null default 0,
+    rows_rejected bigint not null default 0,
+    fetched_at timestamptz not null,
+    loaded_at timestamptz not null,
+    seconds double not null,
+    error varchar
+);
+create table if not exists meta.rejected_rows (
+    load_id bigint not null, position bigint, reason varchar not null, row_text varchar
+);
+"""
+
+
+@contextmanager
+def open_build_file(paths: DataPaths, source: Source) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open the build file for writing, made when absent, and refuse the other source's warehouse.
+
+    The caller holds the writer's lock. Raises SourceMismatch or WarehouseNewer and leaves the file as it was.
+    """
+    paths.build_file.parent.mkdir(parents=True, exist_ok=True)
+    with connect(paths.build_file) as connection:
+        _refuse_foreign_file(connection, paths, source)
+        connection.begin()
+        connection.execute(_TABLES)
+        if connection.execute("select count(*) from meta.warehouse").fetchone() == (0,):
+            connection.execute(
+                "insert into meta.warehouse values (?, ?, ?)", [source, SCHEMA_VERSION, datetime.now(UTC)]
+            )
+            rows = [[department.code, department.name, department.region] for department in all_departments()]
+            connection.executemany("insert into raw.departments values (?, ?, ?)", rows)
+        connection.commit()
+        yield connection
+
+
+def connect(file: Path) -> duckdb.DuckDBPyConnection:
+    """Connect in UTC, whatever the machine's time zone: timestamps are compared and cut in UTC only."""
+    connection = duckdb.connect(str(file))
+    connection.execute("set TimeZone = 'UTC'")
+    return connection
+
+
+def _warehouse_row(connection: duckdb.DuckDBPyConnection) -> tuple[Source, int] | None:
+    found = connection.execute(
+        "select count(*) from duckdb_tables() where schema_name = 'meta' and table_name = 'warehouse'"
+    ).fetchone()
+    if found == (0,):
+        return None
+    return connection.execute("select source, schema_version from meta.warehouse").fetchone()
+
+
+def _refuse_foreign_file(connection: duckdb.DuckDBPyConnection, paths: DataPaths, source: Source) -> None:
+    held = _warehouse_row(connection)
+    if held is None:
+        return
+    if held[0] != source:
+        raise SourceMismatch(held[0], source, paths.root)
+    if held[1] > SCHEMA_VERSION:
+        raise WarehouseNewer(held[1], SCHEMA_VERSION, paths.root)

@@ -1,0 +1,84 @@
+"""Load what is already on disk: captured files, what a killed run left behind, the whole landing zone."""
+
+import gzip
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+
+from ingestion.errors import FileUnreadable, IngestionError
+from ingestion.landing import FILE_SCOPE, LandedPayload, describe_payload, land_payload, landed_payloads
+from ingestion.load import load_payload
+from ingestion.load_log import LoadResult, unloaded
+from ingestion.paths import DataPaths
+from ingestion.raw_store import open_build_file
+from ingestion.settings import IngestionSettings
+
+Say = Callable[[str], None]
+
+
+def load_files(settings: IngestionSettings, files: Sequence[Path]) -> Iterable[tuple[Path, LoadResult]]:
+    """Land and load captured payloads in the given order: v1 or v2, CSV or JSON, packets or station lists.
+
+    The caller holds the writer's lock. A file that cannot be loaded raises; those before it stay loaded.
+    """
+    paths = DataPaths(settings.data_dir)
+    with open_build_file(paths, settings.source) as connection:
+        for file in files:
+            landed = _land_file(paths.landing / settings.source, file)
+            yield file, load_payload(connection, landed, source=settings.source)
+
+
+def load_left_behind(settings: IngestionSettings, say: Say) -> int:
+    """Load what a killed run had landed and not loaded; return how many payloads that were."""
+    paths = DataPaths(settings.data_dir)
+    with open_build_file(paths, settings.source) as connection:
+        waiting = unloaded(connection, paths.landing / settings.source)
+        return _load_each(connection, waiting, settings, say)
+
+
+def rebuild_raw(settings: IngestionSettings, say: Say) -> int:
+    """Load the whole landing zone, oldest first; return how many payloads it held."""
+    paths = DataPaths(settings.data_dir)
+    with open_build_file(paths, settings.source) as connection:
+        return _load_each(connection, landed_payloads(paths.landing / settings.source), settings, say)
+
+
+def _load_each(
+    connection: duckdb.DuckDBPyConnection,
+    payloads: Iterable[LandedPayload],
+    settings: IngestionSettings,
+    say: Say,
+) -> int:
+    count = 0
+    for count, landed in enumerate(payloads, start=1):  # noqa: B007 - the count is the answer
+        try:
+            result = load_payload(connection, landed, source=settings.source)
+            say(f"{landed.path.name}: {result}")
+        except IngestionError as error:
+            say(f"{landed.path.name}: not loaded: {error}")
+    return count
+
+
+def _land_file(folder: Path, file: Path) -> LandedPayload:
+    try:
+        body = file.read_bytes()
+    except OSError as error:
+        raise FileUnreadable(file, error.strerror or str(error)) from error
+    if body.startswith(b"\x1f\x8b"):
+        try:
+            body = gzip.decompress(body)
+        except (OSError, EOFError) as error:
+            raise FileUnreadable(file, f"its gzip data is damaged: {error}") from error
+    start = body.lstrip(b"\xef\xbb\xbf \t\r\n")
+    landed = describe_payload(
+        folder,
+        body,
+        dataset="liste-stations" if start.startswith(b"Id_station") else "paquet-horaire",
+        scope=FILE_SCOPE,
+        fetched_at=datetime.now(UTC),
+        format="json" if start[:1] in (b"[", b"{") else "csv",
+    )
+    land_payload(landed, body)
+    return landed

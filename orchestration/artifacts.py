@@ -1,0 +1,36 @@
+"""The run's summary in Prefect's UI."""
+
+from prefect.artifacts import create_markdown_artifact
+
+from orchestration.pipeline import RunSummary
+
+
+def publish_summary(summary: RunSummary) -> None:
+    """Attach one Markdown artifact to the run: what came, how each dbt node ended, what is served."""
+    create_markdown_artifact(render_summary(summary), key="weather-hourly-summary", description=str(summary))
+
+
+def render_summary(summary: RunSummary) -> str:
+    """Render a run's summary as Markdown."""
+    snapshot = summary.snapshot
+    lines = [
+        f"## {str(summary).partition(':')[0].capitalize()}",
+        "",
+        f"Source: **{summary.source}**" + (" (invented weather)" if summary.source == "demo" else ""),
+        f"· newest observation: {snapshot.newest_observation if snapshot else 'none'}",
+        f"· {summary.seconds:.1f} s",
+        "",
+        "| packet | seen | new | changed | unchanged | rejected | s |",
+        "|---|--:|--:|--:|--:|--:|--:|",
+    ]
+    for label, load in summary.loads.items():
+        counts = load.counts
+        lines.append(
+            f"| {label} | {load.rows_seen:,} | {counts.new:,} | {counts.changed:,} | {counts.unchanged:,} "
+            f"| {counts.rejected:,} | {load.seconds:.2f} |"
+        )
+    lines += [f"| {label} | not fetched: {why} | | | | | |" for label, why in summary.failures.items()]
+    if summary.nodes:
+        lines += ["", "| dbt node | kind | status | s |", "|---|---|---|--:|"]
+        lines += [f"| {node.name} | {node.kind} | {node.status} | {node.seconds:.2f} |" for node in summary.nodes]
+    return "\n".join(lines)

@@ -1,0 +1,59 @@
+"""What can go wrong between loading and publishing. A message is one line: what happened, then what to do.
+
+OrchestrationError
+├── IngestionFailed   every request of the run failed
+├── BuildFailed       dbt models or tests failed; names them
+├── NothingToPublish  there is no tested build yet
+├── SnapshotNotFound  no such snapshot, or none to go back to
+└── ServerNotReady    the Prefect server does not answer
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+
+class OrchestrationError(Exception):
+    """Base of every error the orchestration raises on purpose."""
+
+
+class IngestionFailed(OrchestrationError):
+    """Every request of the run failed; nothing new was loaded."""
+
+    def __init__(self, failures: Mapping[str, str]) -> None:
+        self.failures = dict(failures)
+        super().__init__("nothing could be fetched: " + "; ".join(f"{what}: {why}" for what, why in failures.items()))
+
+
+class BuildFailed(OrchestrationError):
+    """dbt failed: the last snapshot stays served, the new rows stay in raw."""
+
+    def __init__(self, failed: Sequence[str], reason: str = "") -> None:
+        self.failed = tuple(failed)
+        names = ", ".join(failed)
+        what = f"{len(failed)} dbt node{'s' if len(failed) > 1 else ''} failed: {names}" if failed else "dbt failed"
+        because = f" ({reason})" if reason else ""
+        super().__init__(f"{what}{because}; the last snapshot stays served. See the log, then `make dbt-build`")
+
+
+class NothingToPublish(OrchestrationError):
+    """The build file is missing, was never built to the end, or holds loads that no build has seen."""
+
+    def __init__(self, build_file: Path) -> None:
+        super().__init__(
+            f"{build_file} holds no tested build of all its loads: run `make dbt-build` first, or `make flow-run`"
+        )
+
+
+class SnapshotNotFound(OrchestrationError):
+    """The snapshot asked for is not kept, or there is none before the served one."""
+
+    def __init__(self, asked: str | None, kept: Sequence[str]) -> None:
+        what = f"there is no snapshot {asked}" if asked else "there is no snapshot before the one served"
+        super().__init__(f"{what}; kept are: {', '.join(kept) or 'none'}")
+
+
+class ServerNotReady(OrchestrationError):
+    """The Prefect server does not answer."""
+
+    def __init__(self, url: str, why: str) -> None:
+        super().__init__(f"the Prefect server at {url} is not ready: {why}")

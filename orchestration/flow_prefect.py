@@ -1,0 +1,107 @@
+"""The flow, and its command line: `python orchestration/flow_prefect.py --mode run|serve --dept 9`."""
+
+import argparse
+import sys
+from collections.abc import Iterable, Sequence
+
+from prefect import flow, get_run_logger
+from prefect.client.schemas.objects import State
+from prefect.runtime import flow_run
+from prefect.states import Completed, Failed
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from ingestion import settings as ingestion_settings
+from ingestion.departments import label_of, resolve_all
+from ingestion.errors import IngestionError, SourceMismatch
+from ingestion.ingest import PacketRequest
+from ingestion.load_log import LoadResult
+from orchestration import tasks
+from orchestration.artifacts import publish_summary
+from orchestration.deployment import as_texts, run_once, serve
+from orchestration.errors import OrchestrationError
+from orchestration.pipeline import FETCHES_AT_ONCE, Outcome, Steps, run_pipeline
+
+
+def name_of_run() -> str:
+    """Name a run after what it fetches: `Ariège (9)`, `France`, `3 départements`."""
+    try:
+        return label_of(resolve_all(as_texts(flow_run.parameters["dept"])))
+    except IngestionError:
+        return "unknown département"  # the run itself says which, and fails
+
+
+@flow(
+    name="weather_hourly_pipeline",
+    flow_run_name=name_of_run,
+    task_runner=ThreadPoolTaskRunner(max_workers=FETCHES_AT_ONCE),  # type: ignore[arg-type]
+)
+def weather_hourly_pipeline(dept: str | list[str] = "9", full: bool = False) -> State:
+    """Fetch, land, build, test and publish the observations of one or more départements.
+
+    `dept` takes codes or names (`9`, `09`, `2A`, `Ariège`), a list of them or several separated by
+    commas, or `all`. `full` builds and publishes even when upstream has nothing new. Ends Completed (named
+    `NoNewData` when there was nothing to do) or Failed with the reason; a failed run publishes nothing.
+    """
+    log = get_run_logger()
+    ingestion = ingestion_settings.get_settings()
+    try:
+        departments = resolve_all(as_texts(dept))
+        summary = run_pipeline(departments, _task_steps(flow_run.id), ingestion, log.info, full=full)
+    except (IngestionError, OrchestrationError) as error:
+        log.error("%s", error)  # noqa: TRY400 - the message says it all; the trace would bury it
+        return Failed(message=str(error))
+    publish_summary(summary)
+    log.info("%s", summary)
+    return Completed(message=str(summary), name=None if summary.is_published else "NoNewData")
+
+
+def _task_steps(run_id: str | None) -> Steps:
+    def ingest_all(requests: Sequence[PacketRequest]) -> Iterable[tuple[PacketRequest, Outcome]]:
+        if len(requests) == 1:  # no need of a thread
+            yield requests[0], _outcome(tasks.ingest(requests[0], run_id, return_state=True))
+            return
+        futures = [tasks.ingest.submit(request, run_id) for request in requests]
+        for request, future in zip(requests, futures, strict=True):
+            future.wait()
+            yield request, _outcome(future.state)
+
+    return Steps(
+        ingest_all=ingest_all,
+        install=tasks.dbt_deps,
+        build=lambda: tasks.dbt_build(run_id),
+        publish=lambda: tasks.publish(run_id),
+    )
+
+
+def _outcome(state: State[LoadResult]) -> Outcome:
+    """Take a failed packet as a fact of the run, for the other packets to go on; any other error ends it."""
+    result = state.result(raise_on_failure=False)
+    if isinstance(result, LoadResult | IngestionError) and not isinstance(result, SourceMismatch):
+        return result
+    raise result
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the flow once, or serve its deployment; return the process's exit code."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--mode", choices=("run", "serve"), default="run", help="once, or on the schedule")
+    parser.add_argument(
+        "--dept",
+        action="append",
+        metavar="CODE_OR_NAME",
+        help="département, e.g. 9, 09, 2A, Ariège, or `all`; repeats (default: DEPTS)",
+    )
+    parser.add_argument("--full", action="store_true", help="with run: build even when nothing is new")
+    options = parser.parse_args(arguments)
+    try:
+        departments = resolve_all(options.dept or ingestion_settings.get_settings().depts)
+        if options.mode == "serve":
+            return serve(weather_hourly_pipeline, departments)
+        return run_once(weather_hourly_pipeline, departments, full=options.full)
+    except (IngestionError, OrchestrationError) as error:
+        print(f"error: {error}", file=sys.stderr)  # noqa: T201
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,175 @@
+"""What a run does, in order, without Prefect: ingest, build, publish. The flow wraps these steps in tasks."""
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from ingestion.departments import Department
+from ingestion.errors import IngestionError, SourceMismatch
+from ingestion.ingest import STATION_LIST, PacketRequest, ingest_packet, plan_requests
+from ingestion.load_log import LoadResult
+from ingestion.paths import DataPaths
+from ingestion.replay import load_left_behind
+from ingestion.settings import IngestionSettings
+from ingestion.source import notice
+from ingestion.writer_lock import writer_lock
+from orchestration.builds import begin_build, finish_build, is_up_to_date
+from orchestration.errors import BuildFailed, IngestionFailed
+from orchestration.publish import publish_build
+from orchestration.settings import OrchestrationSettings
+from orchestration.snapshots import Manifest, newest_snapshot, record_check
+from orchestration.transform import NodeResult, Say, build_models, has_packages, install_packages
+
+# Fetches wait for the network, loads for one another: more threads would only queue.
+FETCHES_AT_ONCE = 4
+
+Outcome = LoadResult | IngestionError
+
+
+@dataclass
+class RunSummary:
+    """What one run did, for its last log line, its artifact and its final state."""
+
+    source: str
+    departments: Sequence[Department]
+    loads: dict[str, LoadResult] = field(default_factory=dict)
+    failures: dict[str, str] = field(default_factory=dict)
+    nodes: list[NodeResult] = field(default_factory=list)
+    snapshot: Manifest | None = None
+    is_published: bool = False
+    seconds: float = 0.0
+
+    @property
+    def rows_new(self) -> int:
+        """Station-hours (and listed stations) never seen before."""
+        return sum(load.counts.new for load in self.loads.values())
+
+    @property
+    def rows_changed(self) -> int:
+        """Station-hours (and listed stations) whose values changed."""
+        return sum(load.counts.changed for load in self.loads.values())
+
+    def __str__(self) -> str:
+        """Tell in one line how the run ended."""
+        if not self.is_published:
+            end = f"nothing new; snapshot {self.snapshot.id if self.snapshot else 'none'} stays served"
+        else:
+            end = f"snapshot {self.snapshot.id if self.snapshot else ''} published"
+        missed = f"; not fetched: {', '.join(self.failures)}" if self.failures else ""
+        return (
+            f"{end}: {self.rows_new:,} new and {self.rows_changed:,} changed rows, "
+            f"{len(self.nodes)} dbt nodes, source {self.source}, {self.seconds:.1f} s{missed}"
+        )
+
+
+@dataclass(frozen=True)
+class Steps:
+    """The steps of a run. Plain functions here; the flow puts Prefect tasks in their place."""
+
+    ingest_all: Callable[[Sequence[PacketRequest]], Iterable[tuple[PacketRequest, Outcome]]]
+    install: Callable[[], None]
+    build: Callable[[], list[NodeResult]]
+    publish: Callable[[], Manifest]
+
+
+def run_pipeline(
+    departments: Sequence[Department],
+    steps: Steps,
+    ingestion: IngestionSettings,
+    say: Say,
+    *,
+    full: bool = False,
+) -> RunSummary:
+    """Run every step once, as the only writer.
+
+    Raises IngestionFailed when nothing could be fetched and BuildFailed when dbt failed; either way the
+    snapshot served before stays served. With `full`, builds even when nothing is new.
+    """
+    started = time.perf_counter()
+    paths = DataPaths(ingestion.data_dir)
+    summary = RunSummary(ingestion.source, departments)
+    if said := notice(ingestion):
+        say(said)
+    with writer_lock(paths, "a run of the pipeline", say):
+        load_left_behind(ingestion, say)
+        _ingest(summary, steps, plan_requests(departments, datetime.now(UTC)))
+        if not full and is_up_to_date(paths):
+            newest = newest_snapshot(paths)
+            summary.snapshot = record_check(paths, newest) if newest else None
+        else:
+            if has_packages():
+                steps.install()
+            summary.nodes = steps.build()
+            summary.snapshot = steps.publish()
+            summary.is_published = True
+    summary.seconds = time.perf_counter() - started
+    return summary
+
+
+def plain_steps(
+    ingestion: IngestionSettings, orchestration: OrchestrationSettings, run_id: str | None, say: Say
+) -> Steps:
+    """Give the steps as plain functions, for runs that no Prefect server records."""
+    paths = DataPaths(ingestion.data_dir)
+
+    def ingest_all(requests: Sequence[PacketRequest]) -> Iterable[tuple[PacketRequest, Outcome]]:
+        with ThreadPoolExecutor(FETCHES_AT_ONCE) as pool:
+            outcomes = pool.map(lambda request: try_to_ingest(ingestion, request, run_id, say), requests)
+            yield from zip(requests, outcomes, strict=True)
+
+    return Steps(
+        ingest_all=ingest_all,
+        install=lambda: install_packages(orchestration, paths),
+        build=lambda: build_and_record(orchestration, paths, run_id, say),
+        publish=lambda: publish_build(paths, keep=orchestration.snapshots_keep, run_id=run_id),
+    )
+
+
+def try_to_ingest(ingestion: IngestionSettings, request: PacketRequest, run_id: str | None, say: Say) -> Outcome:
+    """Ingest one packet; one that fails is told and returned, so that the others go on."""
+    try:
+        result = ingest_packet(ingestion, request, run_id)
+    except IngestionError as error:
+        if isinstance(error, SourceMismatch):
+            raise
+        say(f"{request}: {error}")
+        return error
+    say(f"{request}: {result}")
+    return result
+
+
+def build_and_record(
+    orchestration: OrchestrationSettings, paths: DataPaths, run_id: str | None, say: Say
+) -> list[NodeResult]:
+    """Build and test the models and write into meta.builds how it went; raises BuildFailed."""
+    started = time.perf_counter()
+    build_id = begin_build(paths, run_id)
+    nodes: list[NodeResult] = []
+
+    def hear(node: NodeResult) -> None:
+        nodes.append(node)
+        say(f"dbt: {node}")
+
+    passed = False
+    try:
+        build_models(orchestration, paths, hear)
+        passed = True
+    except BuildFailed as error:
+        say(str(error))
+        raise
+    finally:
+        finish_build(paths, build_id, nodes, passed=passed, seconds=time.perf_counter() - started)
+    return nodes
+
+
+def _ingest(summary: RunSummary, steps: Steps, packets: Sequence[PacketRequest]) -> None:
+    # The list first: stations are then known by name when their observations arrive.
+    for request, outcome in [*steps.ingest_all([STATION_LIST]), *steps.ingest_all(packets)]:
+        if isinstance(outcome, IngestionError):
+            summary.failures[request.label] = str(outcome)
+        else:
+            summary.loads[request.label] = outcome
+    if not any(request.label in summary.loads for request in packets):
+        raise IngestionFailed(summary.failures)

@@ -1,0 +1,143 @@
+"""Publish the build file: copy it to a new snapshot, then move the pointer. Readers never wait."""
+
+import os
+import shutil
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from ingestion.landing import sync_directory
+from ingestion.paths import WAREHOUSE_FILE, DataPaths
+from ingestion.raw_store import connect
+from orchestration.builds import last_build
+from orchestration.errors import NothingToPublish
+from orchestration.snapshots import (
+    Manifest,
+    kept_snapshots,
+    newest_snapshot,
+    serve_snapshot,
+    served_snapshot,
+    write_manifest,
+)
+
+_UNFINISHED = ".new-"
+_DISCARDED = ".old-"
+
+
+def publish_build(paths: DataPaths, *, keep: int, run_id: str | None = None) -> Manifest:
+    """Publish the build file as a new snapshot and serve it; the caller holds the writer's lock.
+
+    Only a build whose every dbt node passed is published: raises NothingToPublish otherwise. Killed
+    anywhere on the way, the snapshot served before stays served and the next call starts afresh.
+    """
+    sweep(paths)
+    facts = _describe(paths)
+    newest = newest_snapshot(paths)
+    sequence = newest.sequence + 1 if newest else 1
+    now = datetime.now(UTC)
+    snapshot_id = f"{sequence:06d}-{now:%Y%m%dT%H%M%SZ}"
+    unfinished = paths.snapshots / f"{_UNFINISHED}{snapshot_id}"
+    unfinished.mkdir(parents=True)
+    copy_file(paths.build_file, unfinished / WAREHOUSE_FILE)
+    stamp = now.isoformat(timespec="seconds")
+    served = served_snapshot(paths)
+    manifest = Manifest(
+        id=snapshot_id,
+        sequence=sequence,
+        previous=served.id if served else None,
+        published_at=stamp,
+        checked_at=stamp,
+        run_id=run_id,
+        size_bytes=(unfinished / WAREHOUSE_FILE).stat().st_size,
+        **facts,
+    )
+    write_manifest(unfinished, manifest)
+    unfinished.rename(paths.snapshots / snapshot_id)
+    sync_directory(paths.snapshots)
+    serve_snapshot(paths, snapshot_id)
+    discard_old(paths, keep)
+    return manifest
+
+
+def discard_old(paths: DataPaths, keep: int) -> list[str]:
+    """Delete the oldest snapshots over the limit, never the served one; return their ids.
+
+    A reader that has one open keeps its file: the name goes, the data stays until it is closed.
+    """
+    served = served_snapshot(paths)
+    kept = kept_snapshots(paths)
+    old = [manifest.id for manifest in kept[:-keep] if served is None or manifest.id != served.id]
+    for snapshot_id in old:
+        # Renamed first, so that nobody meets a snapshot that is half deleted.
+        discarded = paths.snapshots / f"{_DISCARDED}{snapshot_id}"
+        (paths.snapshots / snapshot_id).rename(discarded)
+        shutil.rmtree(discarded)
+    return old
+
+
+def sweep(paths: DataPaths) -> None:
+    """Clear away what a killed publication left behind."""
+    for prefix in (_UNFINISHED, _DISCARDED):
+        for folder in paths.snapshots.glob(f"{prefix}*"):
+            shutil.rmtree(folder)
+
+
+def copy_file(source: Path, target: Path) -> None:
+    """Copy durably, by reference where the file system can (the kernel decides), in the kernel elsewhere."""
+    with source.open("rb") as reader, target.open("xb") as writer:
+        remaining = os.fstat(reader.fileno()).st_size
+        try:
+            while remaining and (copied := os.copy_file_range(reader.fileno(), writer.fileno(), remaining)):
+                remaining -= copied
+        except (AttributeError, OSError):  # not Linux, or two file systems that cannot
+            reader.seek(0)
+            writer.seek(0)
+            shutil.copyfileobj(reader, writer, 1 << 22)
+        writer.flush()
+        os.fsync(writer.fileno())
+
+
+def _describe(paths: DataPaths) -> dict[str, Any]:
+    """Checkpoint the build file and read what the manifest says of it."""
+    if not paths.build_file.exists():
+        raise NothingToPublish(paths.build_file)
+    with connect(paths.build_file) as connection:
+        build = last_build(connection)
+        if build is None or not build.passed or not build.is_newest:
+            raise NothingToPublish(paths.build_file)
+        connection.execute("checkpoint")
+        facts: dict[str, Any] = {
+            "source": _value(connection, "select source from meta.warehouse"),
+            "departments": _value(
+                connection,
+                "select coalesce(list(distinct department_code order by try_cast(department_code as integer)), [])"
+                " from marts.stations where observed_hours > 0",
+            ),
+            "newest_observation": _value(
+                connection,
+                "select strftime(max(last_observed_at), '%Y-%m-%dT%H:%M:%SZ') from marts.stations",
+            ),
+            "row_counts": _row_counts(connection),
+            "dbt": build.summary,
+            "last_load_id": build.last_load_id,
+            "project_digest": build.project_digest,
+            "duckdb_version": duckdb.__version__,
+        }
+    return facts
+
+
+def _row_counts(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
+    # duckdb_tables() knows the sizes without a scan; they are exact right after a checkpoint.
+    rows: Sequence[tuple[str, int]] = connection.execute(
+        "select schema_name || '.' || table_name, estimated_size from duckdb_tables()"
+        " where schema_name in ('raw', 'marts', 'meta') order by 1"
+    ).fetchall()
+    return dict(rows)
+
+
+def _value(connection: duckdb.DuckDBPyConnection, query: str) -> Any:
+    row = connection.execute(query).fetchone()
+    return row[0] if row else None

@@ -1,0 +1,36 @@
+"""Settings of runs and snapshots, read from the environment and from `.env`."""
+
+from functools import lru_cache
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+ROOT = Path(__file__).resolve().parents[1]
+DBT_PROJECT = ROOT / "weather_dbt"
+
+
+class OrchestrationSettings(BaseSettings):
+    """When runs happen, what they keep, and which Prefect server hears of them."""
+
+    model_config = SettingsConfigDict(env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True)
+
+    schedule_cron: str = Field(
+        "0 * * * *",
+        description="When the deployment runs, in UTC. Hour H is served from about H+10 min, so `12 * * * *` "
+        "brings each hour within minutes.",
+    )
+    snapshots_keep: int = Field(
+        24, ge=2, description="Published snapshots kept for rollback and time travel; older ones are deleted."
+    )
+    dbt_profiles_dir: Path = Field(ROOT / "profiles", description="Folder of dbt's profiles.yml.")
+    dbt_threads: int = Field(2, ge=1, le=32, description="Models dbt builds at once.")
+    prefect_api_url: str = Field(
+        "http://127.0.0.1:4200/api", description="Prefect server that records runs, when it answers."
+    )
+
+
+@lru_cache(maxsize=1)
+def get_settings() -> OrchestrationSettings:
+    """Read the settings once per process."""
+    return OrchestrationSettings()

@@ -1,0 +1,98 @@
+"""Published snapshots: what lies in `data/snapshots`, which one is served, and moving between them."""
+
+import json
+import os
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ingestion.landing import sync_directory
+from ingestion.paths import WAREHOUSE_FILE, DataPaths
+from orchestration.errors import SnapshotNotFound
+
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What one snapshot is. Times are UTC, ISO 8601; the file it describes never changes."""
+
+    id: str
+    sequence: int  # orders snapshots even when the clock was set back
+    previous: str | None
+    published_at: str
+    checked_at: str  # when a run last found nothing newer upstream
+    run_id: str | None
+    source: str
+    departments: list[str]
+    newest_observation: str | None
+    row_counts: dict[str, int]
+    dbt: dict[str, Any]  # nodes by status, seconds, and each node's result
+    last_load_id: int
+    project_digest: str
+    duckdb_version: str
+    size_bytes: int
+
+
+def kept_snapshots(paths: DataPaths) -> list[Manifest]:
+    """Read the manifests of every kept snapshot, oldest first; unfinished folders are not snapshots."""
+    found = [_read(folder) for folder in paths.snapshots.glob("[0-9]*")] if paths.snapshots.exists() else []
+    return sorted((manifest for manifest in found if manifest is not None), key=lambda manifest: manifest.sequence)
+
+
+def newest_snapshot(paths: DataPaths) -> Manifest | None:
+    """Read the newest snapshot's manifest, served or not."""
+    kept = kept_snapshots(paths)
+    return kept[-1] if kept else None
+
+
+def served_snapshot(paths: DataPaths) -> Manifest | None:
+    """Read the manifest of the snapshot that `data/warehouse.duckdb` points to."""
+    return _read(paths.published.resolve().parent) if paths.published.is_symlink() else None
+
+
+def serve_snapshot(paths: DataPaths, snapshot_id: str) -> None:
+    """Point `data/warehouse.duckdb` at a snapshot: one atomic rename, durable when it returns."""
+    link = paths.published.with_name(f".{WAREHOUSE_FILE}.next")
+    link.unlink(missing_ok=True)
+    link.symlink_to(Path(paths.snapshots.name) / snapshot_id / WAREHOUSE_FILE)
+    link.replace(paths.published)
+    sync_directory(paths.root)
+
+
+def roll_back(paths: DataPaths, snapshot_id: str | None = None) -> Manifest:
+    """Serve another kept snapshot: the one named, or the one before the one served."""
+    kept = kept_snapshots(paths)
+    served = served_snapshot(paths)
+    before = [m for m in kept if served is not None and m.sequence < served.sequence]
+    wanted = [m for m in kept if m.id == snapshot_id] if snapshot_id else before[-1:]
+    if not wanted:
+        raise SnapshotNotFound(snapshot_id, [manifest.id for manifest in kept])
+    serve_snapshot(paths, wanted[0].id)
+    return wanted[0]
+
+
+def record_check(paths: DataPaths, manifest: Manifest) -> Manifest:
+    """Write into a manifest that upstream had nothing newer just now."""
+    checked = replace(manifest, checked_at=datetime.now(UTC).isoformat(timespec="seconds"))
+    write_manifest(paths.snapshots / manifest.id, checked)
+    return checked
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write a manifest atomically and durably."""
+    partial = folder / f".{MANIFEST}.partial"
+    with partial.open("w", encoding="utf-8") as file:
+        json.dump(asdict(manifest), file, indent=2, ensure_ascii=False)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(folder / MANIFEST)
+    sync_directory(folder)
+
+
+def _read(folder: Path) -> Manifest | None:
+    try:
+        return Manifest(**json.loads((folder / MANIFEST).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None

@@ -1,0 +1,45 @@
+"""The steps of a run as Prefect tasks: names, logs and states, nothing else."""
+
+from prefect import get_run_logger, task
+
+from ingestion.ingest import PacketRequest, ingest_packet
+from ingestion.load_log import LoadResult
+from ingestion.paths import DataPaths
+from ingestion.settings import get_settings as get_ingestion_settings
+from orchestration import pipeline
+from orchestration.publish import publish_build
+from orchestration.settings import get_settings
+from orchestration.snapshots import Manifest
+from orchestration.transform import NodeResult, install_packages
+
+
+def _paths() -> DataPaths:
+    return DataPaths(get_ingestion_settings().data_dir)
+
+
+@task(name="ingest", task_run_name="ingest {request.label}")
+def ingest(request: PacketRequest, run_id: str | None) -> LoadResult:
+    """Fetch, land and load one packet."""
+    result = ingest_packet(get_ingestion_settings(), request, run_id)
+    get_run_logger().info("%s: %s", request, result)
+    return result
+
+
+@task(name="dbt deps", task_run_name="dbt deps")
+def dbt_deps() -> None:
+    """Install the packages that the dbt project names."""
+    install_packages(get_settings(), _paths())
+
+
+@task(name="dbt build", task_run_name="dbt build")
+def dbt_build(run_id: str | None) -> list[NodeResult]:
+    """Build and test the models; each node's result is one log line."""
+    return pipeline.build_and_record(get_settings(), _paths(), run_id, get_run_logger().info)
+
+
+@task(name="publish", task_run_name="publish")
+def publish(run_id: str | None) -> Manifest:
+    """Copy the tested build file to a new snapshot and serve it."""
+    manifest = publish_build(_paths(), keep=get_settings().snapshots_keep, run_id=run_id)
+    get_run_logger().info("snapshot %s published (%.1f MB)", manifest.id, manifest.size_bytes / 1e6)
+    return manifest

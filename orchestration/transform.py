@@ -1,0 +1,120 @@
+"""dbt, called in this process: `deps` when there is something to install, then `build`."""
+
+import hashlib
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dbt.adapters.factory import reset_adapters
+from dbt.cli.main import dbtRunner
+
+from ingestion.paths import DataPaths
+from orchestration.errors import BuildFailed
+from orchestration.settings import DBT_PROJECT, OrchestrationSettings
+
+Say = Callable[[str], None]
+
+_GOOD = ("success", "pass", "warn", "no-op")
+
+
+@dataclass(frozen=True)
+class NodeResult:
+    """One dbt node of one build: `status` is dbt's own word."""
+
+    name: str
+    kind: str
+    status: str
+    seconds: float
+    message: str
+
+    @property
+    def is_good(self) -> bool:
+        """Whether the node lets the build be published."""
+        return self.status in _GOOD
+
+    def __str__(self) -> str:
+        """Describe the node in one line."""
+        why = f": {self.message}" if not self.is_good and self.message else ""
+        return f"{self.status} {self.kind} {self.name} ({self.seconds:.2f} s){why}"
+
+
+def has_packages() -> bool:
+    """Whether the dbt project names packages that `dbt deps` would install."""
+    return any((DBT_PROJECT / name).exists() for name in ("packages.yml", "dependencies.yml"))
+
+
+def install_packages(settings: OrchestrationSettings, paths: DataPaths) -> None:
+    """Run `dbt deps`; raises BuildFailed with dbt's reason."""
+    run_command(["deps"], settings, paths)
+
+
+def build_models(
+    settings: OrchestrationSettings,
+    paths: DataPaths,
+    on_node: Callable[[NodeResult], None] | None = None,
+    *,
+    arguments: Sequence[str] = (),
+) -> list[NodeResult]:
+    """Build and test every model in the build file; `on_node` hears of each node as it ends.
+
+    The caller holds the writer's lock and no connection to the build file. Raises BuildFailed naming
+    the nodes that failed; nodes skipped because of them are not blamed.
+    """
+    nodes = run_command(["build", "--threads", str(settings.dbt_threads), *arguments], settings, paths, on_node)
+    failed = [node.name for node in nodes if node.status in ("error", "fail", "runtime error")]
+    if failed:
+        raise BuildFailed(failed, next(node.message for node in nodes if node.name == failed[0]))
+    return nodes
+
+
+def project_digest() -> str:
+    """Digest of everything that decides what dbt builds: another digest asks for a full build."""
+    digest = hashlib.sha256()
+    for path in sorted(DBT_PROJECT.rglob("*")):
+        inside = path.relative_to(DBT_PROJECT)
+        if path.is_file() and inside.parts[0] not in ("target", "logs", "dbt_packages") and path.name != ".user.yml":
+            digest.update(str(inside).encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]
+
+
+def run_command(
+    arguments: Sequence[str],
+    settings: OrchestrationSettings,
+    paths: DataPaths,
+    on_node: Callable[[NodeResult], None] | None = None,
+) -> list[NodeResult]:
+    """Run one dbt command in this process; raises BuildFailed when dbt could not run it at all."""
+    nodes: list[NodeResult] = []
+
+    def hear(event: Any) -> None:
+        if event.info.name == "NodeFinished":
+            node = _node_of(event.data)
+            nodes.append(node)
+            if on_node is not None:
+                on_node(node)
+
+    # The profile finds the build file by this; absolute, so that the working directory does not matter.
+    os.environ["DATA_DIR"] = str(paths.root.resolve())
+    os.environ["DO_NOT_TRACK"] = "1"
+    target = paths.dbt_target.resolve()
+    places = ["--project-dir", str(DBT_PROJECT), "--profiles-dir", str(settings.dbt_profiles_dir.resolve())]
+    places += ["--target-path", str(target), "--log-path", str(paths.logs.resolve())]
+    result = dbtRunner(callbacks=[hear]).invoke([*arguments, "--quiet", "--no-use-colors", *places])
+    # dbt keeps its connection for the next invocation; the file must be free for publishing.
+    reset_adapters()  # type: ignore[no-untyped-call]
+    if result.exception is not None:
+        raise BuildFailed([], f"{result.exception}") from result.exception
+    if not result.success and not nodes:
+        raise BuildFailed([], f"see {paths.logs / 'dbt.log'}")
+    return nodes
+
+
+def _node_of(data: Any) -> NodeResult:
+    return NodeResult(
+        name=data.node_info.node_name,
+        kind=data.node_info.resource_type,
+        status=data.run_result.status,
+        seconds=data.run_result.execution_time,
+        message=" ".join(data.run_result.message.split()),
+    )

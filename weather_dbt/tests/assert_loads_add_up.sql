@@ -1,0 +1,23 @@
+-- What a load saw is what became new, changed, unchanged or rejected; and what became new or changed is in raw.
+with
+
+arrived as (
+
+    select
+        load_id,
+        count(*) as versions
+    from {{ source('raw', 'observations') }}
+    group by load_id
+
+)
+
+select
+    loads.load_id,
+    loads.rows_seen,
+    loads.rows_new + loads.rows_changed as rows_brought,
+    arrived.versions
+from {{ source('meta', 'loads') }} as loads
+left join arrived on loads.load_id = arrived.load_id
+where
+    loads.rows_seen <> loads.rows_new + loads.rows_changed + loads.rows_unchanged + loads.rows_rejected
+    or (loads.dataset <> 'liste-stations' and loads.rows_new + loads.rows_changed <> coalesce(arrived.versions, 0))
