@@ -34,7 +34,17 @@ def printable(text: str, limit: int = 300) -> str:
 
 
 class IngestionError(Exception):
-    """Base of every error the ingestion raises on purpose."""
+    """Base of every error the ingestion raises on purpose; goes from one process to another unchanged."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _rebuilt, (type(self), self.args, self.__dict__)
+
+
+def _rebuilt(kind: type[IngestionError], args: tuple[object, ...], state: dict[str, object]) -> IngestionError:
+    """Make an error again from its message: pickle would call the constructor, which takes other arguments."""
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(state)
+    return error
 
 
 class UnknownDepartment(IngestionError):
