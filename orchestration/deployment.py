@@ -1,7 +1,6 @@
 """The two ways to run the flow from a terminal: once, or served on the schedule."""
 
 from collections.abc import Sequence
-from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -9,7 +8,6 @@ from prefect import Flow
 from prefect import serve as prefect_serve
 from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy, State
 from prefect.deployments.runner import RunnerDeployment
-from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from ingestion.departments import Department, label_of
 from ingestion.paths import DataPaths
@@ -49,8 +47,7 @@ def run_once(flow: Flow[..., Any], departments: Sequence[Department], *, full: b
         steps = pipeline.plain_steps(ingestion, get_settings(), None, say)
         say(str(pipeline.run_pipeline(departments, steps, ingestion, say, full=full)))
         return 0
-    with temporary_settings({PREFECT_API_URL: url}):
-        state = cast("State", flow(as_parameter(departments), full=full, return_state=True))
+    state = cast("State", flow(as_parameter(departments), full=full, return_state=True))
     say(f"{state.name}: {state.message}")
     return 0 if state.is_completed() else 1
 
@@ -61,9 +58,7 @@ def serve(flow: Flow[..., Any], departments: Sequence[Department]) -> int:
     The schedule stays active when serving ends: runs that fall due meanwhile wait, late, for the next start.
     """
     settings = get_settings()
-    with ExitStack() as stack:
-        url = stack.enter_context(running_server(settings, DataPaths(get_ingestion_settings().data_dir), say))
-        stack.enter_context(temporary_settings({PREFECT_API_URL: url}))
+    with running_server(settings, DataPaths(get_ingestion_settings().data_dir), say):
         deployment = cast(
             "RunnerDeployment",
             flow.to_deployment(

@@ -1,8 +1,15 @@
 """The flow, and its command line: `python orchestration/flow_prefect.py --mode run|serve --dept 9`."""
 
 import argparse
+import os
 import sys
 from collections.abc import Iterable, Sequence
+
+from orchestration.settings import get_settings
+
+if __name__ == "__main__":
+    # Prefect takes its server's address when it is imported; without one it would start a server of its own.
+    os.environ.setdefault("PREFECT_API_URL", get_settings().prefect_api_url)
 
 from prefect import flow, get_run_logger
 from prefect.client.schemas.objects import State

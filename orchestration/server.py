@@ -29,20 +29,20 @@ def is_answering(api_url: str) -> bool:
 
 
 @contextmanager
-def running_server(settings: OrchestrationSettings, paths: DataPaths, say: Callable[[str], None]) -> Iterator[str]:
-    """Give the address of a Prefect server: one that answers already, or a child stopped at the end.
+def running_server(settings: OrchestrationSettings, paths: DataPaths, say: Callable[[str], None]) -> Iterator[None]:
+    """Make sure a Prefect server answers: one that does already, or a child stopped at the end.
 
     Raises ServerNotReady, naming the child's log.
     """
     url = settings.prefect_api_url
     if is_answering(url):
         say(f"using the Prefect server at {url}")
-        yield url
+        yield
         return
     child = start_server(url, paths)
     try:
         _wait_until_ready(child, url, paths, say)
-        yield url
+        yield
     finally:
         stop_server(child)
 

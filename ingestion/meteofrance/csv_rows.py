@@ -22,7 +22,7 @@ def read_csv_rows(body: bytes, known: Collection[str], expected: Collection[str]
     is a header that was cut.
     Bytes that are not UTF-8 are replaced and their row kept: one bad letter must not cost a measurement.
     """
-    text = body.decode("utf-8-sig", "replace").strip(" \t\r\n")
+    text = _without_blank_end(body.decode("utf-8-sig", "replace").lstrip(" \t\r\n"))
     end = _LINE_END.search(text)
     first, rest = (text[: end.start()], text[end.end() :]) if end else (text, "")
     header = _header(first, text, known)
@@ -36,6 +36,13 @@ def read_csv_rows(body: bytes, known: Collection[str], expected: Collection[str]
     if is_cut:
         raise PayloadTruncated(f"row {rows.seen} of {rows.seen} breaks off: {rows.malformed[-1].text[-40:]}")
     return rows
+
+
+def _without_blank_end(text: str) -> str:
+    """Drop the blank lines after the last row, not the blanks of its last field."""
+    filled = len(text.rstrip(" \t\r\n"))
+    end = _LINE_END.search(text, filled)
+    return text[: end.start()] if end else text
 
 
 def _header(line: str, text: str, known: Collection[str]) -> list[str]:
