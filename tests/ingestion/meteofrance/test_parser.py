@@ -156,6 +156,12 @@ def test_line_ends_and_a_byte_order_mark_change_nothing(end):
     assert parse_csv(as_csv(THREE, end=end).rstrip()).rows.equals(expected)
 
 
+def test_blank_lines_at_the_end_are_no_rows_and_blanks_of_the_last_field_are_kept():
+    packet = parse_csv(as_csv([row(pmer=" ")]) + b" \r\n\t\n")
+    assert packet.rows_seen == 1
+    assert packet.rows["pmer"].to_pylist() == [" "]
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
