@@ -1,0 +1,69 @@
+"""What every test shares: clean settings, a data directory, the real files, one Prefect server."""
+
+import os
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from ingestion import settings as ingestion_settings
+from ingestion.paths import DataPaths
+from orchestration import settings as orchestration_settings
+from orchestration.server import running_server
+
+REAL_FILES = Path(__file__).resolve().parents[2] / "shared" / "data" / "meteofrance"
+
+_OURS = ("METEOFRANCE_", "PREFECT_", "DBT_", "DATA_DIR", "DEPTS", "SCHEDULE_", "SNAPSHOTS_", "API_")
+
+
+@pytest.fixture(autouse=True)
+def data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Give each test its own data directory and nothing of the developer's own settings."""
+    for name in list(os.environ):
+        if name.startswith(_OURS):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")  # nobody answers there
+    for settings in (ingestion_settings.IngestionSettings, orchestration_settings.OrchestrationSettings):
+        monkeypatch.setitem(settings.model_config, "env_file", None)
+    _forget_settings()
+    yield tmp_path / "data"
+    _forget_settings()
+
+
+def _forget_settings() -> None:
+    ingestion_settings.get_settings.cache_clear()
+    orchestration_settings.get_settings.cache_clear()
+
+
+@pytest.fixture
+def paths(data_dir: Path) -> DataPaths:
+    return DataPaths(data_dir)
+
+
+@pytest.fixture
+def real_file() -> Callable[[str], Path]:
+    """Find one of Météo-France's own files; the test is skipped where they are not."""
+
+    def find(name: str) -> Path:
+        if not (REAL_FILES / name).exists():
+            pytest.skip(f"{name} is not on this machine: Météo-France's files are not part of the repository")
+        return REAL_FILES / name
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Start one Prefect server for the session and give its API's address.
+
+    Tests that ask for it carry `pytestmark = pytest.mark.xdist_group("prefect")`, so that one worker runs
+    them all and a second server is never started.
+    """
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{free.getsockname()[1]}/api"
+    settings = orchestration_settings.OrchestrationSettings(prefect_api_url=url)
+    with running_server(settings, DataPaths(tmp_path_factory.mktemp("prefect")), print):
+        yield url
