@@ -1,0 +1,78 @@
+"""Where run processes come from: forks of a preloaded forkserver; cold ones when it cannot be had."""
+
+import logging
+import multiprocessing
+from collections.abc import Mapping
+from multiprocessing import forkserver
+from multiprocessing.context import ForkServerContext, SpawnContext
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+log = logging.getLogger("girouette.launcher")
+
+_PRELOADED = "orchestration.warm"
+# Importing Prefect, dbt and DuckDB takes 5 s on idle cores; a machine that needs longer is better served cold.
+PRELOAD_SECONDS = 120
+
+
+class Launcher:
+    """Starts one process per run. The methods block: call them in a thread."""
+
+    def __init__(self, log_file: Path) -> None:
+        self.log_file = log_file
+        self.is_warm = False
+        self._context: ForkServerContext | SpawnContext = multiprocessing.get_context("spawn")
+
+    def preload(self) -> None:
+        """Start the forkserver and prove it with a fork; on failure runs start cold, slower but well."""
+        context = multiprocessing.get_context("forkserver")
+        # uvicorn too: a forked child imports the service's main script again.
+        context.set_forkserver_preload([_PRELOADED, "uvicorn.main"])
+        try:
+            proof = context.Process(target=_answer, name="proof", daemon=True)
+            proof.start()
+            proof.join(PRELOAD_SECONDS)
+            if proof.exitcode != 0:
+                raise OSError(f"the first fork ended with {proof.exitcode}")  # noqa: TRY301 - one way out for both
+        except (OSError, EOFError) as error:
+            log.warning("preloading failed (%s): runs start cold, some 8 seconds later each", error)
+            return
+        self._context, self.is_warm = context, True
+
+    def launch(self, flow_run_id: str, environment: Mapping[str, str | None]) -> BaseProcess:
+        """Start the process of one flow run."""
+        arguments = (flow_run_id, dict(environment), str(self.log_file))
+        try:
+            return self._start(self._context, arguments)
+        except (OSError, EOFError) as error:  # the forkserver died: no reason to lose a run
+            log.warning("the forkserver does not answer (%s): this run starts cold", error)
+            self.is_warm = False
+            self._context = multiprocessing.get_context("spawn")
+            return self._start(self._context, arguments)
+
+    def stop(self) -> None:
+        """End the forkserver; the interpreter would do it at its own exit."""
+        stop = getattr(forkserver._forkserver, "_stop", None)  # noqa: SLF001 - there is no public way
+        if self.is_warm and stop is not None:
+            stop()
+        self.is_warm = False
+
+    @staticmethod
+    def _start(context: ForkServerContext | SpawnContext, arguments: tuple[object, ...]) -> BaseProcess:
+        process = context.Process(target=_execute, args=arguments, name=f"run-{arguments[0]}", daemon=True)
+        process.start()
+        return process
+
+
+def _execute(flow_run_id: str, environment: dict[str, str | None], log_file: str) -> None:
+    # Imported in the child: the service itself needs no dbt in its memory.
+    from orchestration.warm import execute
+
+    execute(flow_run_id, environment, log_file)
+
+
+def _answer() -> None:
+    """Fail when the forkserver could not import what it was told to."""
+    import sys
+
+    sys.exit(0 if _PRELOADED in sys.modules else 3)

@@ -1,0 +1,55 @@
+"""What the forkserver imports before the first run, and what a forked run does: the flow run, by its id.
+
+Importing Prefect, dbt and DuckDB takes seconds; a process forked from one that has them starts at once.
+"""
+
+import os
+import signal
+import sys
+import threading
+from multiprocessing import parent_process
+from multiprocessing.connection import wait
+from pathlib import Path
+from uuid import UUID
+
+from prefect.context import refresh_global_settings_context
+from prefect.engine import handle_engine_signals
+from prefect.flow_engine import load_flow_run, run_flow
+from prefect.logging.loggers import flow_run_logger
+
+from orchestration.flow_prefect import weather_hourly_pipeline
+from orchestration.settings import ROOT
+
+
+def execute(flow_run_id: str, environment: dict[str, str | None], log_file: str) -> None:
+    """Run one flow run in this process, a fresh fork: its state goes to Prefect, its output to the log file."""
+    os.setsid()  # Ctrl-C in the service's terminal is the service's to handle
+    _write_output_to(Path(log_file))
+    _end_with_parent()
+    os.chdir(ROOT)
+    os.environ.update({name: value for name, value in environment.items() if value is not None})
+    refresh_global_settings_context()
+    flow_run = load_flow_run(UUID(flow_run_id))
+    with handle_engine_signals(flow_run.id):
+        run_flow(weather_hourly_pipeline, flow_run=flow_run, error_logger=flow_run_logger(flow_run))
+
+
+def _write_output_to(log_file: Path) -> None:
+    log_file.parent.mkdir(parents=True, exist_ok=True)
+    with log_file.open("ab") as log:
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+            os.dup2(log.fileno(), stream.fileno())
+
+
+def _end_with_parent() -> None:
+    """Die when the service dies: a run without a service would hold the writer's lock, reported by nobody."""
+    parent = parent_process()
+    if parent is None:
+        return
+
+    def watch() -> None:
+        wait([parent.sentinel])
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    threading.Thread(target=watch, name="parent-watch", daemon=True).start()

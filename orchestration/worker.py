@@ -1,0 +1,170 @@
+"""The warm worker: Prefect's worker, whose runs are forks of a process that has imported everything."""
+
+import asyncio
+from contextlib import suppress
+from multiprocessing.process import BaseProcess
+from uuid import UUID, uuid4
+
+import anyio.abc
+import httpx
+from prefect.client.orchestration import PrefectClient
+from prefect.client.schemas.filters import (
+    TaskRunFilter,
+    TaskRunFilterFlowRunId,
+    TaskRunFilterState,
+    TaskRunFilterStateType,
+)
+from prefect.client.schemas.objects import FlowRun, State, StateType
+from prefect.exceptions import InfrastructureNotFound, ObjectNotFound
+from prefect.states import Cancelled, Cancelling
+from prefect.workers.base import BaseWorker
+from prefect.workers.process import ProcessJobConfiguration, ProcessVariables, ProcessWorkerResult
+
+from orchestration.launcher import Launcher
+
+# How soon a run set to Cancelling from Prefect's own UI is noticed; our API notifies at once.
+CANCEL_POLL_SECONDS = 1.0
+
+
+class WarmWorker(BaseWorker[ProcessJobConfiguration, ProcessVariables, ProcessWorkerResult]):
+    """Takes runs of a `process` work pool, one at a time, and forks each from the launcher.
+
+    An ordinary `prefect worker start --pool …` serves the same pool: the type is the same.
+    """
+
+    type = "process"
+    job_configuration = ProcessJobConfiguration
+    job_configuration_variables = ProcessVariables
+
+    def __init__(self, work_pool_name: str, launcher: Launcher, name: str) -> None:
+        # Queued runs stay in Prefect's queue, oldest first, until the one before has ended.
+        super().__init__(work_pool_name, name=name, limit=1, prefetch_seconds=1, create_pool_if_not_found=False)
+        self._launcher = launcher
+        self._woken = asyncio.Event()
+        self._accepting = True
+        self._children: dict[UUID, BaseProcess] = {}
+        self._look: dict[UUID, asyncio.Event] = {}
+
+    @classmethod
+    def __dispatch_key__(cls) -> str:
+        """Register beside Prefect's own process worker, not in its place."""
+        return "process-warm"
+
+    @property
+    def running(self) -> list[UUID]:
+        """Flow runs whose process is alive."""
+        return list(self._children)
+
+    def wake(self) -> None:
+        """Look for runs, and for cancellations, now instead of at the next poll."""
+        self._woken.set()
+        for look in self._look.values():
+            look.set()
+
+    async def work(self) -> None:
+        """Serve until cancelled: Prefect's polling loops, and a poll whenever woken."""
+        async with asyncio.TaskGroup() as loops:
+            loops.create_task(self.start(printer=self._logger.debug))
+            loops.create_task(self._poll_when_woken())
+
+    async def drain(self, seconds: float) -> None:
+        """Take no further runs and wait for the running one, so long; after that it is cancelled."""
+        self._accepting = False
+        deadline = asyncio.get_running_loop().time() + seconds
+        while self._children and asyncio.get_running_loop().time() < deadline:
+            await asyncio.sleep(0.1)
+        for flow_run_id in list(self._children):
+            await self._cancel(flow_run_id, "cancelled: the service was stopped")
+
+    async def get_and_submit_flow_runs(self) -> list[FlowRun]:
+        """Take the runs that are due, unless the service is stopping."""
+        return await super().get_and_submit_flow_runs() if self._accepting else []
+
+    async def run(
+        self,
+        flow_run: FlowRun,
+        configuration: ProcessJobConfiguration,
+        task_status: anyio.abc.TaskStatus[int] | None = None,
+    ) -> ProcessWorkerResult:
+        """Fork the run and stay with it to its end; a run set to Cancelling is killed and ends Cancelled."""
+        child = await asyncio.to_thread(self._launcher.launch, str(flow_run.id), configuration.env)
+        self._children[flow_run.id] = child
+        pid = child.pid or 0
+        if task_status is not None:
+            task_status.started(pid)
+        loop = asyncio.get_running_loop()
+        look = self._look[flow_run.id] = asyncio.Event()
+        loop.add_reader(child.sentinel, look.set)
+        try:
+            while child.is_alive():
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(look.wait(), CANCEL_POLL_SECONDS)
+                look.clear()
+                if child.is_alive() and await self._is_cancelling(flow_run.id):
+                    await self._cancel(flow_run.id, "cancelled on request")
+        finally:
+            loop.remove_reader(child.sentinel)
+            child.kill()
+            del self._children[flow_run.id], self._look[flow_run.id]
+            # Its slot is free once this returns; the next in the queue need not wait for the next poll.
+            loop.call_soon(self.wake)
+        status = 0 if await self._is_over(flow_run.id) else child.exitcode
+        return ProcessWorkerResult(status_code=1 if status is None else status, identifier=str(pid))
+
+    async def kill_infrastructure(
+        self,
+        infrastructure_pid: str,
+        configuration: ProcessJobConfiguration,
+        grace_seconds: int = 30,
+    ) -> None:
+        """Kill a run's process at once: the pipeline loses nothing and leaves nothing half done."""
+        for child in self._children.values():
+            if str(child.pid) == infrastructure_pid:
+                child.kill()
+                return
+        raise InfrastructureNotFound(f"no run of this worker has process {infrastructure_pid}")
+
+    async def _poll_when_woken(self) -> None:
+        while True:
+            await self._woken.wait()
+            self._woken.clear()
+            try:
+                await self.get_and_submit_flow_runs()
+            except (httpx.HTTPError, RuntimeError) as error:  # not set up yet, or the server is away: polling goes on
+                self._logger.debug("not polled: %s", error)
+
+    async def _cancel(self, flow_run_id: UUID, why: str) -> None:
+        child = self._children[flow_run_id]
+        child.kill()
+        await asyncio.to_thread(child.join)
+        if not await self._is_over(flow_run_id):
+            await end_run(self.client, flow_run_id, Cancelled(message=why))
+
+    async def _is_cancelling(self, flow_run_id: UUID) -> bool:
+        state = await self._state(flow_run_id)
+        return state is not None and state.is_cancelling()
+
+    async def _is_over(self, flow_run_id: UUID) -> bool:
+        state = await self._state(flow_run_id)
+        return state is not None and state.is_final()
+
+    async def _state(self, flow_run_id: UUID) -> State | None:
+        try:
+            return (await self.client.read_flow_run(flow_run_id)).state
+        except ObjectNotFound:  # deleted: nobody wants it any more
+            return Cancelling()
+        except httpx.HTTPError as error:  # a server that is away for a while is no reason to leave the run
+            self._logger.debug("state of %s not read: %s", flow_run_id, error)
+            return None
+
+
+async def end_run(client: PrefectClient, flow_run_id: UUID, state: State) -> None:
+    """Give a run whose process is gone its last state, and the same to its unfinished tasks."""
+    with suppress(ObjectNotFound):
+        await client.set_flow_run_state(flow_run_id, state, force=True)
+    unfinished = TaskRunFilter(
+        flow_run_id=TaskRunFilterFlowRunId(any_=[flow_run_id]),
+        state=TaskRunFilterState(type=TaskRunFilterStateType(any_=[StateType.PENDING, StateType.RUNNING])),
+    )
+    for task_run in await client.read_task_runs(task_run_filter=unfinished):
+        await client.set_task_run_state(task_run.id, state.model_copy(update={"id": uuid4()}), force=True)
