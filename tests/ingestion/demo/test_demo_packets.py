@@ -1,9 +1,11 @@
 import json
 from datetime import UTC, datetime, timedelta
 
+import duckdb
 import pytest
 
-from ingestion.demo.packet import PACKET_COLUMNS
+from ingestion.demo.packet import PACKET_COLUMNS, PacketRequest, render_packet
+from ingestion.demo.weather import load_stations
 
 HOUR = datetime(2026, 11, 20, 6, tzinfo=UTC)
 STAMPS = ("insert_time", "reference_time")
@@ -18,13 +20,8 @@ def values(row):
 
 
 @pytest.fixture(scope="module")
-def arrivals(request):
+def arrivals():
     """Hours of all France as seen one hour later, and once everything has arrived."""
-    import duckdb
-
-    from ingestion.demo.packet import PacketRequest, render_packet
-    from ingestion.demo.weather import load_stations
-
     con = duckdb.connect()
     load_stations(con)
 
