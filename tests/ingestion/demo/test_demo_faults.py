@@ -94,6 +94,12 @@ def test_a_fault_strikes_only_what_it_names(make_demo):
     assert demo.nation(hour.replace(hour=4)).status_code == 200
 
 
+def test_a_fault_of_rows_waits_for_a_packet(make_demo):
+    demo = make_demo(faults=[Fault(FaultKind.TEXT_VALUE), Fault(FaultKind.EMPTY_BODY)])
+    assert demo.get("/v2/liste-stations").text == ""
+    assert ";abc;" in demo.department().text
+
+
 @pytest.mark.parametrize("kind", NETWORK_FAULTS)
 def test_network_faults_are_raised_by_the_transport(kind):
     async def ask_twice():
