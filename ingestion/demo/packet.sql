@@ -45,9 +45,9 @@ delays as (
             when outage < 0.005 then 60 * ((block + 1) * 6 - station % 6 - hour) + 17
             when lateness < 0.0005 then -19
             when lateness < 0.930 then 2.2 + 3.8 * lateness
-            when lateness < 0.966 then 6 + 50 * pow((lateness - 0.930) / 0.036, 3)
-            when lateness < 0.990 then 60 + 125 * (lateness - 0.966) / 0.024
-            else 185 * exp(243 * (lateness - 0.990))
+            when lateness < 0.966 then 6 + 50 * pow((lateness - 0.930) / 0.036, 6)
+            when lateness < 0.993 then 60 + 125 * (lateness - 0.966) / 0.027
+            else 185 * exp(347 * (lateness - 0.993))
         end as minutes_late,
         correction < 0.008 as is_corrected
     from noises
