@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.adapters.factory import reset_adapters
 from dbt.cli.main import dbtRunner
 
@@ -101,13 +102,21 @@ def run_command(
     places = ["--project-dir", str(DBT_PROJECT), "--profiles-dir", str(settings.dbt_profiles_dir.resolve())]
     places += ["--target-path", str(target), "--log-path", str(paths.logs.resolve())]
     result = dbtRunner(callbacks=[hear]).invoke([*arguments, "--quiet", "--no-use-colors", *places])
-    # dbt keeps its connection for the next invocation; the file must be free for publishing.
-    reset_adapters()  # type: ignore[no-untyped-call]
+    _close_connection()
     if result.exception is not None:
         raise BuildFailed([], f"{result.exception}") from result.exception
     if not result.success and not nodes:
         raise BuildFailed([], f"see {paths.logs / 'dbt.log'}")
     return nodes
+
+
+def _close_connection() -> None:
+    """Let go of the build file: dbt would keep it open for its next invocation, and lock other processes out."""
+    reset_adapters()  # type: ignore[no-untyped-call]
+    # dbt-duckdb keeps one environment per process in its class, and offers no way to end it.
+    if DuckDBConnectionManager._ENV is not None:
+        DuckDBConnectionManager._ENV.close()
+        DuckDBConnectionManager._ENV = None
 
 
 def _node_of(data: Any) -> NodeResult:
