@@ -9,6 +9,7 @@ from typing import Any
 from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.adapters.factory import reset_adapters
 from dbt.cli.main import dbtRunner
+from dbt_common.events.event_manager_client import get_event_manager
 
 from ingestion.paths import DataPaths
 from orchestration.errors import BuildFailed
@@ -113,7 +114,7 @@ def run_command(
     places = ["--project-dir", str(DBT_PROJECT), "--profiles-dir", str(settings.dbt_profiles_dir.resolve())]
     places += ["--target-path", str(target), "--log-path", str(paths.logs.resolve())]
     result = dbtRunner(callbacks=[hear]).invoke([*arguments, "--quiet", "--no-use-colors", *places])
-    _close_connection()
+    _let_go()
     if result.exception is not None:
         raise BuildFailed([], f"{result.exception}") from result.exception
     if not result.success and not nodes:
@@ -121,13 +122,18 @@ def run_command(
     return nodes
 
 
-def _close_connection() -> None:
-    """Let go of the build file: dbt would keep it open for its next invocation, and lock other processes out."""
+def _let_go() -> None:
+    """Let go of the build file and the log: dbt would keep both open, and lock other processes out of the file."""
     reset_adapters()  # type: ignore[no-untyped-call]
     # dbt-duckdb keeps one environment per process in its class, and offers no way to end it.
     if DuckDBConnectionManager._ENV is not None:
         DuckDBConnectionManager._ENV.close()
         DuckDBConnectionManager._ENV = None
+    # Each invocation opens its log anew and closes none: a long-lived process would run out of files.
+    for logger in get_event_manager().loggers:
+        if logger._python_logger is not None:
+            for handler in logger._python_logger.handlers:
+                handler.close()
 
 
 def _node_of(data: Any) -> NodeResult:

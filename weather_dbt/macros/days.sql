@@ -18,9 +18,9 @@
     cast({{ observed_at }} at time zone 'UTC' - interval 1 hour as date)
 {%- endmacro %}
 
-{# An aggregate of the day's 24 hours, null unless every one is there, then the number that was there. #}
+{# An aggregate of the day's 24 hours, in decimals as windows are, null unless every one is there; then how many were. #}
 {% macro day_of(aggregate, column, name, unit, decimals=2, counted=none) -%}
-    case when count({{ column }}) = 24 then round({{ aggregate }}({{ column }}), {{ decimals }}) end
+    case when count({{ column }}) = 24 then round(cast({{ aggregate }}({{ exact(column) }}) as double), {{ decimals }}) end
         as {{ name }}_{{ unit }},
     count({{ column }}) as {{ counted or name }}_hours
 {%- endmacro %}

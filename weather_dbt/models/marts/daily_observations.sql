@@ -26,7 +26,7 @@ rain_days as (
         station_id,
         rain_date as observed_date,
         {{ day_of('sum', 'precipitation_mm', 'precipitation', 'mm', decimals=1) }},
-        {{ day_flag('sum(precipitation_mm) >= 1', 'precipitation_mm') }} as is_rain_day,
+        {{ day_flag('sum(' ~ exact('precipitation_mm') ~ ') >= 1', 'precipitation_mm') }} as is_rain_day,
         {{ day_of('max', 'temperature_max_c', 'temperature_max', 'c') }}
     from hours
     group by station_id, rain_date
