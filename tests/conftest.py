@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from upstream import Upstream, running_upstream
+from upstream import Upstream, ingest_hourly, running_upstream
 
 from ingestion import settings as ingestion_settings
 from ingestion.paths import DataPaths
@@ -69,6 +69,21 @@ def upstream(data_dir: Path, upstream_server: Upstream, monkeypatch: pytest.Monk
         monkeypatch.setenv(name, value)
     _forget_settings()
     return upstream_server
+
+
+@pytest.fixture(scope="session")
+def hours_as_they_came(upstream_server: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Ingest two départements hour by hour: with late rows and corrected ones. A data directory to copy from.
+
+    Tests that ask for it carry `pytest.mark.xdist_group("replay")`, so that one worker makes it.
+    """
+    return ingest_hourly(upstream_server, tmp_path_factory.mktemp("hourly") / "data", hours=8)
+
+
+@pytest.fixture(scope="session")
+def hours_at_once(upstream_server: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Ingest the same hours by one request each at their end."""
+    return ingest_hourly(upstream_server, tmp_path_factory.mktemp("at-once") / "data", hours=0)
 
 
 @pytest.fixture(scope="session")

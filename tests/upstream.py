@@ -5,13 +5,17 @@ import socket
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import uvicorn
 
 from ingestion.demo.app import create_demo_app
 from ingestion.demo.faults import Fault, FaultKind
+from ingestion.departments import resolve_all
+from ingestion.ingest import STATION_LIST, ingest_packet, plan_requests
+from ingestion.settings import IngestionSettings
 
 NOW = datetime(2026, 11, 23, 5, 12, tzinfo=UTC)
 TOKEN = "a-token-of-the-tests"
@@ -47,6 +51,11 @@ class Upstream:
             "MAX_ATTEMPTS": "2",
         }
 
+    def settings(self, data_dir: Path) -> IngestionSettings:
+        """The same as settings, for fixtures that outlive a test's environment."""
+        told = {name.lower(): value for name, value in self.environment.items()}
+        return IngestionSettings(_env_file=None, data_dir=data_dir, **told)  # type: ignore[call-arg, arg-type]
+
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         self.requests.append(scope["path"])
         if FaultKind.READ_TIMEOUT in self.network_faults:
@@ -74,3 +83,14 @@ def running_upstream() -> Iterator[Upstream]:
         server.should_exit = True
         thread.join(10)
         listening.close()
+
+
+def ingest_hourly(upstream: Upstream, data_dir: Path, hours: int) -> Path:
+    """Ingest two départements at each of the last hours before NOW and at NOW; every request reaches as far back."""
+    settings = upstream.settings(data_dir)
+    requests = [STATION_LIST, *plan_requests(resolve_all(["65", "66"]), NOW)]
+    for back in range(hours, -1, -1):
+        upstream.reset(now=NOW - timedelta(hours=back), retention_hours=20 - back)
+        for request in requests:
+            ingest_packet(settings, request)
+    return data_dir
