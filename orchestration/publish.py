@@ -16,9 +16,10 @@ from orchestration.builds import last_build
 from orchestration.errors import NothingToPublish
 from orchestration.snapshots import (
     Manifest,
+    aim_pointer,
     kept_snapshots,
+    move_pointer,
     newest_snapshot,
-    serve_snapshot,
     served_snapshot,
     write_manifest,
 )
@@ -55,9 +56,11 @@ def publish_build(paths: DataPaths, *, keep: int, run_id: str | None = None) -> 
         **facts,
     )
     write_manifest(unfinished, manifest)
+    # Aimed first: killed right after the rename, the snapshot would be the newest and never be served.
+    aim_pointer(paths, snapshot_id)
     unfinished.rename(paths.snapshots / snapshot_id)
     sync_directory(paths.snapshots)
-    serve_snapshot(paths, snapshot_id)
+    move_pointer(paths)
     discard_old(paths, keep)
     return manifest
 
@@ -79,7 +82,8 @@ def discard_old(paths: DataPaths, keep: int) -> list[str]:
 
 
 def sweep(paths: DataPaths) -> None:
-    """Clear away what a killed publication left behind."""
+    """End what a killed publication had finished but for the pointer, and clear away the rest it left."""
+    move_pointer(paths)
     for prefix in (_UNFINISHED, _DISCARDED):
         for folder in paths.snapshots.glob(f"{prefix}*"):
             shutil.rmtree(folder)

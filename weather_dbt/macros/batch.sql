@@ -1,0 +1,85 @@
+{#
+    What a build has to do again. A build that passed stands on every load up to meta.builds.last_load_id;
+    whatever came later touches some hours, and each of those reaches up to 24 hours forward (windows, sensors
+    stuck for a day, changes over 24 hours). A failed or killed build moves nothing, so its hours come again.
+#}
+
+{# The newest load that the marts stand on; 0 asks for everything. #}
+{% macro built_load_id() -%}
+    {%- if not execute or flags.FULL_REFRESH -%} {{ return(0) }} {%- endif -%}
+    {%- set hourly = adapter.get_relation(this.database, 'marts', 'hourly_observations') -%}
+    {%- set builds = adapter.get_relation(this.database, 'meta', 'builds') -%}
+    {%- if hourly is none or builds is none -%} {{ return(0) }} {%- endif -%}
+    {{ return(run_query('select coalesce(max(last_load_id), 0) from meta.builds where passed').rows[0][0]) }}
+{%- endmacro %}
+
+{#
+    The first and last hour that the batch reads, as a literal condition: DuckDB then skips the row groups outside,
+    which it does not do for a join. The windows of an affected hour look back 24 hours.
+#}
+{% macro within_batch(column) -%}
+    {%- set affected_hours = ref('int_affected_hours') -%} {# named before any condition: dbt learns of it when it parses #}
+    {%- if not execute -%} {{ return('true') }} {%- endif -%}
+    {%- set hours = run_query(
+        "select strftime(min(observed_at) - to_hours(24), '%Y-%m-%d %H:%M:%SZ'),"
+        ~ " strftime(max(observed_at), '%Y-%m-%d %H:%M:%SZ') from " ~ ref('int_affected_hours')
+    ).rows[0] -%}
+    {%- if hours[0] is none -%} {{ return('false') }} {%- endif -%}
+    {{ return(column ~ " between timestamptz '" ~ hours[0] ~ "' and timestamptz '" ~ hours[1] ~ "'") }}
+{%- endmacro %}
+
+{# Clears the affected hours of an incremental model, so that what is appended replaces them whole. #}
+{% macro forget_affected_hours() -%}
+    {%- set affected_hours = ref('int_affected_hours') -%}
+    {%- if is_incremental() -%}
+        delete from {{ this }}
+        where observed_at in (select observed_at from {{ affected_hours }})
+    {%- endif -%}
+{%- endmacro %}
+
+{#
+    Days to make again: those that an affected hour belongs to in any of the three ways a day is cut, and those
+    that were provisional when they were last made.
+#}
+{% macro affected_days() -%}
+    select distinct unnest([
+        {{ rain_date('observed_at') }}, {{ minimum_date('observed_at') }}, {{ civil_date('observed_at') }}
+    ]) as observed_date
+    from {{ ref('int_affected_hours') }}
+    {%- if is_incremental() %}
+    union
+    select distinct observed_date
+    from {{ this }}
+    where not is_final
+    {%- endif -%}
+{%- endmacro %}
+
+{# The hours of the affected days as a literal condition: from 18 UTC the day before to 06 UTC the day after. #}
+{% macro within_affected_days(column) -%}
+    {%- set days_query = affected_days() -%}
+    {%- if not execute -%} {{ return('true') }} {%- endif -%}
+    {%- set days = run_query(
+        'select min(observed_date) - 1, max(observed_date) + 1 from (' ~ days_query ~ ')'
+    ).rows[0] -%}
+    {%- if days[0] is none -%} {{ return('false') }} {%- endif -%}
+    {{ return(
+        column ~ " between timestamptz '" ~ days[0] ~ " 18:00:00Z' and timestamptz '" ~ days[1] ~ " 06:00:00Z'"
+    ) }}
+{%- endmacro %}
+
+{# Clears the affected days of an incremental model, so that what is appended replaces them whole. #}
+{% macro forget_affected_days() -%}
+    {%- set days_query = affected_days() -%}
+    {%- if is_incremental() -%}
+        delete from {{ this }}
+        where observed_date in ({{ days_query }})
+    {%- endif -%}
+{%- endmacro %}
+
+{# The days of the affected hours, for tests. #}
+{% macro affected_days_of_batch() -%}
+    select distinct unnest([
+        {{ rain_date('observed_at') }}, {{ minimum_date('observed_at') }}, {{ civil_date('observed_at') }}
+    ])
+    from {{ ref('int_affected_hours') }}
+{%- endmacro %}
