@@ -46,3 +46,23 @@ class DataPaths:
     def logs(self) -> Path:
         """Logs of child processes and of dbt."""
         return self.root / "logs"
+
+    @property
+    def leader_lock(self) -> Path:
+        """Held by the one service that serves the schedule."""
+        return self.root / "service" / "leader.lock"
+
+    @property
+    def trigger_lock(self) -> Path:
+        """Held while a run is asked for, so that two equal wishes become one run."""
+        return self.root / "service" / "trigger.lock"
+
+    @property
+    def wake_file(self) -> Path:
+        """Touched to tell the leader that a run waits, or is to be cancelled."""
+        return self.root / "service" / "wake"
+
+    @property
+    def run_records(self) -> Path:
+        """One file of progress records per run."""
+        return self.root / "runs"

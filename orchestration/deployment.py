@@ -1,74 +1,162 @@
-"""The two ways to run the flow from a terminal: once, or served on the schedule."""
+"""The deployment `weather-hourly-deployment`: its work pool, its registration, and its schedule over time."""
 
 from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, cast
+from uuid import UUID
 
-from prefect import Flow
-from prefect import serve as prefect_serve
-from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy, State
-from prefect.deployments.runner import RunnerDeployment
+from cronsim import CronSim, CronSimError
+from prefect.client.orchestration import PrefectClient
+from prefect.client.schemas.actions import DeploymentScheduleCreate, DeploymentUpdate, WorkPoolCreate
+from prefect.client.schemas.objects import ConcurrencyLimitStrategy, ConcurrencyOptions
+from prefect.client.schemas.responses import DeploymentResponse
+from prefect.client.schemas.schedules import CronSchedule
+from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
+from prefect.workers.process import ProcessWorker
 
-from ingestion.departments import Department, label_of
-from ingestion.paths import DataPaths
-from ingestion.settings import get_settings as get_ingestion_settings
-from orchestration import pipeline
-from orchestration.server import is_answering, running_server
-from orchestration.settings import get_settings
+from ingestion.departments import Department, resolve_all
+from orchestration.errors import BadSchedule
+from orchestration.parameters import as_parameter, as_tags, as_texts
+from orchestration.settings import ROOT
 
+FLOW_NAME = "weather_hourly_pipeline"
 DEPLOYMENT_NAME = "weather-hourly-deployment"
+WORK_POOL = "girouette"
+
+_PARAMETER_SCHEMA = {
+    "title": "Parameters",
+    "type": "object",
+    "properties": {
+        "dept": {
+            "title": "dept",
+            "description": "Département: a code or a name, a list of them, or `all`.",
+            "default": "9",
+            "position": 0,
+            "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}],
+        },
+        "full": {
+            "title": "full",
+            "description": "Build and publish even when nothing is new.",
+            "default": False,
+            "position": 1,
+            "type": "boolean",
+        },
+    },
+}
 
 
-def as_texts(dept: str | Sequence[str]) -> list[str]:
-    """Give the flow's `dept` parameter as a list, however it was written."""
-    return [dept] if isinstance(dept, str) else list(dept)
+@dataclass(frozen=True)
+class Schedule:
+    """When the deployment runs by itself, and for which départements."""
+
+    deployment_id: UUID
+    cron: str
+    departments: tuple[Department, ...]
+    is_active: bool
+
+    def next_times(self, count: int = 5) -> list[datetime]:
+        """Give the next times the cron matches, in UTC; none while paused."""
+        if not self.is_active:
+            return []
+        times = CronSim(self.cron, datetime.now(UTC))
+        return [next(times) for _ in range(count)]
 
 
-def as_parameter(departments: Sequence[Department]) -> str | list[str]:
-    """Give départements as the flow's `dept` parameter: one code, or a list."""
-    codes = [department.code for department in departments]
-    return codes[0] if len(codes) == 1 else codes
+async def register_deployment(client: PrefectClient, cron: str, departments: Sequence[Department]) -> Schedule:
+    """Create the deployment and its work pool, or bring them up to date.
 
-
-def say(line: str) -> None:
-    """Print one line with the time in UTC, at once."""
-    print(f"{datetime.now(UTC):%H:%M:%S} {line}", flush=True)  # noqa: T201 - the command line's voice
-
-
-def run_once(flow: Flow[..., Any], departments: Sequence[Department], *, full: bool = False) -> int:
-    """Run the pipeline once: as a Prefect run when a server answers, else the same steps without one.
-
-    Prefect's own fallback, a temporary server, takes longer to start than the whole run.
+    A schedule changed over HTTP or in Prefect's UI outlives restarts, until the settings themselves change:
+    the version notes the settings that were applied last.
     """
-    url = get_settings().prefect_api_url
-    if not is_answering(url):
-        say(f"no Prefect server answers at {url}: the run is not recorded (`make prefect-server` starts one)")
-        ingestion = get_ingestion_settings()
-        steps = pipeline.plain_steps(ingestion, get_settings(), None, say)
-        say(str(pipeline.run_pipeline(departments, steps, ingestion, say, full=full)))
-        return 0
-    state = cast("State", flow(as_parameter(departments), full=full, return_state=True))
-    say(f"{state.name}: {state.message}")
-    return 0 if state.is_completed() else 1
+    check_cron(cron)
+    pool = WorkPoolCreate(
+        name=WORK_POOL,
+        type=ProcessWorker.type,
+        description="Runs of Girouette: a process each, on this machine.",
+        base_job_template=ProcessWorker.get_default_base_job_template(),
+    )
+    with suppress(ObjectAlreadyExists):
+        await client.create_work_pool(pool)
+    version = f"{cron} {','.join(as_texts(as_parameter(departments)))}"
+    known = await _find(client)
+    if known is not None and known.version == version and known.schedules:
+        schedules = [
+            DeploymentScheduleCreate(schedule=s.schedule, active=s.active, slug=s.slug) for s in known.schedules
+        ]
+        parameters, tags, is_paused = known.parameters, known.tags, known.paused
+    else:
+        schedules = [DeploymentScheduleCreate(schedule=CronSchedule(cron=cron, timezone="UTC"), active=True)]
+        parameters, tags, is_paused = {"dept": as_parameter(departments)}, as_tags(departments), False
+    await client.create_deployment(
+        flow_id=await client.create_flow_from_name(FLOW_NAME),
+        name=DEPLOYMENT_NAME,
+        version=version,
+        description="Fetches, lands, builds, tests and publishes the observations of its départements.",
+        path=str(ROOT),
+        entrypoint=f"orchestration/flow_prefect.py:{FLOW_NAME}",
+        pull_steps=[{"prefect.deployments.steps.set_working_directory": {"directory": str(ROOT)}}],
+        work_pool_name=WORK_POOL,
+        schedules=schedules,
+        parameters=parameters,
+        tags=tags,
+        paused=is_paused,
+        parameter_openapi_schema=_PARAMETER_SCHEMA,
+        concurrency_limit=1,
+        concurrency_options=ConcurrencyOptions(collision_strategy=ConcurrencyLimitStrategy.ENQUEUE),
+    )
+    return await read_schedule(client)
 
 
-def serve(flow: Flow[..., Any], departments: Sequence[Department]) -> int:
-    """Serve the deployment on its cron, one run at a time, until SIGTERM or Ctrl-C.
+async def read_schedule(client: PrefectClient) -> Schedule:
+    """Read the schedule as Prefect holds it; raises ObjectNotFound before the first registration."""
+    deployment = await client.read_deployment_by_name(f"{FLOW_NAME}/{DEPLOYMENT_NAME}")
+    crons = [(s.schedule.cron, s.active) for s in deployment.schedules if isinstance(s.schedule, CronSchedule)]
+    return Schedule(
+        deployment_id=deployment.id,
+        cron=crons[0][0] if crons else "",
+        departments=resolve_all(as_texts(deployment.parameters.get("dept", "9"))),
+        is_active=bool(crons) and crons[0][1] and not deployment.paused,
+    )
 
-    The schedule stays active when serving ends: runs that fall due meanwhile wait, late, for the next start.
-    """
-    settings = get_settings()
-    with running_server(settings, DataPaths(get_ingestion_settings().data_dir), say):
-        deployment = cast(
-            "RunnerDeployment",
-            flow.to_deployment(
-                name=DEPLOYMENT_NAME,
-                cron=settings.schedule_cron,
-                parameters={"dept": as_parameter(departments)},
-                concurrency_limit=ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.ENQUEUE),
-                description="Fetches, lands, builds, tests and publishes the observations of its départements.",
-            ),
+
+async def change_schedule(
+    client: PrefectClient,
+    *,
+    cron: str | None = None,
+    departments: Sequence[Department] | None = None,
+    is_active: bool | None = None,
+) -> Schedule:
+    """Change what is given, leave the rest; raises BadSchedule for an impossible cron."""
+    if cron is not None:
+        check_cron(cron)
+    now = await read_schedule(client)
+    if departments is not None:
+        update = DeploymentUpdate(parameters={"dept": as_parameter(departments)}, tags=as_tags(departments))
+        await client.update_deployment(now.deployment_id, update)
+    for schedule in await client.read_deployment_schedules(now.deployment_id):
+        await client.update_deployment_schedule(
+            now.deployment_id,
+            schedule.id,
+            active=is_active if is_active is not None else now.is_active,
+            # A new cron also makes Prefect plan its runs anew, with the parameters of now.
+            schedule=CronSchedule(cron=cron or now.cron, timezone="UTC"),
         )
-        say(f"serving {flow.name}/{DEPLOYMENT_NAME}: {label_of(departments)}, cron `{settings.schedule_cron}` (UTC)")
-        prefect_serve(deployment, pause_on_shutdown=False, print_starting_message=False, limit=1)
-    return 0
+    if is_active:
+        await client.resume_deployment(now.deployment_id)
+    return await read_schedule(client)
+
+
+def check_cron(cron: str) -> None:
+    """Raise BadSchedule unless the expression names times that come."""
+    try:
+        next(CronSim(cron, datetime.now(UTC)))
+    except (CronSimError, StopIteration) as error:
+        raise BadSchedule(cron, str(error) or "it names no time that comes") from error
+
+
+async def _find(client: PrefectClient) -> DeploymentResponse | None:
+    try:
+        return await client.read_deployment_by_name(f"{FLOW_NAME}/{DEPLOYMENT_NAME}")
+    except ObjectNotFound:
+        return None

@@ -5,7 +5,13 @@ OrchestrationError
 ├── BuildFailed       dbt models or tests failed; names them
 ├── NothingToPublish  there is no tested build yet
 ├── SnapshotNotFound  no such snapshot, or none to go back to
-└── ServerNotReady    the Prefect server does not answer
+├── ServerNotReady    the Prefect server does not answer
+├── PortTaken         another program listens where the Prefect server should
+├── RunNotFound       Prefect knows no such run of this flow
+├── RunNotCancellable the run has already ended
+├── RunNotRetriable   the run has not ended yet
+├── KeyReused         an idempotency key came again with another wish
+└── BadSchedule       a cron expression that cannot be
 """
 
 from collections.abc import Mapping, Sequence
@@ -57,3 +63,52 @@ class ServerNotReady(OrchestrationError):
 
     def __init__(self, url: str, why: str) -> None:
         super().__init__(f"the Prefect server at {url} is not ready: {why}")
+
+
+class PortTaken(OrchestrationError):
+    """Another program listens where the Prefect server should."""
+
+    def __init__(self, url: str, owner: str) -> None:
+        super().__init__(
+            f"{url} is taken by {owner}, which is no Prefect server: stop it, or choose another port, "
+            "e.g. PREFECT_API_URL=http://127.0.0.1:4201/api"
+        )
+
+
+class RunNotFound(OrchestrationError):
+    """Prefect knows no such run of this flow."""
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__(f"there is no run {run_id}: GET /runs lists them")
+
+
+class RunNotCancellable(OrchestrationError):
+    """The run has already ended."""
+
+    def __init__(self, run_id: str, state: str) -> None:
+        super().__init__(f"run {run_id} has already ended, {state}: there is nothing to cancel")
+
+
+class RunNotRetriable(OrchestrationError):
+    """The run has not ended yet."""
+
+    def __init__(self, run_id: str, state: str) -> None:
+        super().__init__(f"run {run_id} is {state}: wait for its end or cancel it first")
+
+
+class KeyReused(OrchestrationError):
+    """An idempotency key came again with another wish."""
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__(
+            f"this Idempotency-Key belongs to run {run_id}, which has other parameters: send a new key for a new run"
+        )
+
+
+class BadSchedule(OrchestrationError):
+    """A cron expression that cannot be."""
+
+    def __init__(self, cron: str, why: str) -> None:
+        super().__init__(
+            f"`{cron}` is no cron expression ({why}): write five fields, e.g. `12 * * * *` for minute 12 of every hour"
+        )

@@ -1,15 +1,14 @@
 """The flow, and its command line: `python orchestration/flow_prefect.py --mode run|serve --dept 9`."""
 
 import argparse
-import os
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 
-from orchestration.settings import get_settings
+from orchestration.settings import export_prefect_settings
 
 if __name__ == "__main__":
-    # Prefect takes its server's address when it is imported; without one it would start a server of its own.
-    os.environ.setdefault("PREFECT_API_URL", get_settings().prefect_api_url)
+    export_prefect_settings()  # without an address Prefect would start a server of its own
 
 from prefect import flow, get_run_logger
 from prefect.client.schemas.objects import State
@@ -22,11 +21,15 @@ from ingestion.departments import label_of, resolve_all
 from ingestion.errors import IngestionError, SourceMismatch
 from ingestion.ingest import PacketRequest
 from ingestion.load_log import LoadResult
+from ingestion.paths import DataPaths
 from orchestration import tasks
 from orchestration.artifacts import publish_summary
-from orchestration.deployment import as_texts, run_once, serve
 from orchestration.errors import OrchestrationError
+from orchestration.parameters import as_texts
 from orchestration.pipeline import FETCHES_AT_ONCE, Outcome, Steps, run_pipeline
+from orchestration.progress import note
+from orchestration.run_once import run_once
+from orchestration.serving import serve
 
 
 def name_of_run() -> str:
@@ -51,26 +54,37 @@ def weather_hourly_pipeline(dept: str | list[str] = "9", full: bool = False) -> 
     """
     log = get_run_logger()
     ingestion = ingestion_settings.get_settings()
+    paths = DataPaths(ingestion.data_dir)
     try:
         departments = resolve_all(as_texts(dept))
-        summary = run_pipeline(departments, _task_steps(flow_run.id), ingestion, log.info, full=full)
+        summary = run_pipeline(departments, _task_steps(flow_run.id, paths), ingestion, log.info, full=full)
     except (IngestionError, OrchestrationError) as error:
         log.error("%s", error)  # noqa: TRY400 - the message says it all; the trace would bury it
+        note(paths, flow_run.id, "failed", error=str(error))
         return Failed(message=str(error))
     publish_summary(summary)
     log.info("%s", summary)
+    note(
+        paths,
+        flow_run.id,
+        "summary",
+        rows_new=summary.rows_new,
+        rows_changed=summary.rows_changed,
+        snapshot=summary.snapshot.id if summary.snapshot else None,
+        is_published=summary.is_published,
+        source=summary.source,
+        seconds=round(summary.seconds, 3),
+        text=str(summary),
+    )
     return Completed(message=str(summary), name=None if summary.is_published else "NoNewData")
 
 
-def _task_steps(run_id: str | None) -> Steps:
+def _task_steps(run_id: str | None, paths: DataPaths) -> Steps:
     def ingest_all(requests: Sequence[PacketRequest]) -> Iterable[tuple[PacketRequest, Outcome]]:
-        if len(requests) == 1:  # no need of a thread
-            yield requests[0], _outcome(tasks.ingest(requests[0], run_id, return_state=True))
-            return
-        futures = [tasks.ingest.submit(request, run_id) for request in requests]
-        for request, future in zip(requests, futures, strict=True):
-            future.wait()
-            yield request, _outcome(future.state)
+        for number, (request, outcome) in enumerate(_ingest_all(requests, run_id), start=1):
+            facts = {"error": str(outcome)} if isinstance(outcome, IngestionError) else asdict(outcome.counts)
+            note(paths, run_id, "packet", name=request.label, n=number, of=len(requests), **facts)
+            yield request, outcome
 
     return Steps(
         ingest_all=ingest_all,
@@ -78,6 +92,16 @@ def _task_steps(run_id: str | None) -> Steps:
         build=lambda: tasks.dbt_build(run_id),
         publish=lambda: tasks.publish(run_id),
     )
+
+
+def _ingest_all(requests: Sequence[PacketRequest], run_id: str | None) -> Iterable[tuple[PacketRequest, Outcome]]:
+    if len(requests) == 1:  # no need of a thread
+        yield requests[0], _outcome(tasks.ingest(requests[0], run_id, return_state=True))
+        return
+    futures = [tasks.ingest.submit(request, run_id) for request in requests]
+    for request, future in zip(requests, futures, strict=True):
+        future.wait()
+        yield request, _outcome(future.state)
 
 
 def _outcome(state: State[LoadResult]) -> Outcome:
@@ -103,7 +127,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         departments = resolve_all(options.dept or ingestion_settings.get_settings().depts)
         if options.mode == "serve":
-            return serve(weather_hourly_pipeline, departments)
+            return serve(departments)
         return run_once(weather_hourly_pipeline, departments, full=options.full)
     except (IngestionError, OrchestrationError) as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201

@@ -52,7 +52,7 @@ class Launcher:
 
     def stop(self) -> None:
         """End the forkserver; the interpreter would do it at its own exit."""
-        stop = getattr(forkserver._forkserver, "_stop", None)  # noqa: SLF001 - there is no public way
+        stop = getattr(forkserver._forkserver, "_stop", None)
         if self.is_warm and stop is not None:
             stop()
         self.is_warm = False

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 
 from ingestion.departments import Department
@@ -17,6 +17,7 @@ from ingestion.source import notice
 from ingestion.writer_lock import writer_lock
 from orchestration.builds import begin_build, finish_build, is_up_to_date
 from orchestration.errors import IngestionFailed
+from orchestration.progress import note
 from orchestration.publish import publish_build, sweep
 from orchestration.settings import OrchestrationSettings
 from orchestration.snapshots import Manifest, newest_snapshot, record_check, served_snapshot
@@ -155,10 +156,14 @@ def build_and_record(
     def hear(node: NodeResult) -> None:
         nodes.append(node)
         say(f"dbt: {node}")
+        note(paths, run_id, "node", **asdict(node))
+
+    def count(nodes: int) -> None:
+        note(paths, run_id, "dbt", nodes=nodes, full=is_full)
 
     passed = False
     try:
-        build_models(orchestration, paths, hear, full=is_full)
+        build_models(orchestration, paths, hear, count, full=is_full)
         passed = True
     finally:
         finish_build(paths, build_id, nodes, passed=passed, seconds=time.perf_counter() - started)

@@ -1,8 +1,11 @@
 """The Prefect server: the one that answers, or one of our own as a child process."""
 
+import argparse
 import os
+import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,12 +15,23 @@ import httpx
 
 from ingestion.paths import DataPaths
 from ingestion.settings import get_settings as get_ingestion_settings
-from orchestration.errors import ServerNotReady
+from orchestration.errors import PortTaken, ServerNotReady
+from orchestration.port_owner import describe_owner
 from orchestration.settings import OrchestrationSettings, get_settings
 
 # Starting takes 10 to 17 s on two cores, more on the first start, when its database is made.
 START_SECONDS = 90
 STOP_SECONDS = 15
+
+# What an idle server need not do as often as it does by default; each can be set otherwise in the environment.
+_CALM = {
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_SERVER_SERVICES_FOREMAN_LOOP_SECONDS": "30",
+    "PREFECT_SERVER_SERVICES_LATE_RUNS_LOOP_SECONDS": "15",
+    "PREFECT_SERVER_SERVICES_PAUSE_EXPIRATIONS_LOOP_SECONDS": "60",
+    "PREFECT_SERVER_SERVICES_REPOSSESSOR_LOOP_SECONDS": "30",
+    "PREFECT_SERVER_SERVICES_CLEANUP_RECONCILER_LOOP_SECONDS": "60",
+}
 
 
 def is_answering(api_url: str) -> bool:
@@ -34,43 +48,52 @@ def running_server(settings: OrchestrationSettings, paths: DataPaths, say: Calla
 
     Raises ServerNotReady, naming the child's log.
     """
-    url = settings.prefect_api_url
-    if is_answering(url):
-        say(f"using the Prefect server at {url}")
-        yield
-        return
-    child = start_server(url, paths)
+    child = ensure_server(settings.prefect_api_url, paths, say)
     try:
-        _wait_until_ready(child, url, paths, say)
         yield
     finally:
-        stop_server(child)
+        if child is not None:
+            stop_server(child)
+
+
+def ensure_server(
+    url: str, paths: DataPaths, say: Callable[[str], None], is_wanted: Callable[[], bool] = lambda: True
+) -> subprocess.Popen[bytes] | None:
+    """Return once a Prefect server answers: None when one did already, else our child.
+
+    Raises PortTaken or ServerNotReady, or returns early once the server `is_wanted` no more.
+    """
+    if is_answering(url):
+        say(f"using the Prefect server at {url}")
+        return None
+    if owner := describe_owner(url):
+        raise PortTaken(url, owner)
+    log = paths.logs / "prefect-server.log"
+    say(f"starting a Prefect server at {url} (10 to 20 s; log: {log})")
+    child = start_server(url, paths)
+    deadline = time.monotonic() + START_SECONDS
+    while is_wanted() and not is_answering(url):
+        if child.poll() is not None:
+            raise ServerNotReady(url, f"it ended with {child.returncode}; see {log}")
+        if time.monotonic() > deadline:
+            stop_server(child)
+            raise ServerNotReady(url, f"no answer in {START_SECONDS} s; see {log}")
+        time.sleep(0.25)
+    return child
 
 
 def start_server(api_url: str, paths: DataPaths) -> subprocess.Popen[bytes]:
-    """Start `prefect server` on the address's host and port, its database under the data directory."""
+    """Start a server on the address's host and port; it ends when this process does, however it ends."""
     paths.logs.mkdir(parents=True, exist_ok=True)
     with (paths.logs / "prefect-server.log").open("ab") as log:
-        command, environment = server_command(api_url, paths)
-        return subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)  # noqa: S603
-
-
-def server_command(api_url: str, paths: DataPaths) -> tuple[list[str], dict[str, str]]:
-    """Give the command that starts `prefect server`, and its environment."""
-    address = urlsplit(api_url)
-    home = (paths.root / "prefect").resolve()
-    home.mkdir(parents=True, exist_ok=True)
-    environment = {
-        **os.environ,
-        "PREFECT_HOME": str(home),
-        "PREFECT_API_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{home / 'prefect.db'}",
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "PREFECT_UI_API_URL": api_url,
-    }
-    environment.pop("PREFECT_API_URL", None)
-    command = [sys.executable, "-m", "prefect", "server", "start"]
-    command += ["--host", address.hostname or "127.0.0.1", "--port", str(address.port or 4200)]
-    return command, environment
+        return subprocess.Popen(
+            [sys.executable, "-m", "orchestration.server", "--end-with-parent"],
+            env={**os.environ, "PREFECT_API_URL": api_url, "DATA_DIR": str(paths.root)},
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
 
 
 def stop_server(child: subprocess.Popen[bytes]) -> None:
@@ -81,27 +104,50 @@ def stop_server(child: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         child.kill()
         child.wait()
+    if child.stdin is not None:
+        child.stdin.close()
 
 
-def _wait_until_ready(child: subprocess.Popen[bytes], url: str, paths: DataPaths, say: Callable[[str], None]) -> None:
-    say(f"starting a Prefect server at {url} (10 to 20 s; log: {paths.logs / 'prefect-server.log'})")
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline:
-        if is_answering(url):
-            return
-        if child.poll() is not None:
-            raise ServerNotReady(url, f"it ended with {child.returncode}; see {paths.logs / 'prefect-server.log'}")
-        time.sleep(0.25)
-    raise ServerNotReady(url, f"no answer in {START_SECONDS} s; see {paths.logs / 'prefect-server.log'}")
+def become_server(api_url: str, paths: DataPaths) -> None:
+    """Run `prefect server start` in this process, its database under the data directory."""
+    address = urlsplit(api_url)
+    home = (paths.root / "prefect").resolve()
+    home.mkdir(parents=True, exist_ok=True)
+    for name, value in _CALM.items():
+        os.environ.setdefault(name, value)
+    os.environ["PREFECT_HOME"] = str(home)
+    os.environ.setdefault("PREFECT_API_DATABASE_CONNECTION_URL", f"sqlite+aiosqlite:///{home / 'prefect.db'}")
+    os.environ["PREFECT_UI_API_URL"] = api_url
+    os.environ.pop("PREFECT_API_URL", None)
+    sys.argv = ["prefect", "server", "start"]
+    sys.argv += ["--host", address.hostname or "127.0.0.1", "--port", str(address.port or 4200)]
+    # Imported only now: Prefect reads its settings when it is imported.
+    from prefect.cli import app
+
+    app()
+
+
+def _end_with_parent() -> None:
+    """Stop when the pipe from the parent closes: a killed service leaves no server behind."""
+
+    def watch() -> None:
+        sys.stdin.buffer.read()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, name="parent-watch", daemon=True).start()
 
 
 def main() -> None:
     """Become the server, in the foreground, logging to the terminal."""
+    parser = argparse.ArgumentParser(prog="python -m orchestration.server", description=__doc__)
+    parser.add_argument("--end-with-parent", action="store_true", help="stop when standard input closes")
+    options = parser.parse_args()
     url = get_settings().prefect_api_url
     if is_answering(url):
         sys.exit(f"a Prefect server already answers at {url}; its UI is at {url.removesuffix('/api')}")
-    command, environment = server_command(url, DataPaths(get_ingestion_settings().data_dir))
-    os.execve(command[0], command, environment)  # noqa: S606
+    if options.end_with_parent:
+        _end_with_parent()
+    become_server(url, DataPaths(get_ingestion_settings().data_dir))
 
 
 if __name__ == "__main__":

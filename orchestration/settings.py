@@ -1,5 +1,6 @@
 """Settings of runs and snapshots, read from the environment and from `.env`."""
 
+import os
 from functools import lru_cache
 from pathlib import Path
 
@@ -28,6 +29,14 @@ class OrchestrationSettings(BaseSettings):
     prefect_api_url: str = Field(
         "http://127.0.0.1:4200/api", description="Prefect server that records runs, when it answers."
     )
+    shutdown_seconds: float = Field(
+        30.0, ge=0, description="How long a running run may go on when the service stops; then it is cancelled."
+    )
+
+
+def export_prefect_settings() -> None:
+    """Tell Prefect its server. Call before Prefect is imported: it reads its settings once, then."""
+    os.environ.setdefault("PREFECT_API_URL", get_settings().prefect_api_url)
 
 
 @lru_cache(maxsize=1)

@@ -62,17 +62,18 @@ def build_models(
     settings: OrchestrationSettings,
     paths: DataPaths,
     on_node: Callable[[NodeResult], None] | None = None,
+    on_count: Callable[[int], None] | None = None,
     *,
     full: bool = True,
 ) -> list[NodeResult]:
-    """Build and test the models in the build file; `on_node` hears of each node as it ends.
+    """Build and test the models in the build file; `on_count` hears how many nodes, `on_node` of each that ends.
 
     With `full`, everything is made anew; without, only what the loads since the last passed build can have changed.
     The caller holds the writer's lock and no connection to the build file. Raises BuildFailed naming
     the nodes that failed; nodes skipped because of them are not blamed.
     """
     extent = ("--full-refresh",) if full else _ONLY_WHAT_DATA_CHANGES
-    nodes = run_command(["build", "--threads", str(settings.dbt_threads), *extent], settings, paths, on_node)
+    nodes = run_command(["build", "--threads", str(settings.dbt_threads), *extent], settings, paths, on_node, on_count)
     failed = [node for node in nodes if node.status in ("error", "fail", "runtime error")]
     if failed:
         raise BuildFailed([node.name for node in failed], failed[0].message)
@@ -94,11 +95,14 @@ def run_command(
     settings: OrchestrationSettings,
     paths: DataPaths,
     on_node: Callable[[NodeResult], None] | None = None,
+    on_count: Callable[[int], None] | None = None,
 ) -> list[NodeResult]:
     """Run one dbt command in this process; raises BuildFailed when dbt could not run it at all."""
     nodes: list[NodeResult] = []
 
     def hear(event: Any) -> None:
+        if event.info.name == "ConcurrencyLine" and on_count is not None:
+            on_count(event.data.node_count)
         if event.info.name == "NodeFinished":
             node = _node_of(event.data)
             if node.kind == "exposure":  # a note of who reads the marts: nothing is run

@@ -3,6 +3,7 @@
 Importing Prefect, dbt and DuckDB takes seconds; a process forked from one that has them starts at once.
 """
 
+import logging
 import os
 import signal
 import sys
@@ -10,6 +11,7 @@ import threading
 from multiprocessing import parent_process
 from multiprocessing.connection import wait
 from pathlib import Path
+from typing import cast
 from uuid import UUID
 
 from prefect.context import refresh_global_settings_context
@@ -31,7 +33,8 @@ def execute(flow_run_id: str, environment: dict[str, str | None], log_file: str)
     refresh_global_settings_context()
     flow_run = load_flow_run(UUID(flow_run_id))
     with handle_engine_signals(flow_run.id):
-        run_flow(weather_hourly_pipeline, flow_run=flow_run, error_logger=flow_run_logger(flow_run))
+        log = cast("logging.Logger", flow_run_logger(flow_run))
+        run_flow(weather_hourly_pipeline, flow_run=flow_run, error_logger=log)
 
 
 def _write_output_to(log_file: Path) -> None:

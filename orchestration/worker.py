@@ -114,8 +114,8 @@ class WarmWorker(BaseWorker[ProcessJobConfiguration, ProcessVariables, ProcessWo
     async def kill_infrastructure(
         self,
         infrastructure_pid: str,
-        configuration: ProcessJobConfiguration,
-        grace_seconds: int = 30,
+        configuration: ProcessJobConfiguration,  # noqa: ARG002 - the interface's
+        grace_seconds: int = 30,  # noqa: ARG002
     ) -> None:
         """Kill a run's process at once: the pipeline loses nothing and leaves nothing half done."""
         for child in self._children.values():

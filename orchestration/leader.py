@@ -1,0 +1,51 @@
+"""One leader per data directory: the service that holds an operating-system lock, which dies with it."""
+
+import json
+import os
+from datetime import UTC, datetime
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from ingestion.paths import DataPaths
+
+
+class Leadership:
+    """The right to serve the schedule of one data directory."""
+
+    def __init__(self, paths: DataPaths) -> None:
+        paths.leader_lock.parent.mkdir(parents=True, exist_ok=True)
+        # Taken in one thread and given back in another: the lock belongs to the process.
+        self._lock = FileLock(paths.leader_lock, thread_local=False)
+        self._signature = paths.leader_lock.with_suffix(".json")
+
+    @property
+    def is_held(self) -> bool:
+        """Whether this process leads."""
+        return self._lock.is_locked
+
+    def try_acquire(self) -> bool:
+        """Become the leader unless another process is."""
+        if self.is_held:
+            return True
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            return False
+        partial = self._signature.with_suffix(".partial")
+        since = datetime.now(UTC).isoformat(timespec="seconds")
+        partial.write_text(json.dumps({"pid": os.getpid(), "since": since}))
+        partial.replace(self._signature)
+        return True
+
+    def release(self) -> None:
+        """Let another process lead."""
+        self._lock.release()
+
+    def holder(self) -> dict[str, Any] | None:
+        """Say which process leads, and since when."""
+        try:
+            found: dict[str, Any] = json.loads(self._signature.read_text())
+        except (OSError, ValueError):
+            return None
+        return found

@@ -1,0 +1,52 @@
+"""What a run has done so far, as one JSON line per step in `data/runs/<run id>.jsonl`.
+
+The records need no Prefect query to be followed, survive restarts, and are written by the run itself.
+"""
+
+import json
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ingestion.paths import DataPaths
+
+# Prefect remembers the runs themselves for ever; their step-by-step records are kept for a season.
+KEPT_DAYS = 100
+
+Record = dict[str, Any]
+
+
+def note(paths: DataPaths, run_id: str | None, kind: str, **facts: Any) -> None:
+    """Append one record to a run's file; runs without an id are not recorded."""
+    if run_id is None:
+        return
+    record = {"at": datetime.now(UTC).isoformat(timespec="milliseconds"), "kind": kind, **facts}
+    file = record_file(paths, run_id)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    # One write of one line: a reader never meets half a record, save at the very end of the file.
+    with file.open("ab", buffering=0) as lines:
+        lines.write(json.dumps(record, ensure_ascii=False).encode() + b"\n")
+
+
+def read_records(paths: DataPaths, run_id: str, skip: int = 0) -> list[Record]:
+    """Read a run's records after the first `skip`; none when it was not recorded here."""
+    try:
+        content = record_file(paths, run_id).read_bytes()
+    except OSError:
+        return []
+    lines = content[: content.rfind(b"\n") + 1].splitlines()
+    return [json.loads(line) for line in lines[skip:]]
+
+
+def discard_old_records(paths: DataPaths) -> None:
+    """Delete the records of runs that ended long ago."""
+    oldest = time.time() - KEPT_DAYS * 86_400
+    for file in paths.run_records.glob("*.jsonl"):
+        if file.stat().st_mtime < oldest:
+            file.unlink(missing_ok=True)
+
+
+def record_file(paths: DataPaths, run_id: str) -> Path:
+    """Where a run's records lie."""
+    return paths.run_records / f"{run_id}.jsonl"

@@ -1,0 +1,230 @@
+"""The serving core: one leader per data directory keeps a Prefect server, the deployment and a warm worker going."""
+
+import asyncio
+import contextlib
+import hashlib
+import logging
+import signal
+import socket
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import httpx
+from prefect.client.orchestration import get_client
+
+from ingestion.departments import Department, label_of
+from ingestion.paths import DataPaths
+from ingestion.settings import get_settings as get_ingestion_settings
+from orchestration.deployment import WORK_POOL, Schedule, register_deployment
+from orchestration.errors import OrchestrationError
+from orchestration.launcher import Launcher
+from orchestration.leader import Leadership
+from orchestration.recovery import end_orphans, skip_missed
+from orchestration.runs import Runs
+from orchestration.server import ensure_server, stop_server
+from orchestration.settings import OrchestrationSettings, get_settings
+from orchestration.snapshots import newest_snapshot
+from orchestration.worker import WarmWorker
+
+log = logging.getLogger("girouette.serving")
+
+# How often the leader looks at the wake file, and everybody at the leader's lock and the server.
+WAKE_SECONDS = 0.2
+WATCH_SECONDS = 3.0
+# A server that is busy may miss an answer or two; one that hangs misses them all.
+MISSES_UNTIL_LOST = 4
+
+
+@dataclass
+class Health:
+    """What each part of the service is doing, in one word, and why when it is not well."""
+
+    role: str = "starting"
+    prefect: str = "starting"
+    worker: str = "starting"
+    schedule: str = "starting"
+    reasons: dict[str, str] = field(default_factory=dict)
+
+    def note(self, part: str, state: str, reason: str = "") -> None:
+        """Set a part's state; a reason belongs to a state that is not well."""
+        setattr(self, part, state)
+        if reason:
+            self.reasons[part] = reason
+        else:
+            self.reasons.pop(part, None)
+
+
+class Service:
+    """Serves the schedule while it leads; follows, ready to take over, while another process does."""
+
+    def __init__(self, departments: Sequence[Department], settings: OrchestrationSettings, paths: DataPaths) -> None:
+        self.departments, self.settings, self.paths = tuple(departments), settings, paths
+        self.health = Health()
+        self.runs = Runs(settings.prefect_api_url, paths, self._wake)
+        self.leadership = Leadership(paths)
+        self.worker: WarmWorker | None = None
+        self.launcher = Launcher(paths.logs / "runs.log")
+        self._server: subprocess.Popen[bytes] | None = None
+        self._is_stopping = False
+        self._tasks: list[asyncio.Task[None]] = []
+        folder = str(paths.root.resolve())
+        # The same for every process on this directory: a next leader knows the runs of the one before.
+        self.worker_name = f"girouette-{socket.gethostname()}-{hashlib.sha256(folder.encode()).hexdigest()[:8]}"
+
+    async def run(self) -> None:
+        """Serve until cancelled; `stop` then ends what was started."""
+        while not await asyncio.to_thread(self.leadership.try_acquire):
+            self.health.note("role", "follower")
+            is_up = await self._is_answering()
+            self.health.note("prefect", "ready" if is_up else "starting", "" if is_up else "the leader starts it")
+            self.health.note("worker", "elsewhere")
+            self.health.note("schedule", "elsewhere")
+            await asyncio.sleep(1)
+        self.health.note("role", "leader")
+        async with asyncio.TaskGroup() as parts:
+            parts.create_task(self._preload())
+            parts.create_task(self._watch_wake_file())
+            parts.create_task(self._keep_serving())
+
+    async def stop(self) -> None:
+        """Stop taking runs, give a running one its time, and leave no process behind."""
+        self._is_stopping = True
+        self.health.note("role", "stopping")
+        for task in self._tasks:
+            if self.worker is not None and not task.done():
+                with contextlib.suppress(httpx.HTTPError):
+                    await self.worker.drain(self.settings.shutdown_seconds)
+            task.cancel()
+            await asyncio.wait([task])
+        await asyncio.to_thread(self.launcher.stop)
+        if self._server is not None:
+            await asyncio.to_thread(stop_server, self._server)
+            self._server = None
+        self.leadership.release()
+
+    async def _keep_serving(self) -> None:
+        while True:
+            try:
+                await self._start_server()
+                await self._start_work()
+                await self._watch_server()
+            except (OrchestrationError, httpx.HTTPError, OSError) as error:
+                self.health.note("prefect", "failed", str(error))
+                log.error("%s", error)  # noqa: TRY400 - the message says it all
+                await asyncio.sleep(WATCH_SECONDS)
+
+    async def _start_server(self) -> None:
+        self.health.note("prefect", "starting", f"a Prefect server is starting at {self.settings.prefect_api_url}")
+        url, paths = self.settings.prefect_api_url, self.paths
+        starting = asyncio.to_thread(ensure_server, url, paths, log.info, lambda: not self._is_stopping)
+        # Shielded: a thread cannot be cancelled, and its child must be known to be stopped.
+        started = asyncio.ensure_future(starting)
+        try:
+            self._server = await asyncio.shield(started)
+        except asyncio.CancelledError:
+            self._is_stopping = True
+            with contextlib.suppress(OrchestrationError):
+                self._server = await started
+            raise
+        self.health.note("prefect", "ready")
+
+    async def _start_work(self) -> None:
+        async with get_client() as client:
+            schedule = await register_deployment(client, self.settings.schedule_cron, self.departments)
+            alive = self.worker.running if self.worker is not None else []
+            for run in await end_orphans(client, schedule.deployment_id, self.worker_name, alive):
+                log.warning("run %s (%s) was left behind and is now marked Crashed", run.name, run.id)
+            if missed := await skip_missed(client, schedule.deployment_id):
+                log.warning("%d scheduled runs were missed; only the newest is made up for", missed)
+        self.health.note("schedule", "active" if schedule.is_active else "paused")
+        log.info(
+            "serving weather-hourly-deployment: %s, cron `%s` (UTC)", label_of(schedule.departments), schedule.cron
+        )
+        if not any(not task.done() for task in self._tasks):
+            self._tasks = [asyncio.create_task(self._work())]
+        if newest_snapshot(self.paths) is None:
+            await self._first_refresh(schedule)
+
+    async def _first_refresh(self, schedule: Schedule) -> None:
+        ticket = await self.runs.trigger(schedule.departments)
+        log.info("first refresh: run %s", ticket.run.id)
+
+    async def _work(self) -> None:
+        """Keep a worker working: one that fails, say because the server went away, is followed by another."""
+        while True:
+            self.worker = WarmWorker(WORK_POOL, self.launcher, self.worker_name)
+            self.health.note("worker", "ready" if self.launcher.is_warm else "warming")
+            try:
+                await self.worker.work()
+            except Exception as error:
+                self.health.note("worker", "failed", f"{error}; another is started")
+                log.warning("the worker ended (%r); another is started", error)
+                await asyncio.sleep(WATCH_SECONDS)
+
+    async def _watch_server(self) -> None:
+        """Return once the server is lost: ours dead or hung is ended, another's is waited for."""
+        misses = 0
+        while misses < MISSES_UNTIL_LOST:
+            await asyncio.sleep(WATCH_SECONDS)
+            if self._server is not None and self._server.poll() is not None:
+                break
+            misses = 0 if await self._is_answering() else misses + 1
+        self.health.note("prefect", "lost", "the Prefect server stopped answering and is being restarted")
+        log.error("the Prefect server at %s stopped answering", self.settings.prefect_api_url)
+        if self._server is not None:
+            self._server.kill()
+            await asyncio.to_thread(stop_server, self._server)
+            self._server = None
+
+    async def _is_answering(self) -> bool:
+        try:
+            async with httpx.AsyncClient(timeout=WATCH_SECONDS) as client:
+                return (await client.get(f"{self.settings.prefect_api_url}/health")).json() is True
+        except (httpx.HTTPError, ValueError):
+            return False
+
+    async def _preload(self) -> None:
+        await asyncio.to_thread(self.launcher.preload)
+        if self.worker is not None:
+            self.health.note("worker", "ready" if self.launcher.is_warm else "cold")
+
+    async def _watch_wake_file(self) -> None:
+        """Hear of runs that other processes asked for."""
+        seen = self._wake_stamp()
+        while True:
+            await asyncio.sleep(WAKE_SECONDS)
+            stamp = self._wake_stamp()
+            if stamp != seen and self.worker is not None:
+                seen = stamp
+                self.worker.wake()
+
+    def _wake_stamp(self) -> int:
+        try:
+            return self.paths.wake_file.stat().st_mtime_ns
+        except OSError:
+            return 0
+
+    def _wake(self) -> None:
+        """Tell the worker to look at its queue now: ours directly, the leader's by a file."""
+        if self.worker is not None:
+            self.worker.wake()
+        else:
+            self.paths.wake_file.parent.mkdir(parents=True, exist_ok=True)
+            self.paths.wake_file.touch()
+
+
+def serve(departments: Sequence[Department]) -> int:
+    """Serve the deployment without HTTP until SIGTERM or Ctrl-C; return the process's exit code."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    service = Service(departments, get_settings(), DataPaths(get_ingestion_settings().data_dir))
+    asyncio.run(_serve_until_signalled(service))
+    return 0
+
+
+async def _serve_until_signalled(service: Service) -> None:
+    serving = asyncio.create_task(service.run())
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, serving.cancel)
+    await asyncio.wait([serving])
+    await service.stop()
