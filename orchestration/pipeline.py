@@ -156,7 +156,8 @@ def build_and_record(
     def hear(node: NodeResult) -> None:
         nodes.append(node)
         say(f"dbt: {node}")
-        note(paths, run_id, "node", **asdict(node))
+        facts = asdict(node)
+        note(paths, run_id, "node", node_kind=facts.pop("kind"), **facts)
 
     def count(nodes: int) -> None:
         note(paths, run_id, "dbt", nodes=nodes, full=is_full)

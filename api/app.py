@@ -1,0 +1,78 @@
+"""The application: what it is made of, and what it opens and closes."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+from fastapi import Depends, FastAPI
+
+from api.errors import Problem, install_problem_handlers
+from api.rate_limit import limit_rate, make_limiter
+from api.request_log import RequestLog, configure_logging
+from api.routes import events, health, metrics, runs, schedule
+from api.settings import get_settings
+from api.start_table import print_start_table
+from ingestion.departments import resolve_all
+from ingestion.paths import DataPaths
+from ingestion.settings import get_settings as get_ingestion_settings
+from orchestration.serving import Service
+from orchestration.settings import get_settings as get_orchestration_settings
+
+_DESCRIPTION = """
+Météo-France's observations in a tested DuckDB warehouse: ask for runs, follow them, read what they published.
+
+Reads are open. Changes need an API key when the service has any, else they are accepted from its machine only.
+Errors are `application/problem+json`: what happened, the field at fault, the next step.
+
+Source : Météo-France, Licence Ouverte / Etalab 2.0
+"""
+
+
+def create_app() -> FastAPI:
+    """Build the application; nothing is opened before it starts."""
+    app = FastAPI(
+        title="Girouette",
+        description=_DESCRIPTION,
+        version="0.1.0",
+        lifespan=_lifespan,
+        dependencies=[Depends(limit_rate)],
+    )
+    app.state.limiter = make_limiter()
+    app.add_middleware(RequestLog)
+    install_problem_handlers(app)
+    for module in (runs, events, schedule, health, metrics):
+        app.include_router(module.router)
+    _document_problems(app)
+    return app
+
+
+@contextlib.asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    ingestion = get_ingestion_settings()
+    configure_logging(get_settings())
+    service = Service(resolve_all(ingestion.depts), get_orchestration_settings(), DataPaths(ingestion.data_dir))
+    app.state.service = service
+    # Beside the requests, not before them: reads are answered while Prefect is still starting.
+    serving = asyncio.create_task(service.run())
+    table = asyncio.create_task(print_start_table(service))
+    try:
+        yield
+    finally:
+        for task in (table, serving):
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        await service.stop()
+
+
+def _document_problems(app: FastAPI) -> None:
+    """Put the error shape into the OpenAPI document, which endpoints refer to."""
+    make = app.openapi
+
+    def openapi() -> dict[str, object]:
+        document = make()
+        schemas = document.setdefault("components", {}).setdefault("schemas", {})
+        schemas.setdefault("Problem", Problem.model_json_schema())
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]

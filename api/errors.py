@@ -1,0 +1,229 @@
+"""Every error answer has one shape: RFC 9457's problem, with the field at fault and the next step.
+
+ApiProblem
+├── KeyMissing        401  changes need an API key, and none or a wrong one came
+├── NotFromHere       403  no key is configured, and the request is not from this machine
+├── TooManyRequests   429  the client's rate limit is used up
+└── BadCursor         422  a cursor that this service did not give
+"""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from ingestion.errors import IngestionError, UnknownDepartment
+from orchestration import errors as domain
+
+log = structlog.get_logger("girouette.api")
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER_SECONDS = 5
+
+
+class Problem(BaseModel):
+    """An error, as `application/problem+json`."""
+
+    type: str = Field(examples=["/problems/unknown-department"])
+    title: str = Field(examples=["Unknown département"])
+    status: int = Field(examples=[422])
+    detail: str = Field(examples=["no département `Ariege5`: did you mean 9 (Ariège)?"])
+    instance: str = Field(examples=["/runs"])
+    field: str | None = Field(None, description="The parameter or body field at fault.", examples=["dept"])
+    next_step: str = Field(examples=["send a code (`9`, `2A`, `974`), a name (`Ariège`), or `all`"])
+    request_id: str | None = Field(None, description="The request's id in the service's log.")
+
+
+class ApiProblem(Exception):
+    """A refusal that says what happened, which field is at fault and what to do next."""
+
+    def __init__(
+        self,
+        status: int,
+        title: str,
+        detail: str,
+        *,
+        type: str,
+        next_step: str,
+        field: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        self.status, self.title, self.detail = status, title, detail
+        self.type, self.field, self.next_step = type, field, next_step
+        self.headers = headers
+        super().__init__(f"{title}: {detail}; {next_step}")
+
+
+class KeyMissing(ApiProblem):
+    """No key came, or a wrong one."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(
+            401,
+            "An API key is needed",
+            detail,
+            type="/problems/key-missing",
+            field="X-API-Key",
+            next_step="send one of the service's API_KEYS as `X-API-Key: …` or `Authorization: Bearer …`",
+            headers={"WWW-Authenticate": "Bearer"},
+        )
+
+
+class NotFromHere(ApiProblem):
+    """Without keys, changes come from this machine only."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(
+            403,
+            "Changes are accepted from this machine only",
+            f"no API key is configured, and {detail}",
+            type="/problems/not-from-here",
+            next_step="set API_KEYS on the service and send a key, or call http://127.0.0.1 on the machine itself",
+        )
+
+
+class TooManyRequests(ApiProblem):
+    """The client's rate limit is used up."""
+
+    def __init__(self, detail: str, wait_seconds: int) -> None:
+        super().__init__(
+            429,
+            "Too many requests",
+            detail,
+            type="/problems/too-many-requests",
+            next_step=f"wait {wait_seconds} s, or raise the limit in the service's settings",
+            headers={"Retry-After": str(wait_seconds)},
+        )
+
+
+class BadCursor(ApiProblem):
+    """A cursor that this service did not give."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            422,
+            "Unreadable cursor",
+            "this cursor was not given by this service",
+            type="/problems/bad-cursor",
+            field="cursor",
+            next_step="take `next` from the page before as it is, or leave the cursor out to begin again",
+        )
+
+
+# What the packages below raise: status, slug, title, field at fault, next step.
+_DOMAIN: dict[type[Exception], tuple[int, str, str, str | None, str]] = {
+    UnknownDepartment: (
+        422, "unknown-department", "Unknown département", "dept",
+        "send a code (`9`, `2A`, `974`), a name (`Ariège`), or `all`",
+    ),
+    domain.RunNotFound: (404, "run-not-found", "No such run", "run_id", "list the runs with GET /runs."),
+    domain.RunNotCancellable: (
+        409, "run-has-ended", "The run has already ended", "run_id", "read how it ended with GET /runs/{id}.",
+    ),
+    domain.RunNotRetriable: (
+        409, "run-has-not-ended", "The run has not ended", "run_id", "wait for its end, or POST /runs/{id}/cancel.",
+    ),
+    domain.KeyReused: (
+        422, "key-reused", "Idempotency key of another run", "Idempotency-Key", "send a new key for a new run.",
+    ),
+    domain.BadSchedule: (
+        422, "bad-cron", "Not a cron expression", "cron", "send five fields, e.g. `12 * * * *`.",
+    ),
+    domain.ServerNotReady: (
+        503, "prefect-not-ready", "Prefect is not ready", None,
+        "try again in some seconds; GET /health/ready says what is missing.",
+    ),
+}  # fmt: skip
+
+
+def install_problem_handlers(app: FastAPI) -> None:
+    """Answer every error of the application in the one shape."""
+    app.add_exception_handler(ApiProblem, _on_problem)
+    app.add_exception_handler(IngestionError, _on_domain_error)
+    app.add_exception_handler(domain.OrchestrationError, _on_domain_error)
+    app.add_exception_handler(RequestValidationError, _on_invalid_request)
+    app.add_exception_handler(HTTPException, _on_http_exception)
+    app.add_exception_handler(Exception, _on_unexpected)
+
+
+def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Document the problems that an endpoint answers with."""
+    reference = {"schema": {"$ref": "#/components/schemas/Problem"}}
+    return {s: {"description": HTTPStatus(s).phrase, "content": {MEDIA_TYPE: reference}} for s in statuses}
+
+
+def problem_response(request: Request, problem: ApiProblem) -> JSONResponse:
+    """Render a problem."""
+    body = Problem(
+        type=problem.type,
+        title=problem.title,
+        status=problem.status,
+        detail=problem.detail,
+        instance=request.url.path,
+        field=problem.field,
+        next_step=problem.next_step,
+        request_id=request.scope.get("request_id"),
+    )
+    headers = dict(problem.headers or {})
+    return JSONResponse(body.model_dump(), problem.status, headers=headers, media_type=MEDIA_TYPE)
+
+
+async def _on_problem(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, ApiProblem)  # noqa: S101 - registered for it
+    return problem_response(request, error)
+
+
+async def _on_domain_error(request: Request, error: Exception) -> JSONResponse:
+    for kind, (status, slug, title, field, next_step) in _DOMAIN.items():
+        if isinstance(error, kind):
+            problem = ApiProblem(status, title, str(error), type=f"/problems/{slug}", field=field, next_step=next_step)
+            if status == HTTPStatus.SERVICE_UNAVAILABLE:
+                problem.headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
+            return problem_response(request, problem)
+    return await _on_unexpected(request, error)
+
+
+async def _on_invalid_request(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for it
+    faults = [(".".join(str(part) for part in e["loc"][1:]) or str(e["loc"][0]), e["msg"]) for e in error.errors()]
+    problem = ApiProblem(
+        422,
+        "The request is not valid",
+        "; ".join(f"{field}: {what}" for field, what in faults),
+        type="/problems/invalid-request",
+        field=faults[0][0],
+        next_step="correct it; /docs lists what each address takes",
+    )
+    return problem_response(request, problem)
+
+
+async def _on_http_exception(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for it
+    problem = ApiProblem(
+        error.status_code,
+        HTTPStatus(error.status_code).phrase,
+        f"{request.method} {request.url.path}: {error.detail}",
+        type="about:blank",
+        next_step="/docs lists every address and method",
+        headers=error.headers,
+    )
+    return problem_response(request, problem)
+
+
+async def _on_unexpected(request: Request, error: Exception) -> JSONResponse:
+    # The message may hold anything: it goes to the log, not to the caller.
+    log.error("unexpected error", path=request.url.path, request_id=request.scope.get("request_id"), exc_info=error)
+    problem = ApiProblem(
+        500,
+        "Internal error",
+        "something unexpected went wrong",
+        type="/problems/internal",
+        next_step="look for the request id in the service's log",
+    )
+    return problem_response(request, problem)

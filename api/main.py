@@ -1,0 +1,9 @@
+"""The application, for `uvicorn api.main:app`."""
+
+from orchestration.settings import export_prefect_settings
+
+export_prefect_settings()  # before anything imports Prefect, which reads its settings only once
+
+from api.app import create_app
+
+app = create_app()

@@ -1,0 +1,43 @@
+"""Settings of the HTTP service, read from the environment and from `.env`."""
+
+from functools import lru_cache
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+
+class ApiSettings(BaseSettings):
+    """Where the service listens, who may change things, how it logs."""
+
+    model_config = SettingsConfigDict(env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True)
+
+    api_host: str = Field("127.0.0.1", description="Address `make run` listens on; `0.0.0.0` opens it to the network.")
+    api_port: int = Field(8000, ge=1, le=65535, description="Port `make run` listens on.")
+    api_keys: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
+        (),
+        description="Keys that may change things, separated by commas; each plain, or `sha256:` and the key's "
+        "SHA-256 in hex. Without any, changes are accepted from this machine only.",
+    )
+    rate_limit_changes: str = Field(
+        "120/minute", description="Changes one client may ask for, e.g. `120/minute` or `10/second;200/hour`."
+    )
+    rate_limit_reads: str = Field(
+        "6000/minute", description="Reads one client may ask for; clients on this machine are not counted."
+    )
+    log_format: Literal["auto", "pretty", "json"] = Field(
+        "auto", description="`auto` is pretty on a terminal and JSON otherwise."
+    )
+
+    @field_validator("api_keys", mode="before")
+    @classmethod
+    def _split_on_commas(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+
+@lru_cache(maxsize=1)
+def get_settings() -> ApiSettings:
+    """Read the settings once per process."""
+    return ApiSettings()

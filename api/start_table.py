@@ -1,0 +1,66 @@
+"""The table a person sees when the service starts."""
+
+import argparse
+import asyncio
+import sys
+from pathlib import Path
+
+from api.settings import get_settings
+from ingestion.departments import label_of
+from ingestion.settings import get_settings as get_ingestion_settings
+from orchestration.errors import OrchestrationError
+from orchestration.serving import Service
+from orchestration.snapshots import served_snapshot
+
+_ANY = ("0.0.0.0", "::")  # noqa: S104 - compared with, not listened on
+
+
+async def print_start_table(service: Service) -> None:
+    """Print where things are, once the leader knows them; followers print nothing."""
+    while service.health.schedule not in ("active", "paused"):
+        if service.health.role == "follower":
+            return
+        await asyncio.sleep(0.2)
+    rows = await describe(service)
+    width = max(len(name) for name, _ in rows)
+    lines = [f"  {name:<{width}}  {value}" for name, value in rows]
+    rule = "  " + "─" * max(len(line) for line in lines)
+    print("\n".join(["", rule, *lines, rule, ""]), file=sys.stderr, flush=True)  # noqa: T201 - for the person
+
+
+async def describe(service: Service) -> list[tuple[str, str]]:
+    """Give the table's rows."""
+    url = address()
+    source = get_ingestion_settings().source
+    snapshot = served_snapshot(service.paths)
+    try:
+        schedule = await service.runs.schedule()
+        times = schedule.next_times(1)
+        departments = label_of(schedule.departments)
+        following = f"{times[0]:%Y-%m-%d %H:%M} UTC (cron `{schedule.cron}`)" if times else "paused"
+    except OrchestrationError as error:
+        departments, following = label_of(service.departments), str(error)
+    keys = get_settings().api_keys
+    return [
+        ("API", url),
+        ("Docs", f"{url}/docs"),
+        ("Prefect UI", service.settings.prefect_api_url.removesuffix("/api")),
+        ("Source", "demo (invented weather; set METEOFRANCE_TOKEN for real)" if source == "demo" else "Météo-France"),
+        ("Départements", departments),
+        ("Newest observation", (snapshot and snapshot.newest_observation) or "none yet: a first run fetches them"),
+        ("Next run", following),
+        ("Changes", f"with an API key ({len(keys)} known)" if keys else "from this machine only (no API_KEYS set)"),
+        ("Try", f"curl -X POST '{url}/runs?dept=9'"),
+    ]
+
+
+def address() -> str:
+    """Give the address people use: uvicorn's own options when it was started by hand, else our settings."""
+    settings = get_settings()
+    options = argparse.Namespace(host=settings.api_host, port=settings.api_port)
+    if Path(sys.argv[0]).stem == "uvicorn" or sys.argv[0].endswith("uvicorn/__main__.py"):
+        parser = argparse.ArgumentParser(add_help=False, exit_on_error=False)
+        parser.add_argument("--host", default="127.0.0.1")
+        parser.add_argument("--port", type=int, default=8000)
+        options = parser.parse_known_args(sys.argv[1:])[0]
+    return f"http://{'localhost' if options.host in _ANY else options.host}:{options.port}"
