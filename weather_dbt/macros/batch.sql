@@ -37,29 +37,12 @@
     {%- endif -%}
 {%- endmacro %}
 
-{#
-    Days to make again: those that an affected hour belongs to in any of the three ways a day is cut, and those
-    that were provisional when they were last made.
-#}
-{% macro affected_days() -%}
-    select distinct unnest([
-        {{ rain_date('observed_at') }}, {{ minimum_date('observed_at') }}, {{ civil_date('observed_at') }}
-    ]) as observed_date
-    from {{ ref('int_affected_hours') }}
-    {%- if is_incremental() %}
-    union
-    select distinct observed_date
-    from {{ this }}
-    where not is_final
-    {%- endif -%}
-{%- endmacro %}
-
 {# The hours of the affected days as a literal condition: from 18 UTC the day before to 06 UTC the day after. #}
 {% macro within_affected_days(column) -%}
-    {%- set days_query = affected_days() -%}
+    {%- set affected_days = ref('int_affected_days') -%}
     {%- if not execute -%} {{ return('true') }} {%- endif -%}
     {%- set days = run_query(
-        'select min(observed_date) - 1, max(observed_date) + 1 from (' ~ days_query ~ ')'
+        'select min(observed_date) - 1, max(observed_date) + 1 from ' ~ affected_days
     ).rows[0] -%}
     {%- if days[0] is none -%} {{ return('false') }} {%- endif -%}
     {{ return(
@@ -69,17 +52,9 @@
 
 {# Clears the affected days of an incremental model, so that what is appended replaces them whole. #}
 {% macro forget_affected_days() -%}
-    {%- set days_query = affected_days() -%}
+    {%- set affected_days = ref('int_affected_days') -%}
     {%- if is_incremental() -%}
         delete from {{ this }}
-        where observed_date in ({{ days_query }})
+        where observed_date in (select observed_date from {{ affected_days }})
     {%- endif -%}
-{%- endmacro %}
-
-{# The days of the affected hours, for tests. #}
-{% macro affected_days_of_batch() -%}
-    select distinct unnest([
-        {{ rain_date('observed_at') }}, {{ minimum_date('observed_at') }}, {{ civil_date('observed_at') }}
-    ])
-    from {{ ref('int_affected_hours') }}
 {%- endmacro %}
