@@ -151,7 +151,7 @@ def test_a_failed_dbt_test_publishes_nothing_loses_nothing_and_is_named(publishe
     before = served_snapshot(published)
     later()
     spoil_raw()
-    with pytest.raises(BuildFailed, match="assert_hours_are_conserved.*the last snapshot stays served") as raised:
+    with pytest.raises(BuildFailed, match=r"assert_hours_are_conserved.*the last snapshot stays served") as raised:
         run()
     assert "assert_hours_are_conserved" in raised.value.failed
     assert served_snapshot(published) == before
