@@ -6,11 +6,16 @@
 
 {# The newest load that the marts stand on; 0 asks for everything. #}
 {% macro built_load_id() -%}
-    {%- if not execute or flags.FULL_REFRESH -%} {{ return(0) }} {%- endif -%}
-    {%- set hourly = adapter.get_relation(this.database, 'marts', 'hourly_observations') -%}
+    {%- if not made_before('hourly_observations') -%} {{ return(0) }} {%- endif -%}
     {%- set builds = adapter.get_relation(this.database, 'meta', 'builds') -%}
-    {%- if hourly is none or builds is none -%} {{ return(0) }} {%- endif -%}
+    {%- if builds is none -%} {{ return(0) }} {%- endif -%}
     {{ return(run_query('select coalesce(max(last_load_id), 0) from meta.builds where passed').rows[0][0]) }}
+{%- endmacro %}
+
+{# A mart as the last build left it; none before the first build and in a full one. #}
+{% macro made_before(mart) -%}
+    {%- if not execute or flags.FULL_REFRESH -%} {{ return(none) }} {%- endif -%}
+    {{ return(adapter.get_relation(this.database, 'marts', mart)) }}
 {%- endmacro %}
 
 {#

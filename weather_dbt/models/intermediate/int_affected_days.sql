@@ -5,21 +5,24 @@
     were provisional when they were last made, as time alone makes them final.
 #}
 
-{% set daily = adapter.get_relation(this.database, 'marts', 'daily_observations') if execute %}
+{% set daily = made_before('daily_observations') %}
 
 with
 
 days_of_affected_hours as (
 
-    select distinct unnest([
-        {{ rain_date('observed_at') }}, {{ minimum_date('observed_at') }}, {{ civil_date('observed_at') }}
-    ]) as observed_date
+    select {{ rain_date('observed_at') }} as observed_date
+    from {{ ref('int_affected_hours') }}
+    union
+    select {{ minimum_date('observed_at') }}
+    from {{ ref('int_affected_hours') }}
+    union
+    select {{ civil_date('observed_at') }}
     from {{ ref('int_affected_hours') }}
 
-    {% if daily and not flags.FULL_REFRESH -%}
+    {% if daily -%}
     union
-
-    select distinct observed_date
+    select observed_date
     from {{ daily }}
     where not is_final
     {%- endif %}
