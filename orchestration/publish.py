@@ -2,7 +2,6 @@
 
 import os
 import shutil
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -134,12 +133,12 @@ def _describe(paths: DataPaths) -> dict[str, Any]:
 
 
 def _row_counts(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
-    # duckdb_tables() knows the sizes without a scan; they are exact right after a checkpoint.
-    rows: Sequence[tuple[str, int]] = connection.execute(
-        "select schema_name || '.' || table_name, estimated_size from duckdb_tables()"
+    # Counted, not taken from duckdb_tables(): its sizes still hold rows that an incremental model deleted.
+    tables = connection.execute(
+        "select schema_name || '.' || table_name from duckdb_tables()"
         " where schema_name in ('raw', 'marts', 'meta') order by 1"
     ).fetchall()
-    return dict(rows)
+    return {table: _value(connection, f"select count(*) from {table}") for (table,) in tables}
 
 
 def _value(connection: duckdb.DuckDBPyConnection, query: str) -> Any:

@@ -33,28 +33,51 @@ class Arrival:
 
 
 def make_history(seed: int, arrivals: int) -> Iterator[Arrival]:
-    """Give the payloads of one history in the order in which they are fetched."""
+    """Give the payloads of one history in the order in which they are fetched.
+
+    The first packet brings most rows; each later one brings something else, often very little, so that a build
+    that forgets an hour has nothing else to remember it by.
+    """
     random = Random(seed)
     rows = _truth(random)
-    fetched = sorted(START + timedelta(hours=random.uniform(1, HOURS + 40)) for _ in range(arrivals))
-    hidden_department = random.choice(["", "", "31"])  # asked for only at the end, for hours already loaded
-    yield _stations(random, fetched[0] - timedelta(minutes=1))
-    for number, now in enumerate(fetched):
-        if random.random() < 0.25:
+    sent: set[tuple[str, datetime]] = set()
+    hidden_department = random.choice(["", "31"])  # asked for late, for hours already loaded
+    now = START + timedelta(hours=random.uniform(24, HOURS + 10))
+    yield _stations(random, now - timedelta(minutes=1))
+    for number in range(arrivals):
+        if random.random() < 0.3:
             yield _stations(random, now - timedelta(seconds=1))
-        last = number == arrivals - 1
-        seen = [
-            _corrected(random, row)
-            for key, row in rows.items()
-            if key[1] + _delay(random) <= now
-            and random.random() < 0.8  # a gap now; the next packet has it, or never
-            and (last or not hidden_department or not key[0].startswith(hidden_department))
-        ]
+        arrived = [key for key in rows if key[1] <= now and (number or not key[0].startswith(hidden_department or "-"))]
+        chosen = _chosen(random, arrived, sent, "most" if number == 0 else random.choice(WAYS))
+        seen = [_corrected(random, rows[key]) if key in sent else rows[key] for key in chosen]
+        sent.update(chosen)
         if random.random() < 0.2:  # an hour from the future
             seen.append({**random.choice(list(rows.values())), "validity_time": _iso(now + timedelta(hours=3))})
-        seen += random.sample(seen, k=min(len(seen), random.randint(0, 3)))  # duplicates
+        seen += random.sample(seen, k=min(len(seen), random.randint(0, 2)))  # duplicates
         random.shuffle(seen)
         yield Arrival("paquet-horaire", _packet(seen, v1=random.random() < 0.15), now)
+        now += timedelta(hours=random.choice([0.1, 1, 1, 5, 40]))
+
+
+WAYS = ("a few late rows", "a correction", "a correction", "a station back-filling", "new hours", "a department")
+
+
+def _chosen(
+    random: Random, arrived: list[tuple[str, datetime]], sent: set[tuple[str, datetime]], way: str
+) -> list[tuple[str, datetime]]:
+    late = [key for key in arrived if key not in sent]
+    if way == "most":
+        return [key for key in arrived if random.random() < 0.85]
+    if way == "a correction" and sent:
+        return random.sample(sorted(sent), k=1)
+    if way == "a station back-filling":
+        station = random.choice(list(PLACES))
+        return sorted(key for key in late if key[0] == station)[:35]
+    if way == "new hours":
+        return [key for key in late if key[1] >= max((hour for _, hour in sent), default=START)]
+    if way == "a department":
+        return [key for key in arrived if key[0].startswith("31")]
+    return random.sample(late, k=min(len(late), random.randint(1, 3)))
 
 
 def _truth(random: Random) -> dict[tuple[str, datetime], dict[str, str]]:
@@ -92,12 +115,9 @@ def _values(random: Random) -> dict[str, str]:
     return told
 
 
-def _delay(random: Random) -> timedelta:
-    return timedelta(minutes=4) if random.random() < 0.9 else timedelta(hours=random.uniform(0, 35))
-
-
 def _corrected(random: Random, row: dict[str, str]) -> dict[str, str]:
-    return {**row, "t": "276.4", "rr1": "3.2"} if random.random() < 0.04 else row
+    corrected = {"t": "276.4", "tx": "276.9", "tn": "262.05", "rr1": "3.2", "pres": "94010", "sss": "0.2"}
+    return {**row, **corrected} if random.random() < 0.7 else row
 
 
 def _packet(rows: list[dict[str, str]], *, v1: bool) -> str:

@@ -6,11 +6,16 @@
 
 {# The newest load that the marts stand on; 0 asks for everything. #}
 {% macro built_load_id() -%}
-    {%- if not execute or flags.FULL_REFRESH -%} {{ return(0) }} {%- endif -%}
-    {%- set hourly = adapter.get_relation(this.database, 'marts', 'hourly_observations') -%}
+    {%- if not made_before('hourly_observations') -%} {{ return(0) }} {%- endif -%}
     {%- set builds = adapter.get_relation(this.database, 'meta', 'builds') -%}
-    {%- if hourly is none or builds is none -%} {{ return(0) }} {%- endif -%}
+    {%- if builds is none -%} {{ return(0) }} {%- endif -%}
     {{ return(run_query('select coalesce(max(last_load_id), 0) from meta.builds where passed').rows[0][0]) }}
+{%- endmacro %}
+
+{# A mart as the last build left it; none before the first build and in a full one. #}
+{% macro made_before(mart) -%}
+    {%- if not execute or flags.FULL_REFRESH -%} {{ return(none) }} {%- endif -%}
+    {{ return(adapter.get_relation(this.database, 'marts', mart)) }}
 {%- endmacro %}
 
 {#
@@ -37,29 +42,12 @@
     {%- endif -%}
 {%- endmacro %}
 
-{#
-    Days to make again: those that an affected hour belongs to in any of the three ways a day is cut, and those
-    that were provisional when they were last made.
-#}
-{% macro affected_days() -%}
-    select distinct unnest([
-        {{ rain_date('observed_at') }}, {{ minimum_date('observed_at') }}, {{ civil_date('observed_at') }}
-    ]) as observed_date
-    from {{ ref('int_affected_hours') }}
-    {%- if is_incremental() %}
-    union
-    select distinct observed_date
-    from {{ this }}
-    where not is_final
-    {%- endif -%}
-{%- endmacro %}
-
 {# The hours of the affected days as a literal condition: from 18 UTC the day before to 06 UTC the day after. #}
 {% macro within_affected_days(column) -%}
-    {%- set days_query = affected_days() -%}
+    {%- set affected_days = ref('int_affected_days') -%}
     {%- if not execute -%} {{ return('true') }} {%- endif -%}
     {%- set days = run_query(
-        'select min(observed_date) - 1, max(observed_date) + 1 from (' ~ days_query ~ ')'
+        'select min(observed_date) - 1, max(observed_date) + 1 from ' ~ affected_days
     ).rows[0] -%}
     {%- if days[0] is none -%} {{ return('false') }} {%- endif -%}
     {{ return(
@@ -69,17 +57,9 @@
 
 {# Clears the affected days of an incremental model, so that what is appended replaces them whole. #}
 {% macro forget_affected_days() -%}
-    {%- set days_query = affected_days() -%}
+    {%- set affected_days = ref('int_affected_days') -%}
     {%- if is_incremental() -%}
         delete from {{ this }}
-        where observed_date in ({{ days_query }})
+        where observed_date in (select observed_date from {{ affected_days }})
     {%- endif -%}
-{%- endmacro %}
-
-{# The days of the affected hours, for tests. #}
-{% macro affected_days_of_batch() -%}
-    select distinct unnest([
-        {{ rain_date('observed_at') }}, {{ minimum_date('observed_at') }}, {{ civil_date('observed_at') }}
-    ])
-    from {{ ref('int_affected_hours') }}
 {%- endmacro %}

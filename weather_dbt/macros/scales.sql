@@ -2,6 +2,6 @@
 {% macro band_of(scale, reading, unit) -%}
     left join {{ ref(scale) }} as {{ scale }}
         on
-            observations.{{ reading }} >= coalesce({{ scale }}.lower_{{ unit }}, '-infinity'::double)
-            and observations.{{ reading }} < coalesce({{ scale }}.upper_{{ unit }}, 'infinity'::double)
+            observations.{{ reading }} >= {{ scale }}.lower_{{ unit }}
+            and observations.{{ reading }} < {{ scale }}.upper_{{ unit }}
 {%- endmacro %}

@@ -4,7 +4,7 @@ select
     observed_date,
     count(*) as times
 from {{ ref('daily_observations') }}
-where observed_date in ({{ affected_days_of_batch() }})
+where observed_date in (select affected.observed_date from {{ ref('int_affected_days') }} as affected)
 group by all
 having
     count(*) <> 1
@@ -13,4 +13,5 @@ having
         wind_mean_hours, gust_max_hours, sunshine_hours
     )) > 24
     or bool_or(precipitation_mm is not null and precipitation_hours < 24)
-    or bool_or(temperature_min_c > temperature_mean_c and temperature_min_hours + temperature_mean_hours = 0)
+    or bool_or(temperature_min_c is not null and temperature_min_hours < 24)
+    or bool_or(temperature_max_c is not null and temperature_max_hours < 24)

@@ -22,8 +22,8 @@ recounted as (
     inner join sampled as earlier
         on
             final.station_id = earlier.station_id
-            and earlier.observed_at > final.observed_at - to_hours(24)
-            and earlier.observed_at <= final.observed_at
+            and final.observed_at - to_hours(24) < earlier.observed_at
+            and final.observed_at >= earlier.observed_at
     where final.observed_at in (select affected.observed_at from {{ ref('int_affected_hours') }} as affected)
     group by all
 

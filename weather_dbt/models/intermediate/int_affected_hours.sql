@@ -18,7 +18,12 @@ touched_hours as (
     -- A station that is listed anew, renamed or moved changes its own rows and its neighbours' findings.
     select distinct observed_at
     from {{ source('raw', 'observations') }}
-    where geo_id_insee in (select "Id_station" from {{ source('raw', 'stations') }} where load_id > {{ built }})
+    where
+        geo_id_insee in (
+            select listed."Id_station"
+            from {{ source('raw', 'stations') }} as listed
+            where listed.load_id > {{ built }}
+        )
     {%- endif %}
 
 ),

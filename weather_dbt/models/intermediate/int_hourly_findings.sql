@@ -39,7 +39,7 @@ within_rows as (
     select
         station_id,
         observed_at,
-        unnest(findings, recursive := true)
+        unnest(findings, recursive := true) -- noqa: AL03
     from observations
     where is_affected and len(findings) > 0
 
@@ -61,7 +61,7 @@ within_stations as (
     select
         station_id,
         observed_at,
-        unnest(findings, recursive := true)
+        unnest(findings, recursive := true) -- noqa: AL03
     from over_hours
     where is_affected and len(findings) > 0
 
@@ -75,9 +75,10 @@ neighbours as (
     from places
     inner join places as others
         on
-            others.latitude between places.latitude - 0.6 and places.latitude + 0.6
-            and abs(others.altitude_m - places.altitude_m) <= {{ var('neighbour_altitude_m') }}
-            and others.station_id <> places.station_id
+            places.station_id <> others.station_id
+            and abs(places.altitude_m - others.altitude_m) <= {{ var('neighbour_altitude_m') }}
+            -- 0.6 degrees are 67 km: DuckDB compares latitudes before it computes distances.
+            and others.latitude between places.latitude - 0.6 and places.latitude + 0.6
     where
         {{ distance_km('places.latitude', 'places.longitude', 'others.latitude', 'others.longitude') }}
         <= {{ var('neighbour_distance_km') }}

@@ -110,8 +110,10 @@ outside_department as (
         -- The southern and antarctic lands lie in two oceans and have no middle.
         stations.department_code <> '984'
         and {{ distance_km('centres.latitude', 'centres.longitude', 'stations.latitude', 'stations.longitude') }}
-        > case when length(stations.department_code) > 2 then {{ var('overseas_reach_km') }}
-            else {{ var('department_reach_km') }} end
+        > case
+            when length(stations.department_code) > 2 then {{ var('overseas_reach_km') }}
+            else {{ var('department_reach_km') }}
+        end
 
 ),
 
@@ -130,8 +132,8 @@ id_changed as (
         on
             former.department_code = later.department_code
             and former.station_id <> later.station_id
-            and later.first_observed_at > former.last_observed_at
-            and later.first_observed_at <= former.last_observed_at + to_days(30)
+            and former.last_observed_at < later.first_observed_at
+            and former.last_observed_at + to_days(30) >= later.first_observed_at
     where
         former.silent_since is not null
         and {{ distance_km('former.latitude', 'former.longitude', 'later.latitude', 'later.longitude') }} <= 1

@@ -4,7 +4,7 @@ with
 
 affected_days as (
 
-    {{ affected_days() }}
+    select * from {{ ref('int_affected_days') }}
 
 ),
 

@@ -37,9 +37,12 @@ windows as (
         {{ window_of('min', 'temperature_min_c', hours, 'temperature_min', 'c') }},
         {{ window_of('max', 'temperature_max_c', hours, 'temperature_max', 'c') }},
         -- Gusts of two kinds are not comparable: a window that mixes them has no maximum.
-        case when max(gust_kind) {{ last_slots(hours) }} = min(gust_kind) {{ last_slots(hours) }}
-            and count(gust_ms) {{ last_slots(hours) }} = {{ hours }}
-            then max(gust_ms) {{ last_slots(hours) }} end as gust_max_{{ hours }}h_ms,
+        case
+            when
+                max(gust_kind) {{ last_slots(hours) }} = min(gust_kind) {{ last_slots(hours) }}
+                and count(gust_ms) {{ last_slots(hours) }} = {{ hours }}
+                then max(gust_ms) {{ last_slots(hours) }}
+        end as gust_max_{{ hours }}h_ms,
         count(gust_ms) {{ last_slots(hours) }} as gust_max_{{ hours }}h_hours,
         {% endfor -%}
         {{ window_of('max', 'snow_depth_cm', 24, 'snow_depth_max', 'cm') }},
