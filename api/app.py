@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import signal
 from collections.abc import AsyncIterator
 
 from fastapi import Depends, FastAPI
@@ -63,6 +64,15 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
         await service.stop()
+        _end_with_zero()
+
+
+def _end_with_zero() -> None:
+    """Keep uvicorn from raising SIGTERM again once all is ended: a service stopped in order exits with 0."""
+    server = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
+    captured = getattr(server, "_captured_signals", None)
+    if isinstance(captured, list):
+        captured.clear()
 
 
 def _document_problems(app: FastAPI) -> None:

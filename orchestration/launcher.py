@@ -2,6 +2,7 @@
 
 import logging
 import multiprocessing
+import threading
 from collections.abc import Mapping
 from multiprocessing import forkserver
 from multiprocessing.context import ForkServerContext, SpawnContext
@@ -21,10 +22,17 @@ class Launcher:
     def __init__(self, log_file: Path) -> None:
         self.log_file = log_file
         self.is_warm = False
+        self._settled = threading.Event()
         self._context: ForkServerContext | SpawnContext = multiprocessing.get_context("spawn")
 
     def preload(self) -> None:
         """Start the forkserver and prove it with a fork; on failure runs start cold, slower but well."""
+        try:
+            self._preload()
+        finally:
+            self._settled.set()
+
+    def _preload(self) -> None:
         context = multiprocessing.get_context("forkserver")
         # uvicorn too: a forked child imports the service's main script again.
         context.set_forkserver_preload([_PRELOADED, "uvicorn.main"])
@@ -40,7 +48,8 @@ class Launcher:
         self._context, self.is_warm = context, True
 
     def launch(self, flow_run_id: str, environment: Mapping[str, str | None]) -> BaseProcess:
-        """Start the process of one flow run."""
+        """Start the process of one flow run; one that comes early waits for the preloading."""
+        self._settled.wait(PRELOAD_SECONDS)
         arguments = (flow_run_id, dict(environment), str(self.log_file))
         try:
             return self._start(self._context, arguments)

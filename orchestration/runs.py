@@ -30,7 +30,7 @@ from prefect.exceptions import ObjectNotFound, PrefectException
 from prefect.states import Cancelling
 from prefect.types._datetime import now
 
-from ingestion.departments import Department, resolve_all
+from ingestion.departments import Department, label_of, resolve_all
 from ingestion.paths import DataPaths
 from orchestration.deployment import Schedule, change_schedule, read_schedule
 from orchestration.errors import KeyReused, RunNotCancellable, RunNotFound, RunNotRetriable, ServerNotReady
@@ -67,6 +67,7 @@ class Runs:
         self._wake = wake
         self._turn = asyncio.Lock()
         self._client: PrefectClient | None = None
+        self._deployment_id: UUID | None = None
 
     async def close(self) -> None:
         """Close the connection."""
@@ -82,7 +83,7 @@ class Runs:
         parameters: Parameters = {"dept": as_parameter(departments), "full": full}
         key_tag = f"key:{hashlib.sha256(key.encode()).hexdigest()[:24]}" if key else None
         async with self._one_at_a_time(), self._prefect() as client:
-            deployment_id = (await read_schedule(client)).deployment_id
+            deployment_id = await self._known_deployment(client)
             if key_tag and (known := await self.find(tags=[key_tag], limit=1)):
                 if not _fulfils(known[0], parameters):
                     raise KeyReused(str(known[0].id))
@@ -94,6 +95,7 @@ class Runs:
                     return Ticket(run, is_coalesced=True)
             run = await client.create_flow_run_from_deployment(
                 deployment_id,
+                name=label_of(departments),
                 parameters=cast("dict[str, Any]", parameters),
                 tags=[*as_tags(departments), *([key_tag] if key_tag else [])],
             )
@@ -114,10 +116,10 @@ class Runs:
     ) -> list[FlowRun]:
         """Find runs that are due or past, newest first."""
         async with self._prefect() as client:
-            schedule = await read_schedule(client)
+            deployment_id = await self._known_deployment(client)
             found: list[FlowRun] = await client.read_flow_runs(
                 flow_run_filter=FlowRunFilter(
-                    deployment_id=FlowRunFilterDeploymentId(any_=[schedule.deployment_id]),
+                    deployment_id=FlowRunFilterDeploymentId(any_=[deployment_id]),
                     state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(states))) if states else None,
                     tags=FlowRunFilterTags(all_=list(tags) or None, any_=list(any_tags) or None)
                     if tags or any_tags
@@ -198,6 +200,12 @@ class Runs:
         async with self._prefect() as client:
             return await change_schedule(client, cron=cron, departments=departments, is_active=is_active)
 
+    async def _known_deployment(self, client: PrefectClient) -> UUID:
+        """Give the deployment's id; it is asked for once."""
+        if self._deployment_id is None:
+            self._deployment_id = (await read_schedule(client)).deployment_id
+        return self._deployment_id
+
     @asynccontextmanager
     async def _prefect(self) -> AsyncIterator[PrefectClient]:
         """Give the client; whatever keeps the server from answering becomes ServerNotReady."""
@@ -208,6 +216,7 @@ class Runs:
                     self._client = await client.__aenter__()
                 yield self._client
         except ObjectNotFound as error:
+            self._deployment_id = None  # deleted by hand, or another database: look again next time
             raise ServerNotReady(self.api_url, "the deployment is not registered yet") from error
         except (httpx.HTTPError, TimeoutError, PrefectException) as error:
             raise ServerNotReady(self.api_url, str(error) or type(error).__name__) from error
