@@ -7,11 +7,11 @@ ApiProblem
 └── BadCursor         422  a cursor that this service did not give
 """
 
+import logging
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
-import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
@@ -21,7 +21,7 @@ from starlette.exceptions import HTTPException
 from ingestion.errors import IngestionError, UnknownDepartment
 from orchestration import errors as domain
 
-log = structlog.get_logger("girouette.api")
+log = logging.getLogger("girouette.api")
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 5
@@ -149,7 +149,6 @@ def install_problem_handlers(app: FastAPI) -> None:
     app.add_exception_handler(domain.OrchestrationError, _on_domain_error)
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
     app.add_exception_handler(HTTPException, _on_http_exception)
-    app.add_exception_handler(Exception, _on_unexpected)
 
 
 def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -186,7 +185,7 @@ async def _on_domain_error(request: Request, error: Exception) -> JSONResponse:
             if status == HTTPStatus.SERVICE_UNAVAILABLE:
                 problem.headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
             return problem_response(request, problem)
-    return await _on_unexpected(request, error)
+    return unexpected_problem(request, error)
 
 
 async def _on_invalid_request(request: Request, error: Exception) -> JSONResponse:
@@ -216,9 +215,10 @@ async def _on_http_exception(request: Request, error: Exception) -> JSONResponse
     return problem_response(request, problem)
 
 
-async def _on_unexpected(request: Request, error: Exception) -> JSONResponse:
-    # The message may hold anything: it goes to the log, not to the caller.
-    log.error("unexpected error", path=request.url.path, request_id=request.scope.get("request_id"), exc_info=error)
+def unexpected_problem(request: Request, error: Exception) -> JSONResponse:
+    """Log an error that nobody foresaw, and tell the caller where: its message may hold anything."""
+    facts = {"path": request.url.path, "request_id": request.scope.get("request_id")}
+    log.error("unexpected error", extra=facts, exc_info=error)
     problem = ApiProblem(
         500,
         "Internal error",

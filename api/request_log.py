@@ -7,12 +7,14 @@ import time
 import uuid
 
 import structlog
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.errors import unexpected_problem
 from api.metrics import count_request
 from api.settings import ApiSettings
 
-log = structlog.get_logger("girouette.request")
+log = logging.getLogger("girouette.request")
 
 _SAFE_ID = re.compile(r"[\w.:-]{1,100}", re.ASCII)
 
@@ -26,15 +28,11 @@ def configure_logging(settings: ApiSettings) -> None:
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="%H:%M:%S" if is_pretty else "iso", utc=True),
     ]
-    structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        cache_logger_on_first_use=True,
-    )
     last: list[structlog.typing.Processor] = (
-        [structlog.dev.ConsoleRenderer()]
+        # Plain traces: the rich ones show local variables, and those may hold secrets.
+        [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
         if is_pretty
-        else [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer(ensure_ascii=False)]
+        else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(ensure_ascii=False)]
     )
     handler = logging.StreamHandler()
     handler.setFormatter(
@@ -66,7 +64,7 @@ class RequestLog:
         request_id = given if _SAFE_ID.fullmatch(given) else uuid.uuid4().hex
         scope["request_id"] = request_id
         started = time.perf_counter()
-        status = 500
+        status = 0
 
         async def send_with_id(message: Message) -> None:
             nonlocal status
@@ -77,6 +75,10 @@ class RequestLog:
 
         try:
             await self.app(scope, receive, send_with_id)
+        except Exception as error:
+            if status:  # the answer is under way; it can only be cut off
+                raise
+            await unexpected_problem(Request(scope), error)(scope, receive, send_with_id)
         finally:
             seconds = time.perf_counter() - started
             route = getattr(scope.get("route"), "path", "unmatched")
@@ -84,10 +86,12 @@ class RequestLog:
             # The query is left out: a careless caller may have put a key there.
             log.info(
                 "request",
-                method=scope["method"],
-                path=scope["path"],
-                status=status,
-                ms=round(seconds * 1000, 1),
-                client=scope["client"][0] if scope.get("client") else None,
-                request_id=request_id,
+                extra={
+                    "method": scope["method"],
+                    "path": scope["path"],
+                    "status": status,
+                    "ms": round(seconds * 1000, 1),
+                    "client": scope["client"][0] if scope.get("client") else None,
+                    "request_id": request_id,
+                },
             )

@@ -95,15 +95,16 @@ async def list_runs(
 @router.get("/latest", responses=problem_responses(422, 429, 503), summary="The last run's state")
 async def read_latest(runs: RunsDep) -> LatestRuns:
     """The run in progress, if any, and the last one that ended."""
+    # In the order in which a run moves on, so that none slips through between two questions.
+    waiting = await runs.find(states=[StateType.SCHEDULED], limit=200)
     under_way = await runs.find(states=UNDER_WAY, limit=1)
     ended = await runs.find(states=ENDED, limit=1, sort=FlowRunSort.END_TIME_DESC)
-    waiting = await runs.find(states=[StateType.SCHEDULED], limit=200)
     current = under_way[0] if under_way else ended[0] if ended else None
     return LatestRuns(
         state=RunState.of(current.state) if current and current.state else None,
         in_progress=Run(**Run.facts(under_way[0], runs.api_url)) if under_way else None,
         last_finished=Run(**Run.facts(ended[0], runs.api_url)) if ended else None,
-        waiting=len(waiting),
+        waiting=len({run.id for run in waiting} - {run.id for run in under_way}),
     )
 
 

@@ -1,0 +1,178 @@
+"""Runs over HTTP: a real service, a real Prefect server, forked runs."""
+
+import json
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from conftest import RunningService
+
+pytestmark = pytest.mark.xdist_group("prefect")
+
+
+def events_of(service: RunningService, run_id: str, **headers: str) -> list[tuple[str, str, dict[str, Any]]]:
+    """Follow a run to its end: (event, id, data) each."""
+    found, event = [], {}
+    with service.http.stream("GET", f"/runs/{run_id}/events", headers=headers, timeout=120) as lines:
+        for line in lines.iter_lines():
+            name, _, value = line.partition(": ")
+            if line:
+                event[name] = value
+            elif "data" in event:
+                found.append((event["event"], event["id"], json.loads(event["data"])))
+                event = {}
+    return found
+
+
+def test_a_triggered_run_is_followed_to_its_snapshot(service: RunningService):
+    answer = service.http.post("/runs?dept=Ariège&full=true")
+    run = answer.json()
+    assert answer.status_code == 202
+    assert answer.headers["location"] == run["links"]["self"] == f"/runs/{run['id']}"
+    assert [d["code"] for d in run["departments"]] == ["9"]
+
+    events = events_of(service, run["id"])
+    states = [data["type"] for kind, _, data in events if kind == "state"]
+    assert states[0] == "SCHEDULED"
+    assert states[-2:] == ["RUNNING", "COMPLETED"]
+    nodes = [data for kind, _, data in events if kind == "node"]
+    assert [node["n"] for node in nodes] == list(range(1, len(nodes) + 1))
+    assert events[-1][0] == "end"
+    assert events[-1][2]["state"]["type"] == "COMPLETED"
+
+    # Reconnecting in the middle brings exactly the rest.
+    middle = len(events) // 2
+    rest = events_of(service, run["id"], **{"Last-Event-ID": events[middle][1]})
+    assert [(kind, data) for kind, _, data in rest[:-1]] == [(kind, data) for kind, _, data in events[middle + 1 : -1]]
+
+    detail = service.http.get(f"/runs/{run['id']}").json()
+    assert len(detail["nodes"]) == len(nodes) == detail["nodes_expected"]
+    assert {"ingest station list", "ingest Ariège (9)", "dbt build", "publish"} == {t["name"] for t in detail["tasks"]}
+    assert detail["is_published"]
+    assert (service.data_dir / "snapshots" / detail["snapshot"] / "warehouse.duckdb").exists()
+    assert detail["history"][-1]["type"] == "COMPLETED"
+    latest = service.http.get("/runs/latest").json()
+    assert latest["state"]["type"] == "COMPLETED"
+    assert latest["last_finished"]["id"] == run["id"]
+    lines = service.http.get(f"/runs/{run['id']}/logs").json()["lines"]
+    assert any("dbt: success model" in line["message"] for line in lines)
+
+
+def test_fifty_equal_wishes_are_one_run(service: RunningService):
+    with ThreadPoolExecutor(50) as callers:
+        runs = list(callers.map(lambda _: service.trigger("dept=9&full=true"), range(50)))
+    assert len({run["id"] for run in runs}) == 1
+    assert Counter(run["coalesced"] for run in runs) == {True: 49, False: 1}
+    assert service.until_ended(runs[0]["id"])["state"]["type"] == "COMPLETED"
+
+
+def test_a_cancelled_run_leaves_the_snapshot_alone(service: RunningService):
+    served = (service.data_dir / "warehouse.duckdb").readlink()
+    run = service.trigger("dept=9&full=true")
+    service.until(lambda: service.http.get(f"/runs/{run['id']}").json()["packets"], "the run's first packet")
+    assert service.http.post(f"/runs/{run['id']}/cancel").status_code == 202
+    ended = service.until_ended(run["id"])
+    assert ended["state"]["type"] == "CANCELLED"
+    assert {task["state"]["type"] for task in ended["tasks"]} <= {"COMPLETED", "CANCELLED"}
+    assert (service.data_dir / "warehouse.duckdb").readlink() == served
+    again = service.http.post(f"/runs/{run['id']}/cancel")
+    assert (again.status_code, again.json()["type"]) == (409, "/problems/run-has-ended")
+
+    # What was cancelled can be run again, and the build file is none the worse for it.
+    retried = service.http.post(f"/runs/{run['id']}/retry").json()
+    assert retried["id"] != run["id"]
+    assert service.until_ended(retried["id"])["state"]["type"] == "COMPLETED"
+
+
+def test_a_waiting_run_is_cancelled_at_once(service: RunningService):
+    first = service.trigger("dept=9&full=true")
+    second = service.trigger("dept=31")
+    too_early = service.http.post(f"/runs/{second['id']}/retry")
+    assert (too_early.status_code, too_early.json()["type"]) == (409, "/problems/run-has-not-ended")
+    assert service.http.post(f"/runs/{second['id']}/cancel").json()["state"]["type"] in ("CANCELLED", "CANCELLING")
+    assert service.until_ended(second["id"])["state"]["type"] == "CANCELLED"
+    assert service.until_ended(first["id"])["state"]["type"] == "COMPLETED"
+
+
+def test_a_killed_run_is_reported_as_crashed_and_the_next_one_runs(service: RunningService):
+    run = service.trigger("dept=9&full=true")
+    service.until(lambda: service.http.get(f"/runs/{run['id']}").json()["packets"], "the run's first packet")
+    holder = json.loads((service.data_dir / "build" / "writer.json").read_text())
+    import os
+    import signal
+
+    os.kill(holder["pid"], signal.SIGKILL)
+    ended = service.until_ended(run["id"])
+    assert ended["state"]["type"] == "CRASHED"
+    assert ended["error"]
+    following = service.trigger("dept=9&full=true")
+    assert following["id"] != run["id"]
+    assert service.until_ended(following["id"])["state"]["type"] == "COMPLETED"
+
+
+def test_an_idempotency_key_gives_the_same_run_again(service: RunningService):
+    key = {"Idempotency-Key": "tuesday"}
+    first = service.http.post("/runs?dept=9", headers=key).json()
+    service.until_ended(first["id"])
+    assert service.http.post("/runs?dept=09", headers=key).json()["id"] == first["id"]
+    other = service.http.post("/runs?dept=31", headers=key)
+    assert (other.status_code, other.json()["field"]) == (422, "Idempotency-Key")
+
+
+def test_runs_are_listed_in_pages_without_gap_or_double(service: RunningService):
+    for _ in range(3):
+        service.until_ended(service.trigger("dept=9")["id"])
+    everything = [run["id"] for run in service.http.get("/runs?limit=100").json()["runs"]]
+    paged, cursor = [], ""
+    while cursor is not None:
+        page = service.http.get("/runs", params={"limit": 2, **({"cursor": cursor} if cursor else {})}).json()
+        paged += [run["id"] for run in page["runs"]]
+        cursor = page["next"]
+    assert paged == everything
+    assert service.http.get("/runs?dept=75").json()["runs"] == []
+    completed = service.http.get("/runs?state=COMPLETED&dept=9").json()["runs"]
+    assert {run["state"]["type"] for run in completed} == {"COMPLETED"}
+    assert service.http.get("/runs?since=2100-01-01T00:00:00Z").json()["runs"] == []
+
+
+def test_the_schedule_is_paused_changed_and_resumed(service: RunningService):
+    before = service.http.get("/schedule").json()
+    assert (before["cron"], before["active"], len(before["next"])) == ("0 * * * *", True, 5)
+    paused = service.http.patch("/schedule", json={"active": False}).json()
+    assert (paused["active"], paused["next"]) == (False, [])
+    changed = service.http.patch("/schedule", json={"cron": "12 3 * * *", "departments": ["Gard", "9"]}).json()
+    assert (changed["cron"], changed["active"]) == ("12 3 * * *", False)
+    assert [d["code"] for d in changed["departments"]] == ["30", "9"]
+    resumed = service.http.patch("/schedule", json={"active": True, "cron": "0 * * * *", "departments": ["9"]}).json()
+    assert resumed["active"]
+    assert all(time.endswith(":00:00Z") for time in resumed["next"])
+    for wrong, field in (
+        ({"cron": "61 * * * *"}, "cron"),
+        ({"departments": ["Nowhere"]}, "dept"),
+        ({"often": 1}, "often"),
+    ):
+        answer = service.http.patch("/schedule", json=wrong)
+        assert (answer.status_code, answer.json()["field"]) == (422, field)
+
+
+def test_metrics_tell_runs_rows_and_ages(service: RunningService):
+    text = service.http.get("/metrics").text
+    assert 'girouette_runs{state="COMPLETED"}' in text
+    assert 'girouette_rows{table="marts.hourly_observations"}' in text
+    assert 'girouette_last_run_step_seconds{step="ingest"}' in text
+    assert "girouette_newest_observation_age_seconds" in text
+    assert 'girouette_requests_total{method="POST",route="/runs",status="202"}' in text
+
+
+def test_a_second_service_on_the_directory_follows_and_passes_runs_on(service: RunningService, prefect_server: str):
+    follower = RunningService(service.data_dir, prefect_server)
+    try:
+        follower.until_ready()
+        ready = follower.http.get("/health/ready").json()
+        assert (ready["role"], ready["parts"]["worker"]["state"]) == ("follower", "elsewhere")
+        run = follower.trigger("dept=9")
+        assert follower.until_ended(run["id"])["state"]["type"] == "COMPLETED"
+    finally:
+        assert follower.stop() == 0
+    assert service.http.get("/health/ready").json()["role"] == "leader"
