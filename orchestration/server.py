@@ -74,6 +74,7 @@ def ensure_server(
     deadline = time.monotonic() + START_SECONDS
     while is_wanted() and not is_answering(url):
         if child.poll() is not None:
+            stop_server(child)
             raise ServerNotReady(url, f"it ended with {child.returncode}; see {log}")
         if time.monotonic() > deadline:
             stop_server(child)

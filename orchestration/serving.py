@@ -20,6 +20,7 @@ from orchestration.deployment import WORK_POOL, Schedule, register_deployment
 from orchestration.errors import OrchestrationError
 from orchestration.launcher import Launcher
 from orchestration.leader import Leadership
+from orchestration.progress import discard_old_records
 from orchestration.recovery import end_orphans, skip_missed
 from orchestration.runs import Runs
 from orchestration.server import ensure_server, stop_server
@@ -82,6 +83,7 @@ class Service:
             self.health.note("schedule", "elsewhere")
             await asyncio.sleep(1)
         self.health.note("role", "leader")
+        await asyncio.to_thread(discard_old_records, self.paths)
         async with asyncio.TaskGroup() as parts:
             parts.create_task(self._preload())
             parts.create_task(self._watch_wake_file())

@@ -73,7 +73,9 @@ def build_models(
     the nodes that failed; nodes skipped because of them are not blamed.
     """
     extent = ("--full-refresh",) if full else _ONLY_WHAT_DATA_CHANGES
-    nodes = run_command(["build", "--threads", str(settings.dbt_threads), *extent], settings, paths, on_node, on_count)
+    # Exposures are notes of who reads the marts: nothing is run for them, and they would be counted.
+    command = ["build", "--threads", str(settings.dbt_threads), "--exclude-resource-type", "exposure", *extent]
+    nodes = run_command(command, settings, paths, on_node, on_count)
     failed = [node for node in nodes if node.status in ("error", "fail", "runtime error")]
     if failed:
         raise BuildFailed([node.name for node in failed], failed[0].message)
@@ -105,8 +107,6 @@ def run_command(
             on_count(event.data.node_count)
         if event.info.name == "NodeFinished":
             node = _node_of(event.data)
-            if node.kind == "exposure":  # a note of who reads the marts: nothing is run
-                return
             nodes.append(node)
             if on_node is not None:
                 on_node(node)

@@ -3,17 +3,20 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from contextlib import suppress
+from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Header
+from prefect.client.schemas.objects import State
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from api.errors import problem_responses
 from api.schemas.runs import Run, RunState
 from api.service import RunsDep, ServiceDep
 from ingestion.paths import DataPaths
-from orchestration.errors import OrchestrationError
+from orchestration.errors import ServerNotReady
 from orchestration.progress import Record, read_records
 from orchestration.runs import Runs
 
@@ -22,6 +25,7 @@ router = APIRouter(prefix="/runs", tags=["runs"])
 # Progress is a small file, looked at often; states are asked of Prefect, less often.
 PROGRESS_SECONDS = 0.25
 STATE_SECONDS = 0.75
+_SHOWN = ("packet", "node")
 
 _STREAM: dict[str, Any] = {
     "description": "Events `state`, `packet`, `node` and at last `end`, each with JSON data.",
@@ -56,51 +60,47 @@ async def follow_run(
 async def _follow(
     run_id: UUID, runs: Runs, paths: DataPaths, states_seen: int, records_seen: int
 ) -> AsyncIterator[ServerSentEvent]:
-    nodes = 0
-    expected = None
-    for record in read_records(paths, str(run_id))[:records_seen]:
-        nodes += record["kind"] == "node"
-        expected = record["nodes"] if record["kind"] == "dbt" else expected
-    next_look = 0.0
     clock = asyncio.get_running_loop().time
+    next_look = 0.0
     while True:
-        is_over = False
-        run = None
+        run, states = None, []
         if clock() >= next_look:
             next_look = clock() + STATE_SECONDS
-            try:
-                history = await runs.history(run_id)
+            with suppress(ServerNotReady):  # Prefect is away for a while; the stream outlives it
+                states = (await runs.history(run_id))[states_seen:]
                 run = await runs.read(run_id)
-                is_over = run.state is not None and run.state.is_final()
-            except OrchestrationError:
-                history = []  # Prefect is away for a while; the stream outlives it
-            for state in history[states_seen:]:
-                states_seen += 1
-                data = RunState.of(state).model_dump(mode="json")
-                yield _event("state", data, states_seen, records_seen)
         # After the state: what a run wrote before its end is then surely seen.
-        for record in read_records(paths, str(run_id), records_seen):
-            records_seen += 1
-            nodes += record["kind"] == "node"
-            expected = record["nodes"] if record["kind"] == "dbt" else expected
-            if event := _of_record(record, nodes, expected, states_seen, records_seen):
-                yield event
-        if is_over and run is not None:
+        records = _numbered(read_records(paths, str(run_id)))[records_seen:]
+        news = [(state.timestamp, state) for state in states]
+        news += [(datetime.fromisoformat(record["at"]), record) for record in records]
+        for _, new in sorted(news, key=lambda found: found[0]):
+            if isinstance(new, State):
+                states_seen += 1
+                yield _event("state", RunState.of(new).model_dump(mode="json"), states_seen, records_seen)
+            else:
+                records_seen += 1
+                if new["kind"] in _SHOWN:
+                    yield _event(new["kind"], new, states_seen, records_seen)
+        if run is not None and run.state is not None and run.state.is_final():
             data = Run(**Run.facts(run, runs.api_url)).model_dump(mode="json")
             yield _event("end", data, states_seen, records_seen)
             return
         await asyncio.sleep(PROGRESS_SECONDS)
 
 
-def _of_record(
-    record: Record, nodes: int, expected: int | None, states_seen: int, records_seen: int
-) -> ServerSentEvent | None:
-    if record["kind"] == "packet":
-        return _event("packet", record, states_seen, records_seen)
-    if record["kind"] == "node":
-        data = {**record, "n": nodes, "of": expected}
-        return _event("node", data, states_seen, records_seen)
-    return None
+def _numbered(records: list[Record]) -> list[Record]:
+    """Tell of each dbt node which of how many it is."""
+    nodes, expected = 0, None
+    numbered = []
+    for record in records:
+        if record["kind"] == "dbt":
+            nodes, expected = 0, record["nodes"]
+        if record["kind"] == "node":
+            nodes += 1
+            numbered.append({**record, "n": nodes, "of": expected})
+        else:
+            numbered.append(record)
+    return numbered
 
 
 def _event(kind: str, data: dict[str, Any], states_seen: int, records_seen: int) -> ServerSentEvent:

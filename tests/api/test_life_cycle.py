@@ -1,0 +1,182 @@
+"""The life of a service with a Prefect server of its own: from nothing, killed, recovered, stopped."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from conftest import ROOT, RunningService, free_port
+
+pytestmark = pytest.mark.xdist_group("life-cycle")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("life")
+
+
+@pytest.fixture(scope="module")
+def prefect_url() -> str:
+    return f"http://127.0.0.1:{free_port()}/api"
+
+
+def processes_of(service: RunningService) -> list[psutil.Process]:
+    return psutil.Process(service.process.pid).children(recursive=True)
+
+
+def prefect_of(service: RunningService) -> psutil.Process:
+    return next(p for p in processes_of(service) if "orchestration.server" in p.cmdline())
+
+
+def until_gone(processes: list[psutil.Process]) -> None:
+    _, alive = psutil.wait_procs(processes, timeout=60)
+    assert not alive
+
+
+def start_a_run(service: RunningService) -> str:
+    run = service.trigger("dept=9&full=true")
+    service.until(lambda: service.http.get(f"/runs/{run['id']}").json()["packets"], "the run's first packet")
+    return run["id"]
+
+
+def test_a_service_lives_is_killed_recovers_and_stops(folder: Path, prefect_url: str):
+    service = RunningService(folder / "data", prefect_url, SHUTDOWN_SECONDS="0")
+
+    # Reads are answered while Prefect is still starting, and what is not ready says so.
+    service.until(lambda: service.http.get("/health/live").status_code == 200, "an answer")
+    early = service.http.post("/runs?dept=9")
+    assert early.status_code in (202, 503)
+
+    # From nothing to a first snapshot without being asked, and a table that says where things are.
+    service.until_ready()
+    assert (folder / "data" / "warehouse.duckdb").exists()
+    table = service.log.read_text()
+    for row in ("API", "Docs", "Prefect UI", "Source", "Départements", "Newest observation", "Next run", "Changes"):
+        assert re.search(rf"^  {row} +\S", table, re.MULTILINE), row
+    assert f"http://127.0.0.1:{service.port}/docs" in table
+    service.http.patch("/schedule", json={"cron": "7 * * * *"})
+
+    # kill -9 in the middle of a run: nothing of it lives on.
+    killed = start_a_run(service)
+    family = processes_of(service)
+    assert service.stop(signal.SIGKILL) == -signal.SIGKILL
+    until_gone(family)
+
+    # The next start says what became of the run, and serves the schedule as it was changed.
+    service = RunningService(folder / "data", prefect_url, SHUTDOWN_SECONDS="0")
+    service.until_ready()
+    run = service.http.get(f"/runs/{killed}").json()
+    assert run["state"]["type"] == "CRASHED"
+    assert {task["state"]["type"] for task in run["tasks"]} <= {"COMPLETED", "CRASHED"}
+    assert f"{killed}" in service.log.read_text()
+    schedule = service.http.get("/schedule").json()
+    assert (schedule["cron"], schedule["active"]) == ("7 * * * *", True)
+    assert service.until_ended(service.trigger("dept=9&full=true")["id"])["state"]["type"] == "COMPLETED"
+
+    # A Prefect server that is killed is replaced; reads go on meanwhile.
+    lost = prefect_of(service)
+    lost.kill()
+    service.until(lambda: service.http.get("/health/ready").status_code == 503, "the loss being noticed")
+    assert service.http.get("/health/live").status_code == 200
+    service.until_ready()
+    assert prefect_of(service).pid != lost.pid
+    assert service.until_ended(service.trigger("dept=9&full=true")["id"])["state"]["type"] == "COMPLETED"
+
+    # SIGTERM in the middle of a run: it is cancelled in order, and no process stays.
+    cancelled = start_a_run(service)
+    family = processes_of(service)
+    assert service.stop() == 0
+    until_gone(family)
+
+    # What it left in Prefect is there for the next; Ctrl-C ends that one as well.
+    service = RunningService(folder / "data", prefect_url)
+    service.until_ready()
+    assert service.http.get(f"/runs/{cancelled}").json()["state"]["type"] == "CANCELLED"
+    family = processes_of(service)
+    assert service.stop(signal.SIGINT) == 0
+    until_gone(family)
+
+
+def test_a_taken_port_is_named_with_its_owner(folder: Path, tmp_path: Path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        service = RunningService(tmp_path / "data", f"http://127.0.0.1:{taken.getsockname()[1]}/api")
+        reason = service.until(
+            lambda: service.http.get("/health/ready").json()["parts"]["prefect"]["reason"], "a reason"
+        )
+        while "is taken by" not in reason:
+            time.sleep(0.1)
+            reason = service.http.get("/health/ready").json()["parts"]["prefect"]["reason"]
+        assert f"process {os.getpid()}" in reason
+        assert "PREFECT_API_URL" in reason
+        assert service.stop() == 0
+
+
+@pytest.mark.slow
+def test_of_four_workers_one_leads_and_another_follows_it(folder: Path, tmp_path: Path):
+    url = f"http://127.0.0.1:{free_port()}/api"
+    service = RunningService(tmp_path / "data", url, "--workers", "4")
+    service.until_ready()
+    leader = tmp_path / "data" / "service" / "leader.json"
+    first = json.loads(leader.read_text())["pid"]
+    run = service.trigger("dept=9&full=true")
+    assert service.until_ended(run["id"])["state"]["type"] == "COMPLETED"
+    os.kill(first, signal.SIGKILL)
+    service.until(lambda: json.loads(leader.read_text())["pid"] != first, "another leader")
+    service.until(lambda: service.http.post("/runs?dept=31").status_code == 202, "a run taken on")
+    service.until(
+        lambda: (
+            (ended := service.http.get("/runs?dept=31").json()["runs"]) and ended[0]["state"]["type"] == "COMPLETED"
+        ),
+        "the new leader's run",
+    )
+    family = processes_of(service)
+    assert service.stop() == 0
+    until_gone(family)
+
+
+@pytest.mark.slow
+def test_the_schedule_fires_each_minute(tmp_path: Path):
+    url = f"http://127.0.0.1:{free_port()}/api"
+    service = RunningService(tmp_path / "data", url, SCHEDULE_CRON="* * * * *")
+    service.until_ready()
+
+    def automatic() -> bool:
+        runs = service.http.get("/runs?state=COMPLETED").json()["runs"]
+        return len([run for run in runs if run["is_scheduled"]]) >= 3
+
+    deadline = time.monotonic() + 600
+    while not automatic():
+        assert time.monotonic() < deadline
+        time.sleep(2)
+    assert service.stop() == 0
+
+
+def test_serving_without_http_runs_what_is_asked_of_it(prefect_url: str, tmp_path: Path):
+    environment = {
+        **os.environ,
+        "DATA_DIR": str(tmp_path / "data"),
+        "PREFECT_API_URL": f"http://127.0.0.1:{free_port()}/api",
+    }
+    command = [sys.executable, "orchestration/flow_prefect.py", "--mode", "serve", "--dept", "9"]
+    log = tmp_path / "serve.log"
+    with log.open("wb") as output:
+        serving = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=output)
+    deadline = time.monotonic() + 180
+    while not (tmp_path / "data" / "warehouse.duckdb").exists():
+        assert serving.poll() is None, log.read_text()
+        assert time.monotonic() < deadline, log.read_text()
+        time.sleep(0.2)
+    family = psutil.Process(serving.pid).children(recursive=True)
+    serving.send_signal(signal.SIGTERM)
+    assert serving.wait(60) == 0
+    until_gone(family)
+    assert "serving weather-hourly-deployment: Ariège (9)" in log.read_text()

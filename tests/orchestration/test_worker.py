@@ -1,0 +1,58 @@
+"""Where run processes come from: warm, cold, and after the forkserver died."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+# In a process of its own: the forkserver is one per process, and keeps what it was told to preload.
+_SCRIPT = """
+import logging, os, signal, sys, time
+from pathlib import Path
+import orchestration.launcher as launcher
+
+logging.basicConfig(level=logging.WARNING)
+if sys.argv[2] == "broken":
+    launcher._PRELOADED = "orchestration.no_such_module"
+if __name__ == "__main__":
+    made = launcher.Launcher(Path(sys.argv[1]))
+    made.preload()
+    print("warm", made.is_warm)
+    if sys.argv[2] == "killed":
+        from multiprocessing import forkserver
+        os.kill(forkserver._forkserver._forkserver_pid, signal.SIGKILL)
+        time.sleep(1)
+    run = made.launch("0192f0c1-8d1e-7a55-9a39-5b1f6f0e2c11", {"MARK": "here"})
+    run.join()
+    print("ended", run.exitcode)
+    made.stop()
+"""
+
+
+@pytest.mark.parametrize(("how", "is_warm"), [("well", True), ("broken", False), ("killed", True)])
+def test_a_run_starts_warm_or_cold_but_starts(tmp_path: Path, how: str, is_warm: bool):
+    script = tmp_path / "launch.py"
+    script.write_text(_SCRIPT)
+    log = tmp_path / "logs" / "runs.log"
+    ended = subprocess.run(
+        [sys.executable, str(script), str(log), how], capture_output=True, text=True, timeout=300, check=False
+    )
+    assert f"warm {is_warm}" in ended.stdout, ended.stderr
+    # Nobody answers for Prefect: the run process starts, says so in the log, and fails by itself.
+    assert "ended 1" in ended.stdout, ended.stderr
+    assert "ConnectError" in log.read_text()
+    if how == "broken":
+        assert "runs start cold" in ended.stderr
+
+
+def test_an_ordinary_prefect_worker_registers_beside_ours():
+    from prefect.utilities.dispatch import get_registry_for_type
+    from prefect.workers.base import BaseWorker
+    from prefect.workers.process import ProcessWorker
+
+    from orchestration.worker import WarmWorker
+
+    registry = get_registry_for_type(BaseWorker) or {}
+    assert registry["process"] is ProcessWorker
+    assert WarmWorker.type == ProcessWorker.type
