@@ -34,6 +34,10 @@ help: ## list what there is
 .PHONY: install
 install: .venv/.dev ## make .venv with everything in it
 
+.PHONY: run
+run: .venv/.runtime ## start the service: API on :8000, Prefect's UI on :4200, runs each hour (Ctrl-C stops it)
+	@$(BIN)/python -m api
+
 .PHONY: flow-run
 flow-run: .venv/.runtime ## fetch, build, test and publish once: make flow-run DEPT=9
 	@$(BIN)/python orchestration/flow_prefect.py --mode run $(call depts,$(DEPT))

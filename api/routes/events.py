@@ -63,7 +63,8 @@ async def _follow(
     clock = asyncio.get_running_loop().time
     next_look = 0.0
     while True:
-        run, states = None, []
+        run = None
+        states: list[State] = []
         if clock() >= next_look:
             next_look = clock() + STATE_SECONDS
             with suppress(ServerNotReady):  # Prefect is away for a while; the stream outlives it
@@ -71,7 +72,7 @@ async def _follow(
                 run = await runs.read(run_id)
         # After the state: what a run wrote before its end is then surely seen.
         records = _numbered(read_records(paths, str(run_id)))[records_seen:]
-        news = [(state.timestamp, state) for state in states]
+        news: list[tuple[datetime, State | Record]] = [(state.timestamp, state) for state in states]
         news += [(datetime.fromisoformat(record["at"]), record) for record in records]
         for _, new in sorted(news, key=lambda found: found[0]):
             if isinstance(new, State):
