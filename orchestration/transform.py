@@ -17,7 +17,7 @@ from orchestration.settings import DBT_PROJECT, OrchestrationSettings
 
 Say = Callable[[str], None]
 
-_GOOD = ("success", "pass", "warn", "no-op")
+_SOUND = ("success", "pass", "no-op")
 
 
 @dataclass(frozen=True)
@@ -33,11 +33,11 @@ class NodeResult:
     @property
     def is_good(self) -> bool:
         """Whether the node lets the build be published."""
-        return self.status in _GOOD
+        return self.status in (*_SOUND, "warn")
 
     def __str__(self) -> str:
         """Describe the node in one line."""
-        why = f": {self.message}" if not self.is_good and self.message else ""
+        why = f": {self.message}" if self.status not in _SOUND and self.message else ""
         return f"{self.status} {self.kind} {self.name} ({self.seconds:.2f} s){why}"
 
 
