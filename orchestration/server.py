@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
@@ -89,12 +89,16 @@ def start_server(api_url: str, paths: DataPaths) -> subprocess.Popen[bytes]:
     with (paths.logs / "prefect-server.log").open("ab") as log:
         return subprocess.Popen(
             [sys.executable, "-m", "orchestration.server", "--end-with-parent"],
-            env={**os.environ, "PREFECT_API_URL": api_url, "DATA_DIR": str(paths.root)},
+            env={**_without_secrets(os.environ), "PREFECT_API_URL": api_url, "DATA_DIR": str(paths.root)},
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=log,
             start_new_session=True,
         )
+
+
+def _without_secrets(environment: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in environment.items() if name not in ("METEOFRANCE_TOKEN", "API_KEYS")}
 
 
 def stop_server(child: subprocess.Popen[bytes]) -> None:

@@ -35,6 +35,8 @@ WAKE_SECONDS = 0.2
 WATCH_SECONDS = 3.0
 # A server that is busy may miss an answer or two; one that hangs misses them all.
 MISSES_UNTIL_LOST = 4
+# The schedule may be paused in Prefect's own UI; nothing waits for us to know.
+BEATS_PER_SCHEDULE = 20
 
 
 @dataclass
@@ -100,6 +102,7 @@ class Service:
             task.cancel()
             await asyncio.wait([task])
         await asyncio.to_thread(self.launcher.stop)
+        await self.runs.close()
         if self._server is not None:
             await asyncio.to_thread(stop_server, self._server)
             self._server = None
@@ -114,6 +117,10 @@ class Service:
             except (OrchestrationError, httpx.HTTPError, OSError) as error:
                 self.health.note("prefect", "failed", str(error))
                 log.error("%s", error)  # noqa: TRY400 - the message says it all
+                await asyncio.sleep(WATCH_SECONDS)
+            except Exception as error:
+                self.health.note("prefect", "failed", f"{type(error).__name__}; see the service's log")
+                log.exception("serving failed; it is tried again")
                 await asyncio.sleep(WATCH_SECONDS)
 
     async def _start_server(self) -> None:
@@ -139,7 +146,7 @@ class Service:
                 log.warning("run %s (%s) was left behind and is now marked Crashed", run.name, run.id)
             if missed := await skip_missed(client, schedule.deployment_id):
                 log.warning("%d scheduled runs were missed; only the newest is made up for", missed)
-        self.health.note("schedule", "active" if schedule.is_active else "paused")
+        self.note_schedule(schedule)
         log.info(
             "serving weather-hourly-deployment: %s, cron `%s` (UTC)", label_of(schedule.departments), schedule.cron
         )
@@ -147,6 +154,11 @@ class Service:
             self._tasks = [asyncio.create_task(self._work())]
         if newest_snapshot(self.paths) is None:
             await self._first_refresh(schedule)
+
+    def note_schedule(self, schedule: Schedule) -> None:
+        """Let the health tell whether the schedule is paused."""
+        if self.leadership.is_held:
+            self.health.note("schedule", "active" if schedule.is_active else "paused")
 
     async def _first_refresh(self, schedule: Schedule) -> None:
         ticket = await self.runs.trigger(schedule.departments)
@@ -166,9 +178,13 @@ class Service:
 
     async def _watch_server(self) -> None:
         """Return once the server is lost: ours dead or hung is ended, another's is waited for."""
-        misses = 0
+        misses = beats = 0
         while misses < MISSES_UNTIL_LOST:
             await asyncio.sleep(WATCH_SECONDS)
+            beats += 1
+            if beats % BEATS_PER_SCHEDULE == 0:
+                with contextlib.suppress(OrchestrationError):
+                    self.note_schedule(await self.runs.schedule())
             if self._server is not None and self._server.poll() is not None:
                 break
             misses = 0 if await self._is_answering() else misses + 1

@@ -1,6 +1,7 @@
 """The warm worker: Prefect's worker, whose runs are forks of a process that has imported everything."""
 
 import asyncio
+import logging
 from contextlib import suppress
 from multiprocessing.process import BaseProcess
 from uuid import UUID, uuid4
@@ -21,6 +22,8 @@ from prefect.workers.base import BaseWorker
 from prefect.workers.process import ProcessJobConfiguration, ProcessVariables, ProcessWorkerResult
 
 from orchestration.launcher import Launcher
+
+log = logging.getLogger("girouette.worker")
 
 # How soon a run set to Cancelling from Prefect's own UI is noticed; our API notifies at once.
 CANCEL_POLL_SECONDS = 1.0
@@ -93,6 +96,7 @@ class WarmWorker(BaseWorker[ProcessJobConfiguration, ProcessVariables, ProcessWo
         if task_status is not None:
             task_status.started(pid)
         loop = asyncio.get_running_loop()
+        started = loop.time()
         look = self._look[flow_run.id] = asyncio.Event()
         loop.add_reader(child.sentinel, look.set)
         try:
@@ -108,7 +112,11 @@ class WarmWorker(BaseWorker[ProcessJobConfiguration, ProcessVariables, ProcessWo
             del self._children[flow_run.id], self._look[flow_run.id]
             # Its slot is free once this returns; the next in the queue need not wait for the next poll.
             loop.call_soon(self.wake)
-        status = 0 if await self._is_over(flow_run.id) else child.exitcode
+        state = await self._state(flow_run.id)
+        ended = state.name if state is not None else "unknown"
+        facts = {"run_id": str(flow_run.id), "state": ended, "seconds": round(loop.time() - started, 1)}
+        log.info("run of %s ended %s", flow_run.name, ended, extra=facts | {"exit_code": child.exitcode})
+        status = 0 if state is not None and state.is_final() else child.exitcode
         return ProcessWorkerResult(status_code=1 if status is None else status, identifier=str(pid))
 
     async def kill_infrastructure(

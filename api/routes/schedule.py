@@ -5,7 +5,7 @@ from fastapi import APIRouter, Depends
 from api.auth import require_key
 from api.errors import problem_responses
 from api.schemas.service import ScheduleChange, ScheduleOut
-from api.service import RunsDep
+from api.service import RunsDep, ServiceDep
 from ingestion.departments import resolve_all
 
 router = APIRouter(prefix="/schedule", tags=["schedule"])
@@ -23,12 +23,12 @@ async def read_schedule(runs: RunsDep) -> ScheduleOut:
     responses=problem_responses(400, 401, 403, 422, 429, 503),
     summary="Change the schedule",
 )
-async def change_schedule(change: ScheduleChange, runs: RunsDep) -> ScheduleOut:
+async def change_schedule(change: ScheduleChange, service: ServiceDep) -> ScheduleOut:
     """Pause, resume, or change the cron or the départements.
 
     A change outlives restarts, until SCHEDULE_CRON or DEPTS themselves are changed.
     """
     departments = resolve_all(change.departments) if change.departments else None
-    return ScheduleOut.of(
-        await runs.change_schedule(cron=change.cron, departments=departments, is_active=change.active)
-    )
+    schedule = await service.runs.change_schedule(cron=change.cron, departments=departments, is_active=change.active)
+    service.note_schedule(schedule)
+    return ScheduleOut.of(schedule)
