@@ -17,7 +17,7 @@ from prefect.workers.process import ProcessWorker
 
 from ingestion.departments import Department, resolve_all
 from orchestration.errors import BadSchedule
-from orchestration.parameters import as_parameter, as_tags, as_texts
+from orchestration.parameters import as_parameter, as_texts
 from orchestration.settings import ROOT
 
 FLOW_NAME = "weather_hourly_pipeline"
@@ -84,10 +84,10 @@ async def register_deployment(client: PrefectClient, cron: str, departments: Seq
         schedules = [
             DeploymentScheduleCreate(schedule=s.schedule, active=s.active, slug=s.slug) for s in known.schedules
         ]
-        parameters, tags, is_paused = known.parameters, known.tags, known.paused
+        parameters, is_paused = known.parameters, known.paused
     else:
         schedules = [DeploymentScheduleCreate(schedule=CronSchedule(cron=cron, timezone="UTC"), active=True)]
-        parameters, tags, is_paused = {"dept": as_parameter(departments)}, as_tags(departments), False
+        parameters, is_paused = {"dept": as_parameter(departments)}, False
     await client.create_deployment(
         flow_id=await client.create_flow_from_name(FLOW_NAME),
         name=DEPLOYMENT_NAME,
@@ -99,7 +99,6 @@ async def register_deployment(client: PrefectClient, cron: str, departments: Seq
         work_pool_name=WORK_POOL,
         schedules=schedules,
         parameters=parameters,
-        tags=tags,
         paused=is_paused,
         parameter_openapi_schema=_PARAMETER_SCHEMA,
         concurrency_limit=1,
@@ -132,7 +131,7 @@ async def change_schedule(
         check_cron(cron)
     now = await read_schedule(client)
     if departments is not None:
-        update = DeploymentUpdate(parameters={"dept": as_parameter(departments)}, tags=as_tags(departments))
+        update = DeploymentUpdate(parameters={"dept": as_parameter(departments)})
         await client.update_deployment(now.deployment_id, update)
     for schedule in await client.read_deployment_schedules(now.deployment_id):
         await client.update_deployment_schedule(

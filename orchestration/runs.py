@@ -88,7 +88,7 @@ class Runs:
                 if not _fulfils(known[0], parameters):
                     raise KeyReused(str(known[0].id))
                 return Ticket(known[0])
-            for run in await self.find(states=(*WAITING, StateType.RUNNING), tags=as_tags(departments)):
+            for run in await self.find(states=(*WAITING, StateType.RUNNING), limit=200):
                 if _fulfils(run, parameters):
                     if key_tag:
                         await client.update_flow_run(run.id, tags=[*run.tags, key_tag])

@@ -234,7 +234,9 @@ class Service:
 
 def serve(departments: Sequence[Department]) -> int:
     """Serve the deployment without HTTP until SIGTERM or Ctrl-C; return the process's exit code."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    # Forced: Prefect has set up logging when it was imported.
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", force=True)
+    logging.getLogger("httpx").setLevel(logging.WARNING)
     service = Service(departments, get_settings(), DataPaths(get_ingestion_settings().data_dir))
     asyncio.run(_serve_until_signalled(service))
     return 0

@@ -21,7 +21,10 @@ from prefect.states import Cancelled, Cancelling
 from prefect.workers.base import BaseWorker
 from prefect.workers.process import ProcessJobConfiguration, ProcessVariables, ProcessWorkerResult
 
+from ingestion.departments import resolve_all
+from ingestion.errors import IngestionError
 from orchestration.launcher import Launcher
+from orchestration.parameters import as_tags, as_texts
 
 log = logging.getLogger("girouette.worker")
 
@@ -100,6 +103,7 @@ class WarmWorker(BaseWorker[ProcessJobConfiguration, ProcessVariables, ProcessWo
         look = self._look[flow_run.id] = asyncio.Event()
         loop.add_reader(child.sentinel, look.set)
         try:
+            await self._tag(flow_run)
             while child.is_alive():
                 with suppress(TimeoutError):
                     await asyncio.wait_for(look.wait(), CANCEL_POLL_SECONDS)
@@ -147,6 +151,16 @@ class WarmWorker(BaseWorker[ProcessJobConfiguration, ProcessVariables, ProcessWo
         await asyncio.to_thread(child.join)
         if not await self._is_over(flow_run_id):
             await end_run(self.client, flow_run_id, Cancelled(message=why))
+
+    async def _tag(self, flow_run: FlowRun) -> None:
+        """Let a scheduled run be found by its départements; those asked for are tagged when they are made.
+
+        The deployment cannot carry the tags: Prefect would add them to every run of it.
+        """
+        if flow_run.auto_scheduled:
+            with suppress(httpx.HTTPError, IngestionError):
+                departments = resolve_all(as_texts(flow_run.parameters.get("dept", "9")))
+                await self.client.update_flow_run(flow_run.id, tags=[*flow_run.tags, *as_tags(departments)])
 
     async def _is_cancelling(self, flow_run_id: UUID) -> bool:
         state = await self._state(flow_run_id)

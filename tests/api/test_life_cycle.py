@@ -160,7 +160,7 @@ def test_the_schedule_fires_each_minute(tmp_path: Path):
     assert service.stop() == 0
 
 
-def test_serving_without_http_runs_what_is_asked_of_it(prefect_url: str, tmp_path: Path):
+def test_serving_without_http_runs_what_is_asked_of_it(tmp_path: Path):
     environment = {
         **os.environ,
         "DATA_DIR": str(tmp_path / "data"),
