@@ -4,6 +4,7 @@ import argparse
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
+from typing import Any
 
 from orchestration.settings import export_prefect_settings
 
@@ -104,7 +105,7 @@ def _ingest_all(requests: Sequence[PacketRequest], run_id: str | None) -> Iterab
         yield request, _outcome(future.state)
 
 
-def _outcome(state: State[LoadResult]) -> Outcome:
+def _outcome(state: State[Any]) -> Outcome:
     """Take a failed packet as a fact of the run, for the other packets to go on; any other error ends it."""
     result = state.result(raise_on_failure=False)
     if isinstance(result, LoadResult | IngestionError) and not isinstance(result, SourceMismatch):

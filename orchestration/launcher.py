@@ -9,6 +9,8 @@ from multiprocessing.context import ForkServerContext, SpawnContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+from orchestration.settings import DBT_PROJECT
+
 log = logging.getLogger("girouette.launcher")
 
 _PRELOADED = "orchestration.warm"
@@ -23,6 +25,7 @@ class Launcher:
         self.log_file = log_file
         self.is_warm = False
         self._settled = threading.Event()
+        self._project = (0, 0)
         self._context: ForkServerContext | SpawnContext = multiprocessing.get_context("spawn")
 
     def preload(self) -> None:
@@ -33,6 +36,7 @@ class Launcher:
             self._settled.set()
 
     def _preload(self) -> None:
+        self._project = project_stamp()
         context = multiprocessing.get_context("forkserver")
         # uvicorn too: a forked child imports the service's main script again.
         context.set_forkserver_preload([_PRELOADED, "uvicorn.main"])
@@ -50,6 +54,10 @@ class Launcher:
     def launch(self, flow_run_id: str, environment: Mapping[str, str | None]) -> BaseProcess:
         """Start the process of one flow run; one that comes early waits for the preloading."""
         self._settled.wait(PRELOAD_SECONDS)
+        if self.is_warm and self._project != project_stamp():
+            log.info("the dbt project changed: preloading anew")
+            self.stop()
+            self._preload()
         arguments = (flow_run_id, dict(environment), str(self.log_file))
         try:
             return self._start(self._context, arguments)
@@ -71,6 +79,12 @@ class Launcher:
         process = context.Process(target=_execute, args=arguments, name=f"run-{arguments[0]}", daemon=True)
         process.start()
         return process
+
+
+def project_stamp() -> tuple[int, int]:
+    """Tell one state of the dbt project's files from another: how many, and the newest change."""
+    changes = [path.stat().st_mtime_ns for path in DBT_PROJECT.rglob("*.*") if path.suffix in (".sql", ".yml", ".csv")]
+    return len(changes), max(changes, default=0)
 
 
 def _execute(flow_run_id: str, environment: dict[str, str | None], log_file: str) -> None:
