@@ -1,5 +1,6 @@
 """Publish the build file: copy it to a new snapshot, then move the pointer. Readers never wait."""
 
+import json
 import os
 import shutil
 from collections.abc import Sequence
@@ -14,7 +15,9 @@ from ingestion.paths import WAREHOUSE_FILE, DataPaths
 from ingestion.raw_store import connect
 from orchestration.builds import last_build
 from orchestration.errors import NothingToPublish
+from orchestration.model_docs import describe_models
 from orchestration.snapshots import (
+    MODELS,
     Manifest,
     kept_snapshots,
     newest_snapshot,
@@ -54,6 +57,8 @@ def publish_build(paths: DataPaths, *, keep: int, run_id: str | None = None) -> 
         size_bytes=(unfinished / WAREHOUSE_FILE).stat().st_size,
         **facts,
     )
+    models = json.dumps(describe_models(paths), ensure_ascii=False, indent=1)
+    (unfinished / MODELS).write_text(models, encoding="utf-8")
     write_manifest(unfinished, manifest)
     unfinished.rename(paths.snapshots / snapshot_id)
     sync_directory(paths.snapshots)
