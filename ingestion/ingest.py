@@ -63,8 +63,11 @@ def ingest_packet(settings: IngestionSettings, request: PacketRequest, run_id: s
     payload = asyncio.run(_fetch(settings, request))
     paths = DataPaths(settings.data_dir)
     folder = paths.landing / settings.source
-    landed = describe_payload(folder, payload.body, request.dataset, request.scope, payload.fetched_at, payload.format)
     with _loading, open_build_file(paths, settings.source) as connection:
+        # Named in here, so that payloads are loaded in the order of their names, as a rebuild would.
+        landed = describe_payload(
+            folder, payload.body, request.dataset, request.scope, payload.fetched_at, payload.format
+        )
         last = last_load(connection, request.dataset, request.scope)
         if last is not None and last.digest == landed.digest and (folder / last.payload).exists():
             same = replace(landed, path=folder / last.payload)

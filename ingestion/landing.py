@@ -8,11 +8,14 @@ import gzip
 import hashlib
 import os
 import re
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Literal, cast, get_args
+
+from ingestion.errors import FileUnreadable
 
 Dataset = Literal["paquet-horaire", "paquet-stations-horaire", "liste-stations"]
 PayloadFormat = Literal["csv", "json"]
@@ -58,8 +61,16 @@ class LandedPayload:
         return self.scope if self.dataset == "paquet-horaire" and self.scope != FILE_SCOPE else None
 
     def read(self) -> bytes:
-        """Return the payload as it was received."""
-        return gzip.decompress(self.path.read_bytes())
+        """Return the payload as it was received; raises FileUnreadable."""
+        return decompress(self.path.read_bytes(), self.path)
+
+
+def decompress(data: bytes, file: Path) -> bytes:
+    """Decompress what stood in `file`; raises FileUnreadable when it is damaged."""
+    try:
+        return gzip.decompress(data)
+    except (OSError, EOFError, zlib.error) as error:
+        raise FileUnreadable(file, f"its gzip data is damaged: {error}") from error
 
 
 def describe_payload(

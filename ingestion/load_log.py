@@ -8,7 +8,7 @@ from typing import Any
 
 import duckdb
 
-from ingestion.landing import LandedPayload, landed_payloads
+from ingestion.landing import FILE_SCOPE, LandedPayload, landed_payloads
 from ingestion.merge import MergeCounts
 from ingestion.settings import Source
 
@@ -97,11 +97,13 @@ def counts_as_columns(rows_seen: int, counts: MergeCounts) -> dict[str, int]:
 
 
 def last_load(connection: duckdb.DuckDBPyConnection, dataset: str, scope: str) -> LastLoad | None:
-    """Find the newest payload loaded for one request."""
+    """Find the newest payload loaded for one request, unless a file loaded by hand may have changed its rows."""
     row = connection.execute(
         "select payload, payload_digest, rows_seen - rows_rejected, api_version from meta.loads"
-        " where dataset = ? and scope = ? and status = 'loaded' order by load_id desc limit 1",
-        [dataset, scope],
+        " where dataset = $dataset and scope = $scope and status = 'loaded'"
+        " and load_id > (select coalesce(max(load_id), 0) from meta.loads where scope = $file)"
+        " order by load_id desc limit 1",
+        {"dataset": dataset, "scope": scope, "file": FILE_SCOPE},
     ).fetchone()
     return LastLoad(*row) if row else None
 

@@ -94,6 +94,8 @@ def merge_rows(
     `present` names the columns the payload really had. A column it lacks says nothing, so the values
     known so far are carried over: a v1 payload does not erase the 3-second gust of v2, nor the reverse.
     """
+    if rows.num_rows == 0:  # an empty JSON packet does not even name its columns
+        return MergeCounts(new=0, changed=0, unchanged=0, rejected=0)
     key = _names(target.key)
     same_key = " and ".join(f'known."{name}" = incoming."{name}"' for name in target.key)
     derived = f", {target.derived}" if target.derived else ""

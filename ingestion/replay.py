@@ -1,6 +1,5 @@
 """Load what is already on disk: captured files, what a killed run left behind, the whole landing zone."""
 
-import gzip
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,7 +7,7 @@ from pathlib import Path
 import duckdb
 
 from ingestion.errors import FileUnreadable, IngestionError
-from ingestion.landing import FILE_SCOPE, LandedPayload, describe_payload, land_payload, landed_payloads
+from ingestion.landing import FILE_SCOPE, LandedPayload, decompress, describe_payload, land_payload, landed_payloads
 from ingestion.load import load_payload
 from ingestion.load_log import LoadResult, unloaded
 from ingestion.paths import DataPaths
@@ -67,10 +66,7 @@ def _land_file(folder: Path, file: Path) -> LandedPayload:
     except OSError as error:
         raise FileUnreadable(file, error.strerror or str(error)) from error
     if body.startswith(b"\x1f\x8b"):
-        try:
-            body = gzip.decompress(body)
-        except (OSError, EOFError) as error:
-            raise FileUnreadable(file, f"its gzip data is damaged: {error}") from error
+        body = decompress(body, file)
     start = body.lstrip(b"\xef\xbb\xbf \t\r\n")
     landed = describe_payload(
         folder,

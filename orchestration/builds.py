@@ -11,7 +11,7 @@ import duckdb
 
 from ingestion.paths import DataPaths
 from ingestion.raw_store import connect
-from orchestration.snapshots import newest_snapshot
+from orchestration.snapshots import newest_snapshot, served_snapshot
 from orchestration.transform import NodeResult, project_digest
 
 _TABLE = """
@@ -41,19 +41,28 @@ class Build:
     summary: dict[str, Any]
 
 
-def begin_build(paths: DataPaths, run_id: str | None) -> int:
-    """Write down that a build begins, not passed until finish_build says so: a killed one is never published."""
+def begin_build(paths: DataPaths, run_id: str | None) -> tuple[int, bool]:
+    """Write down that a build begins, not passed until finish_build says so: a killed one is never published.
+
+    Return its number and whether it must be full: the first one, or the dbt project is not the one that made
+    the marts (or half of them, in a build that did not pass).
+    """
+    digest = project_digest()
     with connect(paths.build_file) as connection:
         connection.execute(_TABLE)
+        made_by = connection.execute(
+            "select distinct project_digest from meta.builds"
+            " where build_id >= (select max(build_id) from meta.builds where passed)"
+        ).fetchall()
         row = connection.execute(
             f"""
             insert into meta.builds
             select (select coalesce(max(build_id), 0) + 1 from meta.builds), ?, ?, false, 0, ({_LAST_LOAD}), ?, '[]'
             returning build_id
             """,
-            [run_id, datetime.now(UTC), project_digest()],
+            [run_id, datetime.now(UTC), digest],
         ).fetchone()
-    return int(row[0]) if row else 0
+    return (int(row[0]) if row else 0), made_by != [(digest,)]
 
 
 def finish_build(paths: DataPaths, build_id: int, nodes: Sequence[NodeResult], *, passed: bool, seconds: float) -> None:
@@ -88,10 +97,15 @@ def last_build(connection: duckdb.DuckDBPyConnection) -> Build | None:
 
 
 def is_up_to_date(paths: DataPaths) -> bool:
-    """Whether the newest snapshot already holds every load and was built by this very dbt project."""
+    """Whether the newest snapshot already holds every load and was built by this very dbt project.
+
+    The snapshot's word alone is not enough: in a build file made anew the loads are counted anew.
+    """
     newest = newest_snapshot(paths)
-    if newest is None:
-        return False
     with connect(paths.build_file) as connection:
-        row = connection.execute(_LAST_LOAD).fetchone()
-    return row is not None and row[0] <= newest.last_load_id and newest.project_digest == project_digest()
+        build = last_build(connection)
+    if newest is None or served_snapshot(paths) is None or build is None or not build.passed or not build.is_newest:
+        return False
+    return (
+        build.last_load_id == newest.last_load_id and build.project_digest == project_digest() == newest.project_digest
+    )

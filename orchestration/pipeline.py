@@ -16,10 +16,10 @@ from ingestion.settings import IngestionSettings
 from ingestion.source import notice
 from ingestion.writer_lock import writer_lock
 from orchestration.builds import begin_build, finish_build, is_up_to_date
-from orchestration.errors import BuildFailed, IngestionFailed
-from orchestration.publish import publish_build
+from orchestration.errors import IngestionFailed
+from orchestration.publish import publish_build, sweep
 from orchestration.settings import OrchestrationSettings
-from orchestration.snapshots import Manifest, newest_snapshot, record_check
+from orchestration.snapshots import Manifest, newest_snapshot, record_check, served_snapshot
 from orchestration.transform import NodeResult, Say, build_models, has_packages, install_packages
 
 # Fetches wait for the network, loads for one another: more threads would only queue.
@@ -93,11 +93,13 @@ def run_pipeline(
     if said := notice(ingestion):
         say(said)
     with writer_lock(paths, "a run of the pipeline", say):
+        sweep(paths)
         load_left_behind(ingestion, say)
         _ingest(summary, steps, plan_requests(departments, datetime.now(UTC)))
         if not full and is_up_to_date(paths):
-            newest = newest_snapshot(paths)
-            summary.snapshot = record_check(paths, newest) if newest else None
+            if newest := newest_snapshot(paths):
+                record_check(paths, newest)
+            summary.snapshot = served_snapshot(paths)
         else:
             if has_packages():
                 steps.install()
@@ -145,7 +147,9 @@ def build_and_record(
 ) -> list[NodeResult]:
     """Build and test the models and write into meta.builds how it went; raises BuildFailed."""
     started = time.perf_counter()
-    build_id = begin_build(paths, run_id)
+    build_id, is_full = begin_build(paths, run_id)
+    if is_full:
+        say("dbt: full build, as the marts are new or the dbt project changed")
     nodes: list[NodeResult] = []
 
     def hear(node: NodeResult) -> None:
@@ -154,11 +158,8 @@ def build_and_record(
 
     passed = False
     try:
-        build_models(orchestration, paths, hear)
+        build_models(orchestration, paths, hear, full=is_full)
         passed = True
-    except BuildFailed as error:
-        say(str(error))
-        raise
     finally:
         finish_build(paths, build_id, nodes, passed=passed, seconds=time.perf_counter() - started)
     return nodes

@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,9 +18,10 @@ from orchestration.model_docs import describe_models
 from orchestration.snapshots import (
     MODELS,
     Manifest,
+    aim_pointer,
     kept_snapshots,
+    move_pointer,
     newest_snapshot,
-    serve_snapshot,
     served_snapshot,
     write_manifest,
 )
@@ -60,9 +60,11 @@ def publish_build(paths: DataPaths, *, keep: int, run_id: str | None = None) -> 
     models = json.dumps(describe_models(paths), ensure_ascii=False, indent=1)
     (unfinished / MODELS).write_text(models, encoding="utf-8")
     write_manifest(unfinished, manifest)
+    # Aimed first: killed right after the rename, the snapshot would be the newest and never be served.
+    aim_pointer(paths, snapshot_id)
     unfinished.rename(paths.snapshots / snapshot_id)
     sync_directory(paths.snapshots)
-    serve_snapshot(paths, snapshot_id)
+    move_pointer(paths)
     discard_old(paths, keep)
     return manifest
 
@@ -84,7 +86,8 @@ def discard_old(paths: DataPaths, keep: int) -> list[str]:
 
 
 def sweep(paths: DataPaths) -> None:
-    """Clear away what a killed publication left behind."""
+    """End what a killed publication had finished but for the pointer, and clear away the rest it left."""
+    move_pointer(paths)
     for prefix in (_UNFINISHED, _DISCARDED):
         for folder in paths.snapshots.glob(f"{prefix}*"):
             shutil.rmtree(folder)
@@ -135,12 +138,12 @@ def _describe(paths: DataPaths) -> dict[str, Any]:
 
 
 def _row_counts(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
-    # duckdb_tables() knows the sizes without a scan; they are exact right after a checkpoint.
-    rows: Sequence[tuple[str, int]] = connection.execute(
-        "select schema_name || '.' || table_name, estimated_size from duckdb_tables()"
+    # Counted, not taken from duckdb_tables(): its sizes still hold rows that an incremental model deleted.
+    tables = connection.execute(
+        "select schema_name || '.' || table_name from duckdb_tables()"
         " where schema_name in ('raw', 'marts', 'meta') order by 1"
     ).fetchall()
-    return dict(rows)
+    return {table: _value(connection, f"select count(*) from {table}") for (table,) in tables}
 
 
 def _value(connection: duckdb.DuckDBPyConnection, query: str) -> Any:

@@ -55,11 +55,30 @@ def served_snapshot(paths: DataPaths) -> Manifest | None:
 
 def serve_snapshot(paths: DataPaths, snapshot_id: str) -> None:
     """Point `data/warehouse.duckdb` at a snapshot: one atomic rename, durable when it returns."""
-    link = paths.published.with_name(f".{WAREHOUSE_FILE}.next")
+    aim_pointer(paths, snapshot_id)
+    move_pointer(paths)
+
+
+def aim_pointer(paths: DataPaths, snapshot_id: str) -> None:
+    """Write down which snapshot is served next, whether it exists yet or not: move_pointer does the rest."""
+    link = _next_pointer(paths)
     link.unlink(missing_ok=True)
     link.symlink_to(Path(paths.snapshots.name) / snapshot_id / WAREHOUSE_FILE)
-    link.replace(paths.published)
     sync_directory(paths.root)
+
+
+def move_pointer(paths: DataPaths) -> None:
+    """Serve the snapshot aimed at, if any and if it was finished; so a publication that was killed is ended."""
+    link = _next_pointer(paths)
+    if link.exists():
+        link.replace(paths.published)
+        sync_directory(paths.root)
+    else:
+        link.unlink(missing_ok=True)
+
+
+def _next_pointer(paths: DataPaths) -> Path:
+    return paths.published.with_name(f".{WAREHOUSE_FILE}.next")
 
 
 def roll_back(paths: DataPaths, snapshot_id: str | None = None) -> Manifest:

@@ -6,8 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.adapters.factory import reset_adapters
 from dbt.cli.main import dbtRunner
+from dbt_common.events.event_manager_client import get_event_manager
 
 from ingestion.paths import DataPaths
 from orchestration.errors import BuildFailed
@@ -49,22 +51,31 @@ def install_packages(settings: OrchestrationSettings, paths: DataPaths) -> None:
     run_command(["deps"], settings, paths)
 
 
+# Seeds, views and unit tests depend on the project alone: a full build makes and runs them, an hourly one need not.
+_ONLY_WHAT_DATA_CHANGES = (
+    *("--exclude", "config.materialized:view"),
+    *("--exclude-resource-type", "seed", "--exclude-resource-type", "unit_test"),
+)
+
+
 def build_models(
     settings: OrchestrationSettings,
     paths: DataPaths,
     on_node: Callable[[NodeResult], None] | None = None,
     *,
-    arguments: Sequence[str] = (),
+    full: bool = True,
 ) -> list[NodeResult]:
-    """Build and test every model in the build file; `on_node` hears of each node as it ends.
+    """Build and test the models in the build file; `on_node` hears of each node as it ends.
 
+    With `full`, everything is made anew; without, only what the loads since the last passed build can have changed.
     The caller holds the writer's lock and no connection to the build file. Raises BuildFailed naming
     the nodes that failed; nodes skipped because of them are not blamed.
     """
-    nodes = run_command(["build", "--threads", str(settings.dbt_threads), *arguments], settings, paths, on_node)
-    failed = [node.name for node in nodes if node.status in ("error", "fail", "runtime error")]
+    extent = ("--full-refresh",) if full else _ONLY_WHAT_DATA_CHANGES
+    nodes = run_command(["build", "--threads", str(settings.dbt_threads), *extent], settings, paths, on_node)
+    failed = [node for node in nodes if node.status in ("error", "fail", "runtime error")]
     if failed:
-        raise BuildFailed(failed, next(node.message for node in nodes if node.name == failed[0]))
+        raise BuildFailed([node.name for node in failed], failed[0].message)
     return nodes
 
 
@@ -90,6 +101,8 @@ def run_command(
     def hear(event: Any) -> None:
         if event.info.name == "NodeFinished":
             node = _node_of(event.data)
+            if node.kind == "exposure":  # a note of who reads the marts: nothing is run
+                return
             nodes.append(node)
             if on_node is not None:
                 on_node(node)
@@ -101,13 +114,26 @@ def run_command(
     places = ["--project-dir", str(DBT_PROJECT), "--profiles-dir", str(settings.dbt_profiles_dir.resolve())]
     places += ["--target-path", str(target), "--log-path", str(paths.logs.resolve())]
     result = dbtRunner(callbacks=[hear]).invoke([*arguments, "--quiet", "--no-use-colors", *places])
-    # dbt keeps its connection for the next invocation; the file must be free for publishing.
-    reset_adapters()  # type: ignore[no-untyped-call]
+    _let_go()
     if result.exception is not None:
         raise BuildFailed([], f"{result.exception}") from result.exception
     if not result.success and not nodes:
         raise BuildFailed([], f"see {paths.logs / 'dbt.log'}")
     return nodes
+
+
+def _let_go() -> None:
+    """Let go of the build file and the log: dbt would keep both open, and lock other processes out of the file."""
+    reset_adapters()  # type: ignore[no-untyped-call]
+    # dbt-duckdb keeps one environment per process in its class, and offers no way to end it.
+    if DuckDBConnectionManager._ENV is not None:
+        DuckDBConnectionManager._ENV.close()
+        DuckDBConnectionManager._ENV = None
+    # Each invocation opens its log anew and closes none: a long-lived process would run out of files.
+    for logger in get_event_manager().loggers:
+        if logger._python_logger is not None:
+            for handler in logger._python_logger.handlers:
+                handler.close()
 
 
 def _node_of(data: Any) -> NodeResult:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from upstream import Upstream, ingest_hourly, running_upstream
 
 from ingestion import settings as ingestion_settings
 from ingestion.paths import DataPaths
@@ -14,7 +15,19 @@ from orchestration.server import running_server
 
 REAL_FILES = Path(__file__).resolve().parents[2] / "shared" / "data" / "meteofrance"
 
-_OURS = ("METEOFRANCE_", "PREFECT_", "DBT_", "DATA_DIR", "DEPTS", "SCHEDULE_", "SNAPSHOTS_", "API_")
+_OURS = (
+    "METEOFRANCE_",
+    "PREFECT_",
+    "DBT_",
+    "DATA_DIR",
+    "DEPTS",
+    "SCHEDULE_",
+    "SNAPSHOTS_",
+    "API_",
+    "READ_",
+    "SQL_",
+    "REQUESTS_PER",
+)
 
 
 @pytest.fixture(autouse=True)
@@ -52,6 +65,37 @@ def real_file() -> Callable[[str], Path]:
         return REAL_FILES / name
 
     return find
+
+
+@pytest.fixture(scope="session")
+def upstream_server() -> Iterator[Upstream]:
+    with running_upstream() as upstream:
+        yield upstream
+
+
+@pytest.fixture
+def upstream(data_dir: Path, upstream_server: Upstream, monkeypatch: pytest.MonkeyPatch) -> Upstream:
+    """Let the settings name a real HTTP server that plays Météo-France: what is asked of it is deterministic."""
+    upstream_server.reset()
+    for name, value in upstream_server.environment.items():
+        monkeypatch.setenv(name, value)
+    _forget_settings()
+    return upstream_server
+
+
+@pytest.fixture(scope="session")
+def hours_as_they_came(upstream_server: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Ingest two départements hour by hour: with late rows and corrected ones. A data directory to copy from.
+
+    Tests that ask for it carry `pytest.mark.xdist_group("replay")`, so that one worker makes it.
+    """
+    return ingest_hourly(upstream_server, tmp_path_factory.mktemp("hourly") / "data", hours=8)
+
+
+@pytest.fixture(scope="session")
+def hours_at_once(upstream_server: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Ingest the same hours by one request each at their end."""
+    return ingest_hourly(upstream_server, tmp_path_factory.mktemp("at-once") / "data", hours=0)
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from ingestion.demo.access import Gateway
-from ingestion.demo.corruption import corrupt
+from ingestion.demo.corruption import ROW_FAULTS, corrupt
 from ingestion.demo.errors import ApiError, bad_date, bad_parameters, no_such_resource
 from ingestion.demo.faults import Fault, FaultKind, FaultPlan, refusal
 from ingestion.demo.packet import MEDIA_TYPES, PacketFormat, PacketRequest, render_packet
@@ -45,7 +45,7 @@ def create_demo_app(
     service = DemoService(
         clock=clock,
         gateway=Gateway(token, requests_per_minute),
-        faults=FaultPlan(faults),
+        faults=FaultPlan(faults, packet_kinds=ROW_FAULTS),
         retention=timedelta(hours=retention_hours),
     )
     return Starlette(

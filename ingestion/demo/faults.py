@@ -1,6 +1,6 @@
 """Faults the demo source commits on demand: which kind, on which requests, how many times."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -86,18 +86,23 @@ class Fault:
 class FaultPlan:
     """The faults still to come, one per request: the first that applies and is not used up."""
 
-    def __init__(self, faults: Sequence[Fault]) -> None:
+    def __init__(self, faults: Sequence[Fault], packet_kinds: Collection[FaultKind] = ()) -> None:
         self._faults = tuple(faults)
+        self._packet_kinds = packet_kinds
         self._struck = [0] * len(self._faults)
 
     def take(self, path: str, query: Mapping[str, str]) -> Fault | None:
         """Return the fault that strikes this request and count it."""
         for index, fault in enumerate(self._faults):
             is_used_up = fault.times is not None and self._struck[index] >= fault.times
-            if not is_used_up and fault.strikes(path, query):
+            if not is_used_up and fault.strikes(path, query) and not self._spares(fault, path):
                 self._struck[index] += 1
                 return fault
         return None
+
+    def _spares(self, fault: Fault, path: str) -> bool:
+        """A fault of a packet's rows waits for a packet, unless its path says otherwise."""
+        return fault.path is None and fault.kind in self._packet_kinds and "/paquet/" not in path
 
 
 def refusal(fault: Fault) -> ApiError | None:

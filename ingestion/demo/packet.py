@@ -36,24 +36,24 @@ class PacketRequest:
 
 def render_packet(con: duckdb.DuckDBPyConnection, request: PacketRequest, packet_format: PacketFormat) -> str:
     """Compute the packet and write it; DuckDB makes the text of each row."""
-    rows = con.execute(f"select {_row_text(packet_format)} from ({_packet_query(request)})").fetchall()
+    end = min(request.end, request.now + timedelta(hours=1))
+    weather = weather_query(request.start, end, department=request.department)
+    known_at = request.now.astimezone(UTC).replace(tzinfo=None)
+    # The two endpoints stamp the same row differently: only the département's stamps are shifted.
+    stamp_shift = 1 if request.department else 0
+    rows = con.execute(
+        f"""
+        with weather as ({weather}), asked as (select $known_at as known_at, $stamp_shift as stamp_shift)
+        select {_row_text(packet_format)} from ({PACKET_SQL})
+        """,
+        {"known_at": known_at, "stamp_shift": stamp_shift},
+    ).fetchall()
     texts = [text for (text,) in rows]
     if packet_format == "csv":
         return "".join(f"{line}\n" for line in (";".join(PACKET_COLUMNS), *texts))
     if packet_format == "json":
         return f"[{','.join(texts)}]"
     return f'{{"type":"FeatureCollection","features":[{",".join(texts)}]}}'
-
-
-def _packet_query(request: PacketRequest) -> str:
-    end = min(request.end, request.now + timedelta(hours=1))
-    weather = weather_query(request.start, end, department=request.department)
-    # The two endpoints stamp the same row differently: only the département's stamps are shifted.
-    return (
-        PACKET_SQL.replace("{weather}", weather)
-        .replace("{now}", request.now.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f"))
-        .replace("{stamp_shift}", "1" if request.department else "0")
-    )
 
 
 def _row_text(packet_format: PacketFormat) -> str:

@@ -1,13 +1,7 @@
--- What the service has received of the weather so far, with the quirks of real transmissions: each at its
--- real rate, each a pure function of (station, hour). Three placeholders are filled in: the query of the
--- weather, the moment (UTC), and 1 or 0 to shift the technical stamps, which differ between endpoints.
-with weather as (
-
-    {weather}
-
-),
-
-numbered as (
+-- What the service has received of `weather` at asked.known_at (UTC), with the quirks of real transmissions:
+-- each at its real rate, each a pure function of (station, hour). asked.stamp_shift is 1 or 0: the technical
+-- stamps of one row differ between the endpoints.
+with numbered as (
 
     select
         *,
@@ -51,9 +45,9 @@ delays as (
             when outage < 0.005 then 60 * ((block + 1) * 6 - station % 6 - hour) + 17
             when lateness < 0.0005 then -19
             when lateness < 0.930 then 2.2 + 3.8 * lateness
-            when lateness < 0.966 then 6 + 50 * pow((lateness - 0.930) / 0.036, 3)
-            when lateness < 0.990 then 60 + 125 * (lateness - 0.966) / 0.024
-            else 185 * exp(243 * (lateness - 0.990))
+            when lateness < 0.966 then 6 + 50 * pow((lateness - 0.930) / 0.036, 6)
+            when lateness < 0.993 then 60 + 125 * (lateness - 0.966) / 0.027
+            else 185 * exp(347 * (lateness - 0.993))
         end as minutes_late,
         correction < 0.008 as is_corrected
     from noises
@@ -75,9 +69,10 @@ received as (
     select
         *,
         is_corrected
-        and timestamp '{now}' < arrived_at + to_minutes((60 + 420 * scatter)::bigint) as is_first_version
+        and known_at < arrived_at + to_minutes((60 + 420 * scatter)::bigint) as is_first_version
     from arrivals
-    where arrived_at <= timestamp '{now}' and validity_time + interval 10 minute <= timestamp '{now}'
+    cross join asked
+    where arrived_at <= known_at and validity_time + interval 10 minute <= known_at
 
 )
 
@@ -85,10 +80,10 @@ select
     * replace (
         case when is_first_version then (round(t * 100) + 10 * ceil(25 * scatter)) / 100 else t end as t,
         case when is_first_version and rr1 > 0 then 0.0 else rr1 end as rr1
-    ),
+    ), -- noqa: AL03
     greatest(validity_time + to_seconds(605 + hour % 6), arrived_at) as reference_time,
-    arrived_at - to_seconds({stamp_shift} * (1 + (59 * scatter)::bigint)) as insert_time
+    arrived_at - to_seconds(stamp_shift * (1 + (59 * scatter)::bigint)) as insert_time
 from received
 -- a few rows are sent twice
 cross join lateral unnest(range(case when scatter > 0.9988 then 2 else 1 end)) as copies (copy)
-order by geo_id_insee, validity_time desc
+order by geo_id_insee asc, validity_time desc

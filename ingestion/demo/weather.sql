@@ -1,7 +1,7 @@
 -- The demo's weather: one row per (station, hour), a pure function of both, in upstream's units.
 -- Only portable arithmetic: DuckDB's hash() and random() may change between versions. Travelling waves
 -- are split by sin(a - b) = sin a cos b - cos a sin b, so that a row costs multiplications, not sines.
--- Three placeholders are filled in: first and last hour since 1970, and a condition on the stations.
+-- Reads `stations` (the demo's, or some of them) and `asked`: one row, its hours counted from 1970.
 with hours as (
 
     select
@@ -15,7 +15,7 @@ with hours as (
         hour * 0.023800 + 1.1 * sin(hour * 0.00389 + 2) as b3,
         hour * 0.202683 + 2.1 * sin(hour * 0.01733 + 3) as b4,
         hour * 0.007076 + 0.9 * sin(hour * 0.00173 + 4) as b5
-    from (select unnest(range({first_hour}, {last_hour} + 1)) as hour)
+    from (select unnest(range(first_hour, last_hour + 1)) as hour from asked) as counted
 
 ),
 
@@ -60,8 +60,7 @@ station_seeds as (
         sin(id_station::integer * 0.0129898) * 43758.5453 as x1,
         sin(id_station::integer * 0.0078233 + 1.1) * 43758.5453 as x2,
         sin(id_station::integer * 0.0037719 + 2.3) * 43758.5453 as x3
-    from demo.stations
-    where {stations}
+    from stations
 
 ),
 
@@ -100,13 +99,13 @@ station_terms as (
         case when is_tropical then 0.25 else 1.0 end as storminess,
         case
             when is_tropical then 0
-            else 0.02 * (abs(latitude) - 46) - 0.004 * longitude + 0.00005 * least(altitude, 2000)
+            else 0.012 * (abs(latitude) - 46) - 0.004 * longitude + 0.00003 * least(altitude, 2000)
         end as dampness
     from station_seeds
 
 ),
 
-stations as (
+station_waves as (
 
     select
         *,
@@ -159,7 +158,7 @@ fields as (
         + cos_phi * cos_declination * (cos_mid * cos_meridian - sin_mid * sin_meridian) as sun_height,
         sin(seed * 6283.1853 + hour * 7.8233) * 43758.5453 as y1,
         sin(seed_2 * 6283.1853 + hour * 3.7719) * 43758.5453 as y2
-    from stations as s
+    from station_waves as s
     cross join hour_terms as h
 
 ),
@@ -204,7 +203,7 @@ skies as (
         *,
         case
             when wetness > 0.72
-                then greatest(1, floor(5 * (wetness - 0.72) * (1 + 40 * burst * burst * burst * burst)))
+                then greatest(1, floor(5 * (wetness - 0.72) * (1 + 26 * burst * burst * burst * burst)))
             else 0
         end as rain_fifths,
         least(1.0, greatest(0.0, 0.48 + 0.62 * wetness + 0.3 * (noise_3 - 0.5))) as cloud,
@@ -398,9 +397,9 @@ select
     case
         when has_pressure
             then 10 * round(
-                pmer_pa / 10
-                * pow(1 - 0.0065 * altitude / (t10 / 10 + 273.15 + 0.0065 * altitude), 5.257)
-            )
+                    pmer_pa / 10
+                    * pow(1 - 0.0065 * altitude / (t10 / 10 + 273.15 + 0.0065 * altitude), 5.257)
+                )
     end as pres,
     case when has_pressure and altitude <= 750 then pmer_pa end as pmer
 from winds

@@ -5,19 +5,22 @@
     case when isfinite(try_cast({{ column }} as double)) then try_cast({{ column }} as double) end
 {%- endmacro %}
 
-{% macro kelvin_to_celsius(column) -%}
-    round({{ number(column) }} - 273.15, 2)
-{%- endmacro %}
-
-{% macro pascal_to_hectopascal(column) -%}
-    round({{ number(column) }} / 100, 2)
-{%- endmacro %}
-
-{% macro metre_to_centimetre(column) -%}
-    round({{ number(column) }} * 100, 1)
+{# A reading in our unit. rr1 = -0.1 is upstream's sign for a trace: too little to measure, so no amount. #}
+{% macro converted(field, unit) -%}
+    {%- if unit == 'K' -%} round({{ number(field) }} - 273.15, 2)
+    {%- elif unit == 'Pa' -%} round({{ number(field) }} / 100, 2)
+    {%- elif unit == 'm of snow' -%} round({{ number(field) }} * 100, 1)
+    {%- elif unit == 'mm or trace' -%} case when {{ number(field) }} = -0.1 then 0 else {{ number(field) }} end
+    {%- else -%} {{ number(field) }}
+    {%- endif -%}
 {%- endmacro %}
 
 {# 1 m/s is exactly 3.6 km/h. #}
 {% macro ms_to_kmh(column) -%}
     round({{ column }} * 3.6, 2)
+{%- endmacro %}
+
+{# Where the wind comes from, or null: upstream's 0 is no bearing, and neither is any direction of a calm. #}
+{% macro bearing(direction, speed) -%}
+    case when {{ direction }} > 0 and coalesce({{ speed }}, 1) > 0 then {{ direction }} end
 {%- endmacro %}

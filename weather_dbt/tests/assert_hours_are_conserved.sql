@@ -1,5 +1,5 @@
--- Every keyed row that reached raw is in the mart exactly once: none lost on the way, none doubled.
--- One row per station and hour that is missing or repeated, with how often it stands on each side.
+-- Every keyed hour of the batch that reached raw is in the mart exactly once, unless it is from the future:
+-- none lost on the way, none doubled. One row per station and hour that is missing or repeated.
 with
 
 raw_hours as (
@@ -7,8 +7,9 @@ raw_hours as (
     select
         geo_id_insee as station_id,
         observed_at,
-        count(*) filter (version = 1) as in_raw
+        count(distinct version) = max(version) and count(*) = max(version) as is_versioned_once
     from {{ source('raw', 'observations') }}
+    where {{ within_batch('observed_at') }}
     group by all
 
 ),
@@ -18,17 +19,31 @@ mart_hours as (
     select
         station_id,
         observed_at,
-        count(*) as in_mart
+        count(*) as times
     from {{ ref('hourly_observations') }}
+    where {{ within_batch('observed_at') }}
     group by all
+
+),
+
+future_hours as (
+
+    select
+        station_id,
+        observed_at
+    from {{ ref('int_hourly_findings') }}
+    where rule = 'hour_from_the_future' and {{ within_batch('observed_at') }}
 
 )
 
 select
     station_id,
     observed_at,
-    in_raw,
-    in_mart
+    raw_hours.is_versioned_once,
+    mart_hours.times
 from raw_hours
 full outer join mart_hours using (station_id, observed_at)
-where in_raw is distinct from 1 or in_mart is distinct from 1
+left join future_hours using (station_id, observed_at)
+where
+    raw_hours.is_versioned_once is distinct from true
+    or coalesce(mart_hours.times, 0) <> case when future_hours.station_id is null then 1 else 0 end

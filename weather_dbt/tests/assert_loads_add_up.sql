@@ -1,4 +1,4 @@
--- What a load saw is what became new, changed, unchanged or rejected; and what became new or changed is in raw.
+-- What a load saw is what became new, changed, unchanged or rejected; what became new or changed is in raw.
 with
 
 arrived as (
@@ -7,6 +7,7 @@ arrived as (
         load_id,
         count(*) as versions
     from {{ source('raw', 'observations') }}
+    where load_id > {{ built_load_id() }}
     group by load_id
 
 )
@@ -19,5 +20,11 @@ select
 from {{ source('meta', 'loads') }} as loads
 left join arrived on loads.load_id = arrived.load_id
 where
-    loads.rows_seen <> loads.rows_new + loads.rows_changed + loads.rows_unchanged + loads.rows_rejected
-    or (loads.dataset <> 'liste-stations' and loads.rows_new + loads.rows_changed <> coalesce(arrived.versions, 0))
+    loads.load_id > {{ built_load_id() }}
+    and (
+        loads.rows_seen <> loads.rows_new + loads.rows_changed + loads.rows_unchanged + loads.rows_rejected
+        or (
+            loads.dataset <> 'liste-stations'
+            and loads.rows_new + loads.rows_changed <> coalesce(arrived.versions, 0)
+        )
+    )

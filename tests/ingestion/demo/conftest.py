@@ -13,8 +13,6 @@ from ingestion.demo.app import create_demo_app
 BASE_URL = "https://demo.test/public/DPPaquetObs"
 NOW = datetime(2026, 11, 23, 5, 12, tzinfo=UTC)
 
-Ask = Callable[..., httpx.Response]
-
 
 class Demo:
     """The real application through httpx's ASGI transport, at a moment the test can move."""
@@ -43,9 +41,16 @@ def make_demo() -> type[Demo]:
     return Demo
 
 
-@pytest.fixture
-def demo() -> Demo:
+@pytest.fixture(scope="session")
+def shared_demo() -> Demo:
     return Demo()
+
+
+@pytest.fixture
+def demo(shared_demo: Demo) -> Demo:
+    """The application without options; the clock is set back for every test."""
+    shared_demo.now = NOW
+    return shared_demo
 
 
 @pytest.fixture

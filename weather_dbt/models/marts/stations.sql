@@ -1,10 +1,18 @@
 {# A station is known from the list, from its observations, or from both. #}
 
+{% set sensors = {
+    'temperature': 'temperature_mean_hours', 'dew_point': 'dew_point_hours', 'humidity': 'humidity_mean_hours',
+    'wind': 'wind_mean_hours', 'gust': 'gust_max_hours', 'precipitation': 'precipitation_hours',
+    'snow_depth': 'snow_depth_max_hours', 'visibility': 'visibility_hours', 'cloud_cover': 'cloud_cover_hours',
+    'ground_state': 'ground_state_hours', 'sunshine': 'sunshine_hours', 'radiation': 'radiation_hours',
+    'pressure': 'pressure_mean_hours', 'soil_temperature': 'soil_temperature_hours',
+} %}
+
 with
 
 listed as (
 
-    select * from {{ ref('stg_meteofrance__stations') }}
+    select * from {{ ref('int_stations') }}
 
 ),
 
@@ -12,12 +20,17 @@ observed as (
 
     select
         station_id,
-        arg_max(latitude, observed_at) as latitude,
-        arg_max(longitude, observed_at) as longitude,
-        min(observed_at) as first_observed_at,
-        max(observed_at) as last_observed_at,
-        count(*) as observed_hours
-    from {{ ref('stg_meteofrance__observations') }}
+        arg_max(latitude, last_observed_at) as latitude,
+        arg_max(longitude, last_observed_at) as longitude,
+        min(first_observed_at) as first_observed_at,
+        max(last_observed_at) as last_observed_at,
+        cast(sum(present_hours) as bigint) as observed_hours,
+        list_filter([
+            {%- for sensor, hours in sensors.items() %}
+            case when sum({{ hours }}) > 0 then '{{ sensor }}' end{{ ',' if not loop.last }}
+            {%- endfor %}
+        ], lambda sensor: sensor is not null) as sensors
+    from {{ ref('daily_observations') }}
     group by station_id
 
 ),
@@ -43,7 +56,8 @@ joined as (
         listed.station_id is not null as is_listed,
         observed.first_observed_at,
         observed.last_observed_at,
-        coalesce(observed.observed_hours, 0) as observed_hours
+        coalesce(observed.observed_hours, 0) as observed_hours,
+        coalesce(observed.sensors, []) as sensors
     from listed
     full outer join observed using (station_id)
 
@@ -66,7 +80,15 @@ final as (
         joined.is_listed,
         joined.first_observed_at,
         joined.last_observed_at,
-        joined.observed_hours
+        joined.observed_hours,
+        joined.sensors,
+        -- Three hours: later than all but one row in a hundred arrive.
+        case
+            when
+                joined.last_observed_at + to_hours(3)
+                <= max(joined.last_observed_at) over (partition by joined.department_code)
+                then joined.last_observed_at + to_hours(1)
+        end as silent_since
     from joined
     left join departments on joined.department_code = departments.code
     order by joined.station_id

@@ -1,0 +1,42 @@
+{{ config(materialized='table') }}
+
+{# Hours whose marts may differ from what the last passed build made: see macros/batch.sql. #}
+
+{% set built = built_load_id() %}
+
+with
+
+touched_hours as (
+
+    select distinct observed_at
+    from {{ source('raw', 'observations') }}
+    where load_id > {{ built }}
+
+    {% if built > 0 -%}
+    union
+
+    -- A station that is listed anew, renamed or moved changes its own rows and its neighbours' findings.
+    select distinct observed_at
+    from {{ source('raw', 'observations') }}
+    where
+        geo_id_insee in (
+            select listed."Id_station"
+            from {{ source('raw', 'stations') }} as listed
+            where listed.load_id > {{ built }}
+        )
+    {%- endif %}
+
+),
+
+affected_hours as (
+
+    select distinct touched_hours.observed_at + to_hours(cast(steps.step as integer)) as observed_at
+    from touched_hours
+    cross join range(0, 25) as steps (step)
+
+)
+
+select affected_hours.observed_at
+from affected_hours
+where affected_hours.observed_at <= (select max(observed_at) from {{ source('raw', 'observations') }})
+order by affected_hours.observed_at

@@ -1,0 +1,156 @@
+{{ config(materialized='table') }}
+
+{# Findings about stations rather than hours: moved, wrongly placed, replaced by another id. #}
+
+with
+
+versions as (
+
+    select
+        "Id_station" as station_id,
+        {{ number('"Latitude"') }} as latitude,
+        {{ number('"Longitude"') }} as longitude,
+        {{ number('"Altitude"') }} as altitude_m,
+        version,
+        version_seen_at
+    from {{ source('raw', 'stations') }}
+
+),
+
+stations as (
+
+    select * from {{ ref('stations') }}
+
+),
+
+-- Where the newest day's rows put each station, whatever the list says.
+observed as (
+
+    select
+        station_id,
+        max(last_observed_at) as last_observed_at,
+        arg_max(latitude, last_observed_at) as latitude,
+        arg_max(longitude, last_observed_at) as longitude
+    from {{ ref('daily_observations') }}
+    group by station_id
+
+),
+
+moves as (
+
+    select
+        station_id,
+        version_seen_at as observed_at,
+        {{ distance_km(
+            'lag(latitude) over by_version', 'lag(longitude) over by_version', 'latitude', 'longitude'
+        ) }} as moved_km,
+        altitude_m - lag(altitude_m) over by_version as moved_up_m
+    from versions
+    window by_version as (partition by station_id order by version)
+
+),
+
+moved_in_list as (
+
+    select
+        station_id,
+        observed_at,
+        'position' as field,
+        printf('%.2f km, %+.0f m', moved_km, moved_up_m) as value,
+        'station_moved' as rule,
+        'suspicious' as severity
+    from moves
+    where moved_km > 0.5 or abs(moved_up_m) > 20
+
+),
+
+placed_elsewhere as (
+
+    select
+        listed.station_id,
+        observed.last_observed_at as observed_at,
+        'position' as field,
+        printf('%.2f km', {{ distance_km(
+            'listed.latitude', 'listed.longitude', 'observed.latitude', 'observed.longitude'
+        ) }}) as value,
+        'placed_elsewhere_than_listed' as rule,
+        'suspicious' as severity
+    from {{ ref('int_stations') }} as listed
+    inner join observed on listed.station_id = observed.station_id
+    where {{ distance_km(
+        'listed.latitude', 'listed.longitude', 'observed.latitude', 'observed.longitude'
+    ) }} > 1
+
+),
+
+-- Half of a département's stations lie around this place, whatever a few wrong coordinates say.
+centres as (
+
+    select
+        department_code,
+        median(latitude) as latitude,
+        median(longitude) as longitude
+    from stations
+    group by department_code
+
+),
+
+outside_department as (
+
+    select
+        stations.station_id,
+        stations.last_observed_at as observed_at,
+        'position' as field,
+        printf('%.4f, %.4f', stations.latitude, stations.longitude) as value,
+        'outside_department' as rule,
+        'suspicious' as severity
+    from stations
+    inner join centres on stations.department_code = centres.department_code
+    where
+        -- The southern and antarctic lands lie in two oceans and have no middle.
+        stations.department_code <> '984'
+        and {{ distance_km('centres.latitude', 'centres.longitude', 'stations.latitude', 'stations.longitude') }}
+        > case
+            when length(stations.department_code) > 2 then {{ var('overseas_reach_km') }}
+            else {{ var('department_reach_km') }}
+        end
+
+),
+
+-- A station that fell silent for good, and another at the same place that began afterwards, within a month.
+id_changed as (
+
+    select
+        former.station_id,
+        former.last_observed_at as observed_at,
+        'station_id' as field,
+        later.station_id as value,
+        'station_id_changed' as rule,
+        'suspicious' as severity
+    from stations as former
+    inner join stations as later
+        on
+            former.department_code = later.department_code
+            and former.station_id <> later.station_id
+            and former.last_observed_at < later.first_observed_at
+            and former.last_observed_at + to_days(30) >= later.first_observed_at
+    where
+        former.silent_since is not null
+        and {{ distance_km('former.latitude', 'former.longitude', 'later.latitude', 'later.longitude') }} <= 1
+
+),
+
+unioned as (
+
+    select * from moved_in_list
+    union all by name
+    select * from placed_elsewhere
+    union all by name
+    select * from outside_department
+    union all by name
+    select * from id_changed
+
+)
+
+select * from unioned
+order by station_id, rule
