@@ -6,7 +6,6 @@ from api.warehouse.catalog import Relation
 from api.warehouse.execute import Executor
 from api.warehouse.render import Document
 from api.warehouse.snapshot import OpenSnapshot
-from api.warehouse.station_profile import SILENT_AFTER, newest_hour
 
 _MOST_LISTED = 200
 _FINDINGS = "meta.quality_findings"
@@ -15,12 +14,10 @@ _TIME = "strftime({}, '%Y-%m-%dT%H:%M:%SZ')"
 
 def read_quality(snapshot: OpenSnapshot, executor: Executor) -> Document:
     """Gather everything that says how good the snapshot's data is."""
-    newest = newest_hour(snapshot)
     silent = executor.fetch_dicts(
         snapshot,
-        f"select station_id, station_name, department_code, {_TIME.format('last_observed_at')} as silent_since"
-        " from marts.stations where last_observed_at <= ? order by last_observed_at desc, station_id",
-        [newest - SILENT_AFTER if newest else None],
+        f"select station_id, station_name, department_code, {_TIME.format('silent_since')} as silent_since"
+        " from marts.stations where silent_since is not null order by silent_since desc, station_id",
     )
     return Document(
         {
@@ -32,7 +29,6 @@ def read_quality(snapshot: OpenSnapshot, executor: Executor) -> Document:
                 "stations": _freshness_of_stations(snapshot, executor),
             },
             "silent_stations": {
-                "silent_after_hours": SILENT_AFTER.total_seconds() / 3600,
                 "count": len(silent),
                 "stations": silent[:_MOST_LISTED],
                 "never_reported": _never_reported(snapshot, executor),
@@ -58,7 +54,7 @@ def _findings(snapshot: OpenSnapshot, executor: Executor) -> dict[str, Any]:
         "by_station": _count_by(snapshot, executor, relation, ["station_id"]),
         "by_department": executor.fetch_dicts(
             snapshot,
-            f"select department_code, count(*) as count from {relation.sql} join marts.stations using (station_id)"
+            f"select department_code, count(*) as count from {relation.sql}"
             " group by all order by count desc, department_code",
         ),
         "rows": f"/warehouse/tables/{relation.schema}/{relation.name}",

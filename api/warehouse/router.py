@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from fastapi import FastAPI
+from starlette.middleware import Middleware
 
 from api.routes import (
     quality,
@@ -51,4 +52,5 @@ def add_warehouse(app: FastAPI) -> None:
         quality,
     ):
         app.include_router(routes.router)
-    app.add_middleware(ReadShortcut)
+    # Innermost, whatever else is added: cached answers are logged and counted like all others.
+    app.user_middleware.append(Middleware(ReadShortcut))

@@ -1,9 +1,8 @@
 """One station: where it is, what it really reports, how complete it is, since when it is silent."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
-from api.warehouse.catalog import Relation, quoted
 from api.warehouse.execute import Executor
 from api.warehouse.render import Document
 from api.warehouse.snapshot import OpenSnapshot
@@ -11,30 +10,38 @@ from api.warehouse.stations import station_row
 from api.warehouse.tables import relation_of
 
 WINDOW_DAYS = 30
-# p99 of a station's lateness is 185 min (measured on a month of 55 stations): later than that is silence.
-SILENT_AFTER = timedelta(hours=4)
 
-_NOT_MEASURED = frozenset(
-    ["station_id", "station_name", "department_code", "observed_at", "first_seen_at", "revised_at"]
-)
+# The column that shows each sensor, named as marts.stations.sensors names them.
+_SENSOR_FIELDS = {
+    "temperature": "temperature_c",
+    "dew_point": "dew_point_c",
+    "humidity": "humidity_pct",
+    "wind": "wind_speed_ms",
+    "gust": "gust_ms",
+    "precipitation": "precipitation_mm",
+    "snow_depth": "snow_depth_cm",
+    "visibility": "visibility_m",
+    "ground_state": "ground_state_code",
+    "cloud_cover": "cloud_cover_octas",
+    "sunshine": "sunshine_min",
+    "radiation": "radiation_j_m2",
+    "soil_temperature": "soil_temperature_10cm_c",
+    "pressure": "pressure_hpa",
+    "sea_level_pressure": "sea_level_pressure_hpa",
+}
 
 
 def read_profile(snapshot: OpenSnapshot, executor: Executor, station_id: str) -> Document:
     """Describe one station as its last 30 days of data show it."""
     station = station_row(snapshot, executor, station_id)
-    hourly = relation_of(snapshot, "marts", "hourly_observations")
     newest = newest_hour(snapshot)
-    since = newest - timedelta(days=WINDOW_DAYS) if newest else None
-    hours, sensors = _reported(executor, snapshot, hourly, station_id, since)
-    first, last = station["first_observed_at"], station["last_observed_at"]
-    begun = max(since, first - timedelta(hours=1)) if since and first else None
-    expected = int((newest - begun).total_seconds() // 3600) if newest and begun else 0
-    is_silent = newest is None or last is None or newest - last >= SILENT_AFTER
+    first = station["first_observed_at"]
+    since = max(newest - timedelta(days=WINDOW_DAYS), first - timedelta(hours=1)) if newest and first else None
+    hours, sensors = _reported(snapshot, executor, station_id, since) if since else (0, [])
+    expected = round((newest - since).total_seconds() / 3600) if newest and since else 0
     return Document(
         {
             **{name: _plain(value) for name, value in station.items()},
-            "first_observed_at": _iso(first),
-            "last_observed_at": _iso(last),
             "sensors": sensors,
             "completeness": {
                 "days": WINDOW_DAYS,
@@ -42,8 +49,6 @@ def read_profile(snapshot: OpenSnapshot, executor: Executor, station_id: str) ->
                 "hours_present": hours,
                 "share": round(hours / expected, 4) if expected else None,
             },
-            "is_silent": is_silent,
-            "silent_since": _iso(last) if is_silent else None,
         }
     )
 
@@ -55,35 +60,35 @@ def newest_hour(snapshot: OpenSnapshot) -> datetime | None:
 
 
 def _reported(
-    executor: Executor, snapshot: OpenSnapshot, hourly: Relation, station_id: str, since: datetime | None
+    snapshot: OpenSnapshot, executor: Executor, station_id: str, since: datetime
 ) -> tuple[int, list[dict[str, Any]]]:
-    measured = [column.name for column in hourly.columns if column.name not in _NOT_MEASURED]
+    """Hours present, and how many of them each sensor reported."""
+    hourly = relation_of(snapshot, "marts", "hourly_observations")
+    fields = {sensor: name for sensor, name in _SENSOR_FIELDS.items() if name in hourly.by_name}
     counts = ", ".join(
-        f"count({quoted(name)}) as {quoted(name)}, max(observed_at) filter ({quoted(name)} is not null)"
-        f" as {quoted('last ' + name)}"
-        for name in measured
+        f"count({name}) as {sensor}, max(observed_at) filter ({name} is not null) as last_{sensor}"
+        for sensor, name in fields.items()
     )
     (row,) = executor.fetch_dicts(
         snapshot,
         f"select count(*) as hours, {counts} from {hourly.sql} where station_id = ? and observed_at > ?",
-        [station_id, since or datetime.min.replace(tzinfo=UTC)],
+        [station_id, since],
     )
     sensors = [
         {
+            "sensor": sensor,
             "field": name,
-            "hours": row[name],
-            "share": round(row[name] / row["hours"], 4),
-            "last": _iso(row[f"last {name}"]),
+            "hours": row[sensor],
+            "share": round(row[sensor] / row["hours"], 4),
+            "last_observed_at": _plain(row[f"last_{sensor}"]),
         }
-        for name in measured
-        if row[name]
+        for sensor, name in fields.items()
+        if row[sensor]
     ]
     return row["hours"], sensors
 
 
 def _plain(value: Any) -> Any:
-    return value.isoformat() if hasattr(value, "isoformat") else value
-
-
-def _iso(moment: datetime | None) -> str | None:
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ") if moment else None
+    if isinstance(value, datetime):
+        return value.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return value.isoformat() if isinstance(value, date) else value
