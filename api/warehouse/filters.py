@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from rapidfuzz import process
+from rapidfuzz import fuzz, process
 
 from api.warehouse.catalog import Column, Relation, quoted
 from api.warehouse.problems import BadValue
@@ -40,7 +40,7 @@ def column_of(relation: Relation, name: str, field: str) -> Column:
     """Find a column, or say which come nearest."""
     column = relation.by_name.get(name)
     if column is None:
-        close = [hit[0] for hit in process.extract(name, list(relation.by_name), limit=3, score_cutoff=60)]
+        close = [hit[0] for hit in process.extract(name, list(relation.by_name), scorer=fuzz.ratio, limit=3, score_cutoff=60)]
         hint = f"did you mean {' or '.join(close)}? " if close else ""
         raise BadValue(
             field,

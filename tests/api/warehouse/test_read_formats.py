@@ -74,8 +74,11 @@ def _plain(value: Any) -> Any:
 
 
 def as_text_can_tell(table: pa.Table) -> list[dict[str, Any]]:
-    """JSON has no infinity (the end of the Beaufort scale): text formats say null."""
-    return [{name: None if value == math.inf else value for name, value in row.items()} for row in table.to_pylist()]
+    """JSON has no infinity (the open ends of scales): text formats say null."""
+    return [
+        {name: None if isinstance(value, float) and math.isinf(value) else value for name, value in row.items()}
+        for row in table.to_pylist()
+    ]
 
 
 @pytest.mark.parametrize("tz", ["UTC", "Europe/Paris"])
