@@ -29,8 +29,9 @@ _KEYS = {
 def compare(
     before: OpenSnapshot, after: OpenSnapshot, settings: WarehouseSettings, deadlines: Deadlines
 ) -> list[dict[str, Any]]:
-    """Compare every table of two snapshots; a table that only one of them has is all added or all removed."""
-    names = sorted({r.full_name for s in (before, after) for r in s.relations.values() if r.kind == "table"})
+    """Compare the tables of two snapshots, but for dbt's own intermediate ones; a table only one has is all new or gone."""
+    tables = [r for snapshot in (before, after) for r in snapshot.relations.values() if r.kind == "table"]
+    names = sorted({relation.full_name for relation in tables if relation.schema != "intermediate"})
     connection = duckdb.connect(config={"threads": str(settings.read_threads), "temp_directory": ""})
     try:
         connection.execute(f"set memory_limit = '{settings.read_memory_mb}MB'")

@@ -40,7 +40,9 @@ def column_of(relation: Relation, name: str, field: str) -> Column:
     """Find a column, or say which come nearest."""
     column = relation.by_name.get(name)
     if column is None:
-        close = [hit[0] for hit in process.extract(name, list(relation.by_name), scorer=fuzz.ratio, limit=3, score_cutoff=60)]
+        close = [
+            hit[0] for hit in process.extract(name, list(relation.by_name), scorer=fuzz.ratio, limit=3, score_cutoff=60)
+        ]
         hint = f"did you mean {' or '.join(close)}? " if close else ""
         raise BadValue(
             field,

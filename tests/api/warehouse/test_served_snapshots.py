@@ -97,7 +97,7 @@ def test_a_cursor_stays_on_its_snapshot_while_another_is_served(start: Start, ow
     older, newer = ids(own_warehouse)
     serve_snapshot(own_warehouse, older)
     url = "/warehouse/tables/marts/hourly_observations"
-    first = client.get(url, params={"limit": 1000}).json()
+    first = client.get(url, params={"limit": 100}).json()
     serve_snapshot(own_warehouse, newer)
     second = client.get(url, params={"limit": 100_000, "cursor": first["next"]}).json()
     assert second["snapshot"]["id"] == older
@@ -194,7 +194,8 @@ def test_a_diff_counts_rows_added_and_changed(start: Start, own_warehouse: DataP
     assert answer.status_code == 200, answer.text
     tables = {table["table"]: table for table in answer.json()["data"]["tables"]}
     counts = {manifest.id: manifest.row_counts for manifest in kept_snapshots(own_warehouse)}
-    for name, table in tables.items():
+    assert {"raw.observations", "marts.stations", "meta.loads"} <= tables.keys()
+    for name, table in ((name, tables[name]) for name in tables.keys() & counts[newer].keys()):
         assert table["added"] - table["removed"] == counts[newer][name] - counts[older][name], name
     assert tables["marts.hourly_observations"]["added"] > 0
     assert tables["marts.latest_observations"]["changed"] > 0
