@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from api.warehouse.catalog import Relation, quoted
 from api.warehouse.execute import Executor
@@ -16,7 +17,7 @@ from api.warehouse.render import Rows
 from api.warehouse.snapshot import OpenSnapshot
 from api.warehouse.stations import resolve_departments, resolve_stations
 from api.warehouse.tables import relation_of
-from api.warehouse.units import Selected, Units, select_fields
+from api.warehouse.units import Selected, Units, in_units, select_fields
 
 _LATEST = ("marts", "latest_observations")
 _ALWAYS = ("station_id", "station_name", "observed_at")
@@ -48,20 +49,18 @@ def read_latest(snapshot: OpenSnapshot, executor: Executor, request: LatestReque
     """Read the latest observations asked for; nearest first with `near`, by station otherwise."""
     relation = relation_of(snapshot, *_LATEST)
     conditions = _conditions(snapshot, executor, relation, request)
-    always = (*_ALWAYS, *_PLACE) if request.with_place else _ALWAYS
-    selected = select_fields(relation, request.fields, request.units, always=always)
     is_lasting = request.max_age is None  # an age is measured from now, not from the snapshot
     if request.near is None:
         if request.fill:
             raise BadValue("fill", "filling needs a place to be near to", "add near=latitude,longitude")
-        table = _select(snapshot, executor, relation, conditions, selected, None)
+        table = _select(snapshot, executor, relation, conditions, request, None)
         return Rows(table, tz=request.tz, is_lasting=is_lasting)
     point = read_point(request.near)
     conditions.append(Condition(f"{DISTANCE} <= ?", (*point.params, request.max_km)))
-    table = _select(snapshot, executor, relation, conditions, selected, point)
+    table = _select(snapshot, executor, relation, conditions, request, point)
     if not request.fill or table.num_rows == 0:
         return Rows(table, tz=request.tz, is_lasting=is_lasting)
-    filled, sources = _fill(snapshot, executor, relation, conditions, selected, point)
+    filled, sources = _fill(snapshot, executor, relation, conditions, _selected(relation, request), point)
     return Rows(filled, members={"filled_from": sources}, tz=request.tz, is_lasting=is_lasting)
 
 
@@ -86,20 +85,38 @@ def _select(
     executor: Executor,
     relation: Relation,
     conditions: Sequence[Condition],
-    selected: Sequence[Selected],
+    request: LatestRequest,
     point: Point | None,
 ) -> pa.Table:
-    names = [f"{item.sql} as {quoted(item.name)}" for item in selected]
-    params: list[Any] = []
-    if point is not None:
-        names.append(f"{DISTANCE} as distance_km")
-        params += point.params
-    order = "distance_km, station_id" if point is not None else "station_id"
-    return executor.fetch(
+    """Ask DuckDB which stations, in which order; take their rows from the whole table, held in memory.
+
+    A hundred columns of a few rows cost DuckDB 4.5 ms, two columns 0.4 ms and the taking 0.3 ms (measured).
+    """
+    distance = f", {DISTANCE} as distance_km" if point is not None else ""
+    found = executor.fetch(
         snapshot,
-        f"select {', '.join(names)} from {relation.sql}{_where(conditions)} order by {order}",
-        params + _values(conditions),
+        f"select station_id{distance} from {relation.sql}{_where(conditions)}"
+        f" order by {'distance_km, ' if point is not None else ''}station_id",
+        [*(point.params if point is not None else ()), *_values(conditions)],
     )
+    whole = _whole_table(snapshot, executor, relation, request.units)
+    rows = whole.take(pc.index_in(found.column("station_id"), value_set=whole.column("station_id").combine_chunks()))
+    table = rows.select([item.name for item in _selected(relation, request)])
+    return table.append_column("distance_km", found.column("distance_km")) if point is not None else table
+
+
+def _selected(relation: Relation, request: LatestRequest) -> list[Selected]:
+    always = (*_ALWAYS, *_PLACE) if request.with_place else _ALWAYS
+    return select_fields(relation, request.fields, request.units, always=always)
+
+
+def _whole_table(snapshot: OpenSnapshot, executor: Executor, relation: Relation, units: Units) -> pa.Table:
+    """Every station's latest row, every column, in these units: a few MB, read once per snapshot."""
+    if units not in snapshot.latest:
+        every = [in_units(column, units) for column in relation.columns]
+        names = ", ".join(f"{item.sql} as {quoted(item.name)}" for item in every)
+        snapshot.latest[units] = executor.fetch(snapshot, f"select {names} from {relation.sql}").combine_chunks()
+    return snapshot.latest[units]
 
 
 def _fill(

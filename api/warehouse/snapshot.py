@@ -3,12 +3,13 @@
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 
 from api.warehouse.catalog import Relation, read_relations
 from api.warehouse.closed import connect_closed
@@ -30,6 +31,7 @@ class OpenSnapshot:
     connection: duckdb.DuckDBPyConnection
     readers: int = 0
     is_retired: bool = False
+    latest: dict[str, pa.Table] = field(default_factory=dict)  # by units, once somebody asked
     station_names: Mapping[str, list[str]] | None = None  # by folded id and name, once somebody asked
 
     @property
