@@ -13,6 +13,8 @@ from api.request_log import RequestLog, configure_logging
 from api.routes import events, health, metrics, runs, schedule
 from api.settings import get_settings
 from api.start_table import print_start_table
+from api.warehouse.router import add_warehouse, open_warehouse
+from api.warehouse.settings import WarehouseSettings
 from ingestion.departments import resolve_all
 from ingestion.paths import DataPaths
 from ingestion.settings import get_settings as get_ingestion_settings
@@ -43,6 +45,7 @@ def create_app() -> FastAPI:
     install_problem_handlers(app)
     for module in (runs, events, schedule, health, metrics):
         app.include_router(module.router)
+    add_warehouse(app)
     _document_problems(app)
     return app
 
@@ -51,20 +54,23 @@ def create_app() -> FastAPI:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     ingestion = get_ingestion_settings()
     configure_logging(get_settings())
-    service = Service(resolve_all(ingestion.depts), get_orchestration_settings(), DataPaths(ingestion.data_dir))
+    paths = DataPaths(ingestion.data_dir)
+    service = Service(resolve_all(ingestion.depts), get_orchestration_settings(), paths)
     app.state.service = service
-    # Beside the requests, not before them: reads are answered while Prefect is still starting.
-    serving = asyncio.create_task(service.run())
-    table = asyncio.create_task(print_start_table(service))
-    try:
-        yield
-    finally:
-        for task in (table, serving):
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
-        await service.stop()
-        _end_with_zero()
+    with open_warehouse(paths, WarehouseSettings()) as reads:
+        app.state.warehouse = reads
+        # Beside the requests, not before them: reads are answered while Prefect is still starting.
+        serving = asyncio.create_task(service.run())
+        table = asyncio.create_task(print_start_table(service))
+        try:
+            yield
+        finally:
+            for task in (table, serving):
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
+            await service.stop()
+            _end_with_zero()
 
 
 def _end_with_zero() -> None:

@@ -52,10 +52,10 @@ def all_departments() -> tuple[Department, ...]:
 
 def resolve(text: str) -> Department:
     """Find the one département meant by a code or a name; raise UnknownDepartment with the nearest."""
-    key = _fold(text)
+    key = fold(text)
     found = _by_key().get(key)
     if found is None or (key.isdecimal() and not text.strip().isdecimal()):  # `-9` is no code
-        in_region = [str(d) for d in all_departments() if _fold(d.region) == key]
+        in_region = [str(d) for d in all_departments() if fold(d.region) == key]
         raise UnknownDepartment(text, in_region or _nearest(key), is_region=bool(in_region))
     return found
 
@@ -63,7 +63,7 @@ def resolve(text: str) -> Department:
 def resolve_all(texts: Iterable[str]) -> tuple[Department, ...]:
     """Resolve texts that may hold commas, each département once, in the order asked; `all` is every one."""
     parts = [part for text in texts for part in text.split(",") if part.strip()]
-    if any(_fold(part) == ALL for part in parts):
+    if any(fold(part) == ALL for part in parts):
         return all_departments()
     return tuple(dict.fromkeys(resolve(part) for part in parts))
 
@@ -78,7 +78,7 @@ def department_of_station(station_id: str) -> str:
     return code
 
 
-def _fold(text: str) -> str:
+def fold(text: str) -> str:
     """Without accents, case, hyphens and apostrophes; `st` is `saint`."""
     plain = unicodedata.normalize("NFKD", text).casefold()
     letters = "".join(c for c in plain if not unicodedata.combining(c))
@@ -90,7 +90,7 @@ def _fold(text: str) -> str:
 def _by_key() -> dict[str, Department]:
     by_code = {d.code: d for d in all_departments()}
     by_prefix = {d.station_prefix: d for d in all_departments()}
-    by_name = {_fold(d.name): d for d in all_departments()}
+    by_name = {fold(d.name): d for d in all_departments()}
     return by_code | by_prefix | by_name | {alias: by_code[code] for alias, code in _ALIASES.items()}
 
 

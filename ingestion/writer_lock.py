@@ -13,15 +13,18 @@ from ingestion.paths import DataPaths
 
 
 @contextmanager
-def writer_lock(paths: DataPaths, purpose: str, say: Callable[[str], None]) -> Iterator[None]:
-    """Hold the right to write the build file; while another holds it, wait and say for whom."""
+def writer_lock(paths: DataPaths, purpose: str, say: Callable[[str], None], *, timeout: float = -1) -> Iterator[None]:
+    """Hold the right to write the build file; while another holds it, wait and say for whom.
+
+    Waits for ever unless `timeout` gives the seconds after which filelock's Timeout is raised.
+    """
     paths.lock_file.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(paths.lock_file)
     try:
         lock.acquire(timeout=0)
     except Timeout:
         say(f"waiting for {_holder(paths.lock_file)} to finish writing {paths.build_file}")
-        lock.acquire()
+        lock.acquire(timeout=timeout)
     try:
         _sign(paths.lock_file, purpose)
         yield

@@ -1,5 +1,6 @@
 """Publish the build file: copy it to a new snapshot, then move the pointer. Readers never wait."""
 
+import json
 import os
 import shutil
 from datetime import UTC, datetime
@@ -13,7 +14,9 @@ from ingestion.paths import WAREHOUSE_FILE, DataPaths
 from ingestion.raw_store import connect
 from orchestration.builds import last_build
 from orchestration.errors import NothingToPublish
+from orchestration.model_docs import describe_models
 from orchestration.snapshots import (
+    MODELS,
     Manifest,
     aim_pointer,
     kept_snapshots,
@@ -54,6 +57,8 @@ def publish_build(paths: DataPaths, *, keep: int, run_id: str | None = None) -> 
         size_bytes=(unfinished / WAREHOUSE_FILE).stat().st_size,
         **facts,
     )
+    models = json.dumps(describe_models(paths), ensure_ascii=False, indent=1)
+    (unfinished / MODELS).write_text(models, encoding="utf-8")
     write_manifest(unfinished, manifest)
     # Aimed first: killed right after the rename, the snapshot would be the newest and never be served.
     aim_pointer(paths, snapshot_id)

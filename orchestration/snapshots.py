@@ -12,6 +12,7 @@ from ingestion.paths import WAREHOUSE_FILE, DataPaths
 from orchestration.errors import SnapshotNotFound
 
 MANIFEST = "manifest.json"
+MODELS = "models.json"  # what dbt says of the models that made the snapshot
 
 
 @dataclass(frozen=True)

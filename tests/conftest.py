@@ -15,7 +15,19 @@ from orchestration.server import running_server
 
 REAL_FILES = Path(__file__).resolve().parents[2] / "shared" / "data" / "meteofrance"
 
-_OURS = ("METEOFRANCE_", "PREFECT_", "DBT_", "DATA_DIR", "DEPTS", "SCHEDULE_", "SNAPSHOTS_", "API_", "REQUESTS_PER")
+_OURS = (
+    "METEOFRANCE_",
+    "PREFECT_",
+    "DBT_",
+    "DATA_DIR",
+    "DEPTS",
+    "SCHEDULE_",
+    "SNAPSHOTS_",
+    "API_",
+    "READ_",
+    "SQL_",
+    "REQUESTS_PER",
+)
 
 
 @pytest.fixture(autouse=True)

@@ -17,6 +17,8 @@ from fastapi.testclient import TestClient
 
 from api import settings as api_settings
 from api.app import create_app
+from api.warehouse.router import open_warehouse
+from api.warehouse.settings import WarehouseSettings
 from ingestion.departments import resolve_all
 from ingestion.paths import DataPaths
 from orchestration.serving import Service
@@ -104,11 +106,14 @@ def _fresh_settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture
-def app(data_dir: Path) -> FastAPI:
+def app(data_dir: Path) -> Iterator[FastAPI]:
     """Give the application with a serving core that was never started: no Prefect server answers it."""
     made = create_app()
-    made.state.service = Service(resolve_all(["9"]), get_settings(), DataPaths(data_dir))
-    return made
+    paths = DataPaths(data_dir)
+    made.state.service = Service(resolve_all(["9"]), get_settings(), paths)
+    with open_warehouse(paths, WarehouseSettings(_env_file=None)) as reads:
+        made.state.warehouse = reads
+        yield made
 
 
 @pytest.fixture

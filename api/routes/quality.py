@@ -1,0 +1,23 @@
+"""GET /quality."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+
+from api.schemas.answers import QUALITY, read_responses
+from api.schemas.reads import ReadQuery
+from api.warehouse.dependencies import ReadsDep
+from api.warehouse.formats import ONLY_JSON
+from api.warehouse.quality import read_quality
+
+router = APIRouter(tags=["quality"])
+
+
+@router.get("/quality", responses=read_responses(QUALITY, ONLY_JSON), response_class=Response)
+async def quality(request: Request, query: Annotated[ReadQuery, Query()], reads: ReadsDep) -> Response:
+    """How good the data is: findings, dbt's results, freshness per département and station, silence, loads.
+
+    Ages are measured from the snapshot's newest observation. The findings themselves are rows of
+    /warehouse/tables/meta/quality_findings.
+    """
+    return await reads.answer(request, read_quality, offered=ONLY_JSON, format=query.format, snapshot=query.snapshot)

@@ -1,0 +1,44 @@
+"""GET /warehouse/download."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import StreamingResponse
+
+from api.schemas.answers import problem
+from api.schemas.reads import DownloadQuery
+from api.warehouse.dependencies import ReadsDep
+from api.warehouse.download import SnapshotFile, open_file, stream_table
+from api.warehouse.formats import PARQUET
+
+router = APIRouter(prefix="/warehouse", tags=["download"])
+
+_FILE = "application/vnd.duckdb"
+
+
+@router.get(
+    "/download",
+    response_class=Response,
+    responses=problem(400, "The Range header cannot be read")
+    | problem(404)
+    | problem(410)
+    | problem(422)
+    | problem(503)
+    | {
+        200: {"description": "The file", "content": {_FILE: {}, PARQUET.media_type: {}}},
+        206: {"description": "The range asked for", "content": {_FILE: {}}},
+        304: {"description": "Unchanged since the ETag sent in If-None-Match"},
+        416: {"description": "No such range"},
+    },
+)
+async def download(request: Request, query: Annotated[DownloadQuery, Query()], reads: ReadsDep) -> Response:
+    """The warehouse itself: the DuckDB file (resumable with range requests), or one table as Parquet.
+
+    Open it with `duckdb warehouse.duckdb`; keep that name, its views refer to it.
+    """
+    if query.table is not None:
+        table = query.table
+        opened, headers = await reads.in_thread(lambda: stream_table(reads, table, query.snapshot))
+        return StreamingResponse(opened, media_type=PARQUET.media_type, headers=headers)
+    found: SnapshotFile = await reads.in_thread(lambda: open_file(reads, query.snapshot))
+    return found.not_modified(request) or found

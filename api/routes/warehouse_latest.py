@@ -1,0 +1,32 @@
+"""GET /warehouse/latest."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+
+from api.schemas.answers import LATEST, read_responses
+from api.schemas.reads import LatestQuery
+from api.warehouse.dependencies import ReadsDep
+from api.warehouse.formats import GEOJSON, PLACE_FORMATS, choose
+from api.warehouse.latest import LatestRequest, read_latest
+
+router = APIRouter(prefix="/warehouse", tags=["observations"])
+
+
+@router.get("/latest", responses=read_responses(LATEST, PLACE_FORMATS), response_class=Response)
+async def latest(request: Request, query: Annotated[LatestQuery, Query()], reads: ReadsDep) -> Response:
+    """The latest observation of each station, however old it is.
+
+    Narrow it by département, station, place (`near`, `bbox`) or age (`max_age`). With `near` the nearest station
+    comes first and every row has its `distance_km`; with `fill=true` as well, there is one row, and what its station
+    does not measure comes from the next station that does, for the same hour (`filled_from` says which).
+    """
+    chosen = choose(query.format, request.headers.get("accept", ""), PLACE_FORMATS)
+    wanted = LatestRequest(**query.model_dump(exclude={"snapshot", "format"}), with_place=chosen == GEOJSON)
+    return await reads.answer(
+        request,
+        lambda snapshot, executor: read_latest(snapshot, executor, wanted),
+        offered=PLACE_FORMATS,
+        format=query.format,
+        snapshot=query.snapshot,
+    )

@@ -1,0 +1,55 @@
+"""GET and POST /warehouse/query."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+
+from api.schemas.answers import QUERY, problem, read_responses
+from api.schemas.query import QueryBody, QueryParameters
+from api.warehouse.columns import within_calendar
+from api.warehouse.dependencies import ReadsDep
+from api.warehouse.execute import Executor
+from api.warehouse.formats import ROW_FORMATS
+from api.warehouse.problems import SqlDisabled
+from api.warehouse.reads import Reads
+from api.warehouse.render import Rows
+from api.warehouse.snapshot import OpenSnapshot
+
+router = APIRouter(prefix="/warehouse", tags=["sql"])
+
+_RESPONSES = read_responses(QUERY, ROW_FORMATS) | problem(403, "SQL is switched off")
+
+
+@router.get("/query", responses=_RESPONSES, response_class=Response)
+async def query(request: Request, query: Annotated[QueryParameters, Query()], reads: ReadsDep) -> Response:
+    """The same as POST, for a statement short enough for an address; its answers are cached."""
+    body = QueryBody(sql=query.sql, params=list(query.param), **query.model_dump(exclude={"sql", "param"}))
+    return await _run(request, body, reads)
+
+
+@router.post("/query", responses=_RESPONSES, response_class=Response)
+async def query_by_post(request: Request, body: QueryBody, reads: ReadsDep) -> Response:
+    """Run one SELECT (WITH, VALUES, DESCRIBE, SUMMARIZE) over the published tables.
+
+    Bind values with `?` or `$1` (`params` a list) or `$name` (`params` an object). The answer has the columns with
+    their types, the rows, whether they were cut at the limit (`truncated`), and the seconds it took. Everything else
+    (files, settings, other statements, several at once) is refused with the reason; time and memory are bounded.
+    """
+    return await _run(request, body, reads)
+
+
+async def _run(request: Request, body: QueryBody, reads: Reads) -> Response:
+    if not reads.settings.sql_enabled:
+        raise SqlDisabled
+    limit = min(body.limit or reads.settings.sql_rows_max, reads.settings.sql_rows_max)
+
+    def work(snapshot: OpenSnapshot, _: Executor) -> Rows:
+        result = reads.sql.run(snapshot, body.sql, body.params, limit)
+        return Rows(
+            within_calendar(result.table),
+            members={"columns": result.columns, "truncated": result.is_truncated, "seconds": result.seconds},
+            tz=body.tz,
+            is_lasting=result.is_lasting and request.method == "GET",
+        )
+
+    return await reads.answer(request, work, format=body.format, snapshot=body.snapshot)

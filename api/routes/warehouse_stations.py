@@ -1,0 +1,87 @@
+"""GET /warehouse/stations and GET /warehouse/stations/{station_id}."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query, Request, Response
+
+from api.schemas.answers import STATION, STATIONS, read_responses
+from api.schemas.reads import ReadQuery, StationsQuery
+from api.warehouse.cursors import question_of, read_cursor
+from api.warehouse.dependencies import ReadsDep, rows_wanted
+from api.warehouse.execute import Executor
+from api.warehouse.filters import Condition, any_of
+from api.warehouse.formats import ONLY_JSON, PLACE_FORMATS
+from api.warehouse.page import Ordering, Page, read_page
+from api.warehouse.places import inside_box
+from api.warehouse.render import Rows
+from api.warehouse.snapshot import OpenSnapshot
+from api.warehouse.station_profile import read_profile
+from api.warehouse.stations import resolve_departments
+from api.warehouse.tables import relation_of
+from api.warehouse.units import as_is
+
+router = APIRouter(prefix="/warehouse/stations", tags=["stations"])
+
+
+@router.get("", responses=read_responses(STATIONS, PLACE_FORMATS), response_class=Response)
+async def stations(request: Request, query: Annotated[StationsQuery, Query()], reads: ReadsDep) -> Response:
+    """Every station known from upstream's list or from its observations, with its place and its first and last hour."""
+    question = question_of(request.url.path, request.query_params.multi_items())
+    cursor = read_cursor(query.cursor, question, query.snapshot)
+
+    def work(snapshot: OpenSnapshot, executor: Executor) -> Rows:
+        relation = relation_of(snapshot, "marts", "stations")
+        conditions = []
+        if query.dept:
+            codes = resolve_departments(query.dept)
+            conditions.append(any_of(relation.by_name["department_code"], codes, "dept"))
+        if query.q:
+            conditions.append(
+                Condition(
+                    "contains(replace(replace(lower(strip_accents(station_name)), '-', ' '), '''', ' '),"
+                    " replace(replace(lower(strip_accents(?)), '-', ' '), '''', ' '))",
+                    (query.q,),
+                )
+            )
+        if query.bbox:
+            conditions.append(inside_box(query.bbox))
+        page = Page(
+            relation=relation,
+            selected=[as_is(column) for column in relation.columns],
+            conditions=conditions,
+            order=[Ordering(relation.by_name["station_id"])],
+            limit=rows_wanted(reads, query.limit, default=10_000),
+            question=question,
+            cursor=cursor,
+        )
+        table, following = read_page(snapshot, executor, page)
+        return Rows(table, following, tz=query.tz)
+
+    return await reads.answer(
+        request,
+        work,
+        offered=PLACE_FORMATS,
+        format=query.format,
+        snapshot=cursor.snapshot_id if cursor else query.snapshot,
+        pinned_by="cursor" if cursor else "snapshot",
+    )
+
+
+@router.get("/{station_id}", responses=read_responses(STATION, ONLY_JSON), response_class=Response)
+async def station(
+    request: Request,
+    station_id: Annotated[str, Path(examples=["09289001"], max_length=20)],
+    query: Annotated[ReadQuery, Query()],
+    reads: ReadsDep,
+) -> Response:
+    """One station: its place, the sensors it really reported in 30 days, completeness, and since when it is silent.
+
+    Silence and completeness are measured from the snapshot's newest observation, not from the clock.
+    """
+    return await reads.answer(
+        request,
+        lambda snapshot, executor: read_profile(snapshot, executor, station_id),
+        offered=ONLY_JSON,
+        format=query.format,
+        snapshot=query.snapshot,
+    )

@@ -1,0 +1,166 @@
+"""What the read addresses answer, with real examples, for the OpenAPI document."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from api.schemas.examples import SNAPSHOT, example
+from api.warehouse.formats import Format
+
+
+class SnapshotFacts(BaseModel):
+    """The snapshot an answer comes from."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [SNAPSHOT]})
+
+    id: str
+    published_at: str = Field(description="ISO 8601, UTC.")
+    run_id: str | None = Field(description="The run that published it; see /runs/{id}.")
+    source: str = Field(description="`meteofrance`, or `demo`: invented weather.")
+    newest_observation: str | None = Field(description="Hour of the newest observation, UTC.")
+    attribution: str = Field(description="To show wherever the data is shown.")
+
+
+class Answer(BaseModel):
+    """What every JSON answer has."""
+
+    snapshot: SnapshotFacts
+    next: str | None = Field(None, description="Cursor of the following page; null on the last.")
+
+
+class RowsAnswer(Answer):
+    """Rows: one object each, NULL is null, times are ISO 8601 with their offset."""
+
+    data: list[dict[str, Any]]
+
+
+class FilledFrom(BaseModel):
+    """The station a missing field was taken from."""
+
+    station_id: str
+    station_name: str | None
+    distance_km: float
+
+
+class LatestAnswer(RowsAnswer):
+    """Latest observations."""
+
+    filled_from: dict[str, FilledFrom] | None = Field(None, description="With `fill`: field to station.")
+
+
+class ColumnAnswer(BaseModel):
+    """One column."""
+
+    name: str
+    type: str = Field(description="DuckDB's type.")
+    nullable: bool
+    description: str | None
+    tests: list[str] = Field(description="dbt tests, and constraints enforced while it was written.")
+
+
+class TableAnswer(BaseModel):
+    """One table or view."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    schema_name: str = Field(alias="schema")
+    name: str
+    kind: str = Field(description="`table` or `view`.")
+    description: str | None
+    rows: int | None = Field(description="Null for a view in the list of all.")
+    tests: list[str]
+    columns: list[ColumnAnswer]
+    href: str
+
+
+class TablesAnswer(Answer):
+    """Every table and view."""
+
+    data: list[TableAnswer]
+
+
+class TableRowsAnswer(RowsAnswer):
+    """Rows of one table, and what it is."""
+
+    table: TableAnswer
+
+
+class DocumentAnswer(Answer):
+    """An answer that is one object."""
+
+    data: dict[str, Any]
+
+
+class QueryColumn(BaseModel):
+    """One column of a query's answer."""
+
+    name: str
+    type: str
+
+
+class QueryAnswer(RowsAnswer):
+    """Rows of a query."""
+
+    columns: list[QueryColumn]
+    truncated: bool = Field(description="Whether there were more rows than the limit.")
+    seconds: float
+
+
+class ProblemAnswer(BaseModel):
+    """RFC 9457 problem details."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    field: str | None
+    next_step: str
+
+
+_PROBLEMS = {
+    404: "No such station, table or column",
+    406: "Not in this format",
+    410: "The snapshot named is not kept any more",
+    422: "A parameter cannot be read",
+    503: "Nothing published yet, or too many reads at once",
+    504: "Stopped at the time limit",
+}
+
+LATEST = (LatestAnswer, "latest")
+OBSERVATIONS = (RowsAnswer, "observations")
+STATIONS = (RowsAnswer, "stations")
+STATION = (DocumentAnswer, "station")
+TABLES = (TablesAnswer, "tables")
+TABLE = (TableRowsAnswer, "table")
+QUERY = (QueryAnswer, "query")
+QUALITY = (DocumentAnswer, "quality")
+DIFF = (DocumentAnswer, "diff")
+
+
+def problem(status: int, description: str | None = None) -> dict[int | str, dict[str, Any]]:
+    """One documented problem."""
+    return {
+        status: {
+            "model": ProblemAnswer,
+            "description": description or _PROBLEMS[status],
+            "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemAnswer"}}},
+        }
+    }
+
+
+def read_responses(
+    answer: tuple[type[BaseModel], str], offered: Sequence[Format], problems: Sequence[int] = tuple(_PROBLEMS)
+) -> dict[int | str, dict[str, Any]]:
+    """Everything a read may answer: its formats with an example, 304, and the problems."""
+    model, name = answer
+    content: dict[str, Any] = {known.media_type: {} for known in offered}
+    content["application/json"] = {"example": example(name)}
+    responses: dict[int | str, dict[str, Any]] = {
+        200: {"model": model, "description": "The answer", "content": content},
+        304: {"description": "Unchanged since the ETag sent in If-None-Match"},
+    }
+    for status in problems:
+        responses |= problem(status)
+    return responses

@@ -1,0 +1,130 @@
+"""What readers ask: the query parameters of the read addresses."""
+
+import re
+from datetime import timedelta
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from api.warehouse.columns import known_zone
+from api.warehouse.formats import FormatName
+from api.warehouse.units import Units
+
+_AGE = re.compile(r"(\d{1,6})\s*(s|m|min|h|d)")
+_SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
+
+
+def _read_age(value: Any) -> Any:
+    """Take `90m`, `2h`, `1d` beside ISO 8601's `PT2H`."""
+    match = _AGE.fullmatch(value.strip().lower()) if isinstance(value, str) else None
+    return timedelta(seconds=int(match[1]) * _SECONDS[match[2]]) if match else value
+
+
+Age = Annotated[timedelta, BeforeValidator(_read_age), Field(gt=timedelta(0), le=timedelta(days=36_600))]
+
+
+class ReadQuery(BaseModel):
+    """What every read takes. A parameter nobody knows is refused, so that a slip of the pen is not an answer."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    snapshot: str | None = Field(
+        None, max_length=80, description="Answer from this kept snapshot (see /warehouse/snapshots), not the newest."
+    )
+    format: FormatName | None = Field(None, description="Format of the answer; without it, `Accept` decides.")
+
+
+class RowsQuery(ReadQuery):
+    """What every read of rows takes."""
+
+    tz: Annotated[str, BeforeValidator(known_zone)] = Field(
+        "UTC",
+        description="IANA time zone of the times in the answer, and of times given without an offset.",
+        examples=["Europe/Paris"],
+    )
+
+
+class LatestQuery(RowsQuery):
+    """Parameters of /warehouse/latest."""
+
+    dept: list[str] = Field([], description="Département: code or name; repeats.", examples=[["9"]], max_length=120)
+    station: list[str] = Field([], description="Station: id or name; repeats.", max_length=1000)
+    near: str | None = Field(
+        None,
+        max_length=60,
+        description="`latitude,longitude`: nearest first, with `distance_km`.",
+        examples=["42.97,1.61"],
+    )
+    max_km: float = Field(50.0, gt=0, le=20_100, description="With `near`: farthest distance, km.")
+    bbox: str | None = Field(None, max_length=120, description="`west,south,east,north` in degrees.")
+    fields: str | None = Field(
+        None, max_length=4000, description="Columns wanted, separated by commas; station and hour always come."
+    )
+    max_age: Age | None = Field(
+        None,
+        description="Leave out observations older than this, from now: `90m`, `2h`, `1d` or `PT2H`.",
+        examples=["3h"],
+    )
+    fill: bool = Field(
+        False,
+        description="With `near`: one row, the nearest station's; a field it lacks comes from the next station that "
+        "has it for the same hour, and `filled_from` says which.",
+    )
+    units: Units = Field("metric", description="`metric` (°C, hPa, cm), or `si` (K, Pa, m) as upstream sends.")
+
+
+class ObservationsQuery(RowsQuery):
+    """Parameters of /warehouse/observations."""
+
+    station: list[str] = Field([], description="Station: id or name; repeats.", max_length=1000)
+    dept: list[str] = Field([], description="Département: code or name; repeats.", max_length=120)
+    start: str | None = Field(
+        None, max_length=40, description="First hour or day, inclusive, ISO 8601; in `tz` without an offset."
+    )
+    end: str | None = Field(None, max_length=40, description="Last hour or day, inclusive.")
+    fields: str | None = Field(
+        None, max_length=4000, description="Columns wanted, separated by commas; station and time always come."
+    )
+    resolution: str = Field(
+        "hour", pattern="^(hour|day)$", description="`hour`, or `day` for Météo-France's climatological days."
+    )
+    units: Units = Field("metric", description="`metric` (°C, hPa, cm), or `si` (K, Pa, m) as upstream sends.")
+    limit: int | None = Field(None, ge=1, description="Most rows; `next` leads to the rest.")
+    cursor: str | None = Field(None, max_length=4000, description="`next` of the page before.")
+
+
+class StationsQuery(RowsQuery):
+    """Parameters of /warehouse/stations."""
+
+    dept: list[str] = Field([], description="Département: code or name; repeats.", max_length=120)
+    q: str | None = Field(None, max_length=80, description="Part of the station's name.")
+    bbox: str | None = Field(None, max_length=120, description="`west,south,east,north` in degrees.")
+    limit: int | None = Field(None, ge=1, description="Most rows; `next` leads to the rest.")
+    cursor: str | None = Field(None, max_length=4000, description="`next` of the page before.")
+
+
+class TableQuery(RowsQuery):
+    """Parameters of /warehouse/tables/{schema}/{table}; every other parameter is a filter on a column."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    select: str | None = Field(None, max_length=4000, description="Columns wanted, separated by commas.")
+    order: str | None = Field(
+        None, max_length=1000, description="Columns to order by; `-` before a name turns it round. NULL comes last."
+    )
+    limit: int | None = Field(None, ge=0, description="Most rows; 0 describes the table only.")
+    cursor: str | None = Field(None, max_length=4000, description="`next` of the page before.")
+
+
+class DownloadQuery(BaseModel):
+    """Parameters of /warehouse/download."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    snapshot: str | None = Field(None, max_length=80, description="A kept snapshot; the served one without it.")
+    table: str | None = Field(
+        None,
+        max_length=200,
+        description="One table or view as Parquet; the whole DuckDB file without it.",
+        examples=["marts.hourly_observations"],
+    )

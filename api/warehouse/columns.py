@@ -1,0 +1,90 @@
+"""Columns made ready for their format: time zones, ISO 8601, numbers as numbers, cells safe in a spreadsheet."""
+
+from functools import lru_cache
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from api.warehouse.problems import BadValue
+
+_FIRST_MICROSECOND = -62_135_596_800_000_000  # 0001-01-01
+_LAST_MICROSECOND = 253_402_300_799_999_999  # 9999-12-31T23:59:59.999999
+# What makes a spreadsheet take a text for a formula, unless the text is a number.
+_FORMULA = r"^[=+\-@\t\r]"
+_NUMBER = r"^[+-]?[0-9]+([.,][0-9]+)?([eE][+-]?[0-9]+)?$"
+
+
+@lru_cache(maxsize=256)
+def known_zone(name: str) -> str:
+    """Check an IANA time zone's name; raises BadValue."""
+    try:
+        return ZoneInfo(name).key
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise BadValue("tz", f"“{name[:60]}” is not a time zone", "give an IANA name such as Europe/Paris") from error
+
+
+def in_time_zone(table: pa.Table, tz: str) -> pa.Table:
+    """Show every instant in the time zone asked for; the instants stay the same."""
+    for position, column in enumerate(table.schema):
+        if pa.types.is_timestamp(column.type) and column.type.tz is not None and column.type.tz != tz:
+            zoned = table.column(position).cast(pa.timestamp(column.type.unit, tz))
+            table = table.set_column(position, column.name, zoned)
+    return table
+
+
+def for_json(frame: pl.DataFrame) -> pl.DataFrame:
+    """Make instants ISO 8601 with their offset and decimals numbers; polars does the rest (NaN becomes null)."""
+    return frame.with_columns(*(_for_json(name, dtype) for name, dtype in frame.schema.items()))
+
+
+def for_csv(frame: pl.DataFrame) -> pl.DataFrame:
+    """The same for CSV: nested cells as JSON, no cell that a spreadsheet would run as a formula."""
+    frame = for_json(frame)
+    return frame.with_columns(*(_for_csv(name, dtype) for name, dtype in frame.schema.items()))
+
+
+def _for_json(name: str, dtype: pl.DataType) -> pl.Expr:
+    column = pl.col(name)
+    if isinstance(dtype, pl.Datetime):
+        return _as_iso(column, dtype)
+    if isinstance(dtype, pl.Decimal):
+        return column.cast(pl.Int64 if dtype.scale == 0 and dtype.precision <= 18 else pl.Float64)
+    if isinstance(dtype, pl.Time):
+        return column.dt.strftime("%H:%M:%S%.f")
+    if isinstance(dtype, pl.Float32 | pl.Float64):
+        return pl.when(column.is_finite()).then(column).alias(name)
+    if isinstance(dtype, pl.Binary):
+        return column.bin.encode("base64")
+    return column
+
+
+def _as_iso(column: pl.Expr, dtype: pl.Datetime) -> pl.Expr:
+    offset = "" if dtype.time_zone is None else "Z" if dtype.time_zone == "UTC" else "%:z"
+    return column.dt.strftime(f"%Y-%m-%dT%H:%M:%S%.f{offset}")
+
+
+def _for_csv(name: str, dtype: pl.DataType) -> pl.Expr:
+    column = pl.col(name)
+    if isinstance(dtype, pl.List | pl.Array | pl.Struct | pl.Map):
+        # polars writes JSON of structs only: wrapped in one, then unwrapped.
+        wrapped = pl.struct(column.alias("v")).struct.json_encode()
+        return pl.when(column.is_not_null()).then(wrapped.str.slice(5).str.strip_suffix("}")).alias(name)
+    if isinstance(dtype, pl.String):
+        risky = column.str.contains(_FORMULA) & ~column.str.contains(_NUMBER)
+        return pl.when(risky).then(pl.concat_str(pl.lit("'"), column)).otherwise(column).alias(name)
+    return column
+
+
+def within_calendar(table: pa.Table) -> pa.Table:
+    """Make instants null that no calendar has (infinity, the year 290000): callers' SQL can produce them."""
+    for position, column in enumerate(table.schema):
+        if pa.types.is_timestamp(column.type) and column.type.unit == "us":
+            instants = table.column(position)
+            ticks = instants.cast(pa.int64())
+            possible = pc.and_(pc.greater_equal(ticks, _FIRST_MICROSECOND), pc.less_equal(ticks, _LAST_MICROSECOND))
+            if pc.all(possible).as_py() is False:
+                nothing = pa.scalar(None, column.type)
+                table = table.set_column(position, column.name, pc.if_else(possible, instants, nothing))
+    return table

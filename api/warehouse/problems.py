@@ -1,0 +1,191 @@
+"""What can be refused when the warehouse is read. Each says what to do next.
+
+ApiProblem
+├── NoSnapshot         503 nothing was published yet
+├── SnapshotGone       410 a snapshot that is no longer kept
+├── SnapshotDamaged    503 the file cannot be read; another one is served from the next request on
+├── Busy               503 too many reads at once
+├── WriterBusy         503 a run is writing
+├── TooSlow            504 a query ran into its time limit
+├── TooLarge           422 a query ran into its memory limit
+├── NotFound           404 no such table, station or column
+├── BadValue           422 a parameter that cannot be read
+├── NotAcceptable      406 a format this answer does not have
+├── SqlRefused         422 a statement that is not one harmless SELECT
+└── SqlDisabled        403 callers' SQL is switched off
+"""
+
+from collections.abc import Sequence
+
+from rapidfuzz import process
+
+from api.errors import ApiProblem
+from ingestion.errors import printable
+
+
+class NoSnapshot(ApiProblem):
+    """Nothing was published yet."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            503,
+            "No snapshot yet",
+            "the warehouse is empty: its first snapshot appears when a first run ends",
+            type="/problems/no-snapshot",
+            next_step="watch the first run at /runs/latest (or start one: POST /runs), then ask again",
+        )
+        self.headers = {"Retry-After": "5", "Link": '</runs/latest>; rel="monitor"'}
+
+
+class SnapshotGone(ApiProblem):
+    """A snapshot that is not kept any more, or never was."""
+
+    def __init__(self, snapshot_id: str, field: str) -> None:
+        super().__init__(
+            410,
+            "Snapshot not kept",
+            f"snapshot {printable(snapshot_id, 60)} is not kept",
+            type="/problems/snapshot-gone",
+            field=field,
+            next_step="begin again without it for the newest data, or choose one of /warehouse/snapshots",
+        )
+
+
+class SnapshotDamaged(ApiProblem):
+    """The file of a snapshot cannot be read."""
+
+    def __init__(self, snapshot_id: str, why: str) -> None:
+        self.snapshot_id = snapshot_id
+        super().__init__(
+            503,
+            "Snapshot damaged",
+            f"snapshot {snapshot_id} cannot be read: {printable(why)}",
+            type="/problems/snapshot-damaged",
+            next_step="ask again for another snapshot; /health/ready tells more; POST /runs publishes a new one",
+        )
+        self.headers = {"Retry-After": "1"}
+
+
+class Busy(ApiProblem):
+    """More reads at once than the service takes."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(
+            503,
+            "Busy",
+            f"no reader became free within {seconds:g} s",
+            type="/problems/busy",
+            next_step="ask again in a moment, or ask for less at once",
+        )
+        self.headers = {"Retry-After": "2"}
+
+
+class WriterBusy(ApiProblem):
+    """A run holds the warehouse for writing."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(
+            503,
+            "A run is writing",
+            f"a run is still writing after {seconds:g} s, and would publish over the change",
+            type="/problems/writer-busy",
+            next_step="ask again when the run has ended: /runs/latest",
+        )
+        self.headers = {"Retry-After": "10"}
+
+
+class TooSlow(ApiProblem):
+    """A query was stopped at its time limit."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(
+            504,
+            "Query stopped",
+            f"the query was stopped after {seconds:g} s",
+            type="/problems/too-slow",
+            next_step="ask for fewer rows or a shorter time range, or take the file: /warehouse/download",
+        )
+
+
+class TooLarge(ApiProblem):
+    """A query was stopped at its memory limit."""
+
+    def __init__(self, megabytes: int) -> None:
+        super().__init__(
+            422,
+            "Query too large",
+            f"the query needs more than the {megabytes} MB it may use",
+            type="/problems/too-large",
+            next_step="ask for fewer rows or columns, or take the file: /warehouse/download",
+        )
+
+
+class NotFound(ApiProblem):
+    """No such thing; names the nearest ones."""
+
+    def __init__(self, what: str, name: str, known: Sequence[str], *, field: str, look_at: str) -> None:
+        close = [hit[0] for hit in process.extract(name, known, limit=3, score_cutoff=60)] if name else []
+        hint = f"did you mean {' or '.join(close)}? " if close else ""
+        super().__init__(
+            404,
+            f"Unknown {what}",
+            f"there is no {what} “{printable(name, 60)}”",
+            type=f"/problems/unknown-{what.replace(' ', '-')}",
+            field=field,
+            next_step=f"{hint}{look_at} lists them",
+        )
+
+
+class BadValue(ApiProblem):
+    """A parameter that cannot be read."""
+
+    def __init__(self, field: str, detail: str, next_step: str) -> None:
+        super().__init__(
+            422,
+            "Invalid request",
+            f"{field}: {detail}",
+            type="/problems/invalid-request",
+            field=field,
+            next_step=next_step,
+        )
+
+
+class NotAcceptable(ApiProblem):
+    """A format this answer does not have."""
+
+    def __init__(self, asked: str, offered: Sequence[str]) -> None:
+        super().__init__(
+            406,
+            "Format not available",
+            f"this answer cannot be given as “{printable(asked, 80)}”",
+            type="/problems/format-not-available",
+            field="format",
+            next_step=f"ask for one of: {', '.join(offered)}",
+        )
+
+
+class SqlRefused(ApiProblem):
+    """A statement that may not run."""
+
+    def __init__(self, why: str, next_step: str = "send one SELECT over the tables of /warehouse/tables") -> None:
+        super().__init__(
+            422,
+            "Statement refused",
+            printable(why, 500),
+            type="/problems/statement-refused",
+            field="sql",
+            next_step=next_step,
+        )
+
+
+class SqlDisabled(ApiProblem):
+    """Callers' SQL is switched off."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            403,
+            "SQL is switched off",
+            "this service does not run callers' SQL (SQL_ENABLED=false)",
+            type="/problems/sql-disabled",
+            next_step="use /warehouse/tables with filters, or take the file: /warehouse/download",
+        )

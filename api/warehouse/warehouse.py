@@ -1,0 +1,179 @@
+"""The published warehouse as a resource: which snapshot is served, which are open, who reads them, what is wrong."""
+
+import contextlib
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from api.warehouse.problems import NoSnapshot, SnapshotDamaged, SnapshotGone
+from api.warehouse.settings import WarehouseSettings
+from api.warehouse.snapshot import OpenSnapshot, open_snapshot
+from ingestion.paths import DataPaths
+from orchestration.snapshots import kept_snapshots
+
+_WATCH_SECONDS = 0.5
+
+
+class Warehouse:
+    """Snapshots open for reading. Each is opened once, leased by its readers, and closed after the last of them."""
+
+    def __init__(self, paths: DataPaths, settings: WarehouseSettings) -> None:
+        self.paths, self.settings = paths, settings
+        self._open: dict[str, OpenSnapshot] = {}  # in the order of their last use
+        self._current: OpenSnapshot | None = None
+        self._target: str | None = None  # what the link said when _current was chosen
+        self._damaged: dict[str, str] = {}
+        self._lock = threading.RLock()
+        self._stop = threading.Event()
+        self._watcher = threading.Thread(target=self._watch, name="warehouse-watch", daemon=True)
+
+    def start(self) -> None:
+        """Open the served snapshot and watch for new ones, so that the first reader after a publication waits less."""
+        self._refresh()
+        self._watcher.start()
+
+    def close(self) -> None:
+        """Close every file; readers still at work lose theirs."""
+        self._stop.set()
+        self._watcher.join()
+        with self._lock:
+            for snapshot in self._open.values():
+                snapshot.close()
+            self._open.clear()
+            self._current = None
+
+    @property
+    def served_id(self) -> str | None:
+        """The id of the served snapshot, if it is open already; costs one system call, never blocks."""
+        current = self._current
+        return current.id if current is not None and self._read_link() == self._target else None
+
+    def is_kept(self, snapshot_id: str) -> bool:
+        """Whether a snapshot still lies in the data directory."""
+        return (self.paths.snapshots / snapshot_id).is_dir()
+
+    @contextmanager
+    def lease(self, snapshot_id: str | None = None, *, field: str = "snapshot") -> Iterator[OpenSnapshot]:
+        """Hold a snapshot open: the served one, or the kept one named. Raises NoSnapshot or SnapshotGone."""
+        with self._lock:
+            if snapshot_id is None:
+                snapshot = self._refresh()
+                if snapshot is None:
+                    raise NoSnapshot
+            else:
+                snapshot = self._open_kept(snapshot_id, field)
+            snapshot.readers += 1
+        try:
+            yield snapshot
+        finally:
+            with self._lock:
+                snapshot.readers -= 1
+                if snapshot.is_retired and snapshot.readers == 0:
+                    snapshot.close()
+                self._close_unused()
+
+    def condemn(self, damage: SnapshotDamaged) -> None:
+        """Stop serving a snapshot whose file turned out to be damaged while it was read."""
+        with self._lock:
+            self._damaged[damage.snapshot_id] = damage.detail
+            broken = self._open.pop(damage.snapshot_id, None)
+            if broken is not None:
+                broken.is_retired = True
+                if broken.readers == 0:
+                    broken.close()
+            if self._current is broken:
+                self._current, self._target = None, None
+
+    def ping(self) -> bool:
+        """Whether reads can be answered."""
+        with contextlib.suppress(OSError):
+            self._refresh()
+        return self._current is not None
+
+    def status(self) -> dict[str, Any]:
+        """What /health/ready says of the warehouse; `alarms` name snapshots that were skipped and why."""
+        is_ready = self.ping()
+        current = self._current
+        alarms = [f"{detail}; it is skipped" for detail in self._damaged.values()]
+        pointed = self._pointed_id()
+        if current is not None and pointed not in (None, current.id):
+            alarms.append(f"the pointer names snapshot {pointed}, and {current.id} is served in its place")
+        return {
+            "ready": is_ready,
+            "reason": None if is_ready else NoSnapshot().detail,
+            "snapshot": current.facts if current is not None else None,
+            "open_snapshots": list(self._open),
+            "alarms": alarms,
+        }
+
+    def _read_link(self) -> str | None:
+        try:
+            return os.readlink(self.paths.published)  # noqa: PTH115 - on the way of every request
+        except OSError:
+            return None
+
+    def _pointed_id(self) -> str | None:
+        target = self._read_link()
+        return Path(target).parent.name if target else None
+
+    def _refresh(self) -> OpenSnapshot | None:
+        """Follow the pointer; a snapshot that cannot be opened is skipped for the newest one that can."""
+        with self._lock:
+            target = self._read_link()
+            if target == self._target and self._current is not None:
+                return self._current
+            pointed = self._pointed_id()
+            chosen = self._try(pointed) if pointed else None
+            if chosen is None and self._current is None:
+                others = (manifest.id for manifest in reversed(kept_snapshots(self.paths)))
+                chosen = next((found for other in others if (found := self._try(other))), None)
+            if chosen is not None:
+                self._current = chosen
+            # Remembered even when it was skipped: a damaged file is not tried again at every request.
+            self._target = target
+            self._close_unused()
+            return self._current
+
+    def _try(self, snapshot_id: str) -> OpenSnapshot | None:
+        if snapshot_id in self._damaged:
+            return None
+        try:
+            return self._open_folder(snapshot_id)
+        except SnapshotDamaged as damage:
+            # Gone is not damaged: it was deleted, or the pointer moved on meanwhile.
+            if self.is_kept(snapshot_id) or snapshot_id == self._pointed_id():
+                self._damaged[snapshot_id] = damage.detail
+            return None
+
+    def _open_kept(self, snapshot_id: str, field: str) -> OpenSnapshot:
+        # Only names of kept folders are opened, so that an id is never a path.
+        if snapshot_id not in (manifest.id for manifest in kept_snapshots(self.paths)):
+            raise SnapshotGone(snapshot_id, field)
+        if snapshot_id in self._damaged:
+            raise SnapshotDamaged(snapshot_id, self._damaged[snapshot_id])
+        return self._open_folder(snapshot_id)
+
+    def _open_folder(self, snapshot_id: str) -> OpenSnapshot:
+        snapshot = self._open.pop(snapshot_id, None) or open_snapshot(self.paths.snapshots / snapshot_id, self.settings)
+        self._open[snapshot_id] = snapshot
+        return snapshot
+
+    def _close_unused(self) -> None:
+        """Close what nobody reads: deleted snapshots, and the longest unused beyond the limit."""
+        idle = [s for s in self._open.values() if s is not self._current and s.readers == 0]
+        kept = [s for s in idle if self.is_kept(s.id)]
+        over = kept[: max(0, len(kept) - self.settings.read_snapshots_open)]
+        for snapshot in [s for s in idle if s not in kept] + over:
+            del self._open[snapshot.id]
+            snapshot.close()
+
+    def _watch(self) -> None:
+        while not self._stop.wait(_WATCH_SECONDS):
+            with contextlib.suppress(OSError):
+                self._refresh()
+                with self._lock:
+                    self._close_unused()
+                    self._damaged = {key: why for key, why in self._damaged.items() if self.is_kept(key)}

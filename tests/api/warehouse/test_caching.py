@@ -1,0 +1,152 @@
+"""ETags, 304, HEAD, compression, ranges, and the cache of encoded answers."""
+
+import gzip
+import io
+import threading
+from collections.abc import Callable
+
+import httpx
+import pyarrow as pa
+import pyarrow.parquet
+import pytest
+from problems import assert_problem
+
+from api.warehouse.cache import AnswerCache, Encoded
+from ingestion.paths import DataPaths
+
+pytestmark = pytest.mark.xdist_group("warehouse")
+
+URLS = [
+    "/warehouse/latest?dept=9",
+    "/warehouse/observations?station=09289001",
+    "/warehouse/stations",
+    "/warehouse/stations/09289001",
+    "/warehouse/tables",
+    "/warehouse/tables/marts/hourly_observations",
+    "/warehouse/query?sql=select%201",
+    "/quality",
+]
+
+
+@pytest.mark.parametrize("url", URLS)
+def test_an_unchanged_answer_is_not_sent_again(client: httpx.Client, url: str) -> None:
+    first = client.get(url)
+    etag = first.headers["etag"]
+    assert first.headers["cache-control"] == "public, no-cache"
+    assert "Accept" in first.headers["vary"]
+    for named in (etag, f"W/{etag}", f'"x", {etag}'):
+        again = client.get(url, headers={"if-none-match": named})
+        assert again.status_code == 304
+        assert again.content == b""
+        assert again.headers["etag"] == etag
+    assert client.get(url, headers={"if-none-match": '"other"'}).content == first.content
+
+
+def test_a_304_does_not_need_the_answer_in_the_cache(start: Callable[..., httpx.Client], warehouse: DataPaths) -> None:
+    client = start(warehouse, read_cache_mb=0)
+    etag = client.get("/warehouse/latest").headers["etag"]
+    assert client.get("/warehouse/latest", headers={"if-none-match": etag}).status_code == 304
+
+
+@pytest.mark.parametrize("url", [*URLS, "/warehouse/download", "/warehouse/latest?format=csv"])
+def test_head_has_the_headers_of_get_and_no_body(client: httpx.Client, url: str) -> None:
+    got, head = client.get(url), client.head(url)
+    assert head.status_code == 200
+    assert head.content == b""
+    for name in ("etag", "content-type", "content-length", "x-snapshot-id"):
+        assert head.headers.get(name) == got.headers.get(name)
+
+
+def test_formats_and_encodings_have_etags_of_their_own(client: httpx.Client) -> None:
+    etags = {
+        client.get("/warehouse/latest", headers={"accept": accept, "accept-encoding": encoding}).headers["etag"]
+        for accept in ("application/json", "text/csv")
+        for encoding in ("identity", "gzip", "zstd")
+    }
+    assert len(etags) == 6
+
+
+@pytest.mark.parametrize("format", ["json", "csv", "ndjson", "parquet", "arrow"])
+@pytest.mark.parametrize("stream_mb", [1, 1024])
+def test_compressed_is_the_same_streamed_or_not(
+    start: Callable[..., httpx.Client], warehouse: DataPaths, format: str, stream_mb: int
+) -> None:
+    client = start(warehouse, read_stream_mb=stream_mb)
+    url = f"/warehouse/tables/marts/hourly_observations?limit=2000&format={format}"
+    bodies = []
+    for encoding in ("identity", "gzip", "zstd"):
+        with client.stream("GET", url, headers={"accept-encoding": encoding}) as answer:
+            raw = b"".join(answer.iter_raw())
+            assert answer.headers.get("content-encoding", "identity") == encoding
+        if encoding == "gzip":
+            raw = gzip.decompress(raw)
+        elif encoding == "zstd":
+            raw = pa.input_stream(pa.BufferReader(raw), compression="zstd").read()
+        bodies.append(raw)
+    assert bodies[0] == bodies[1] == bodies[2]
+    assert bodies[0]
+
+
+def test_the_cache_stays_within_its_bound_and_forgets_the_longest_unused() -> None:
+    cache = AnswerCache(limit=100_000)
+
+    def answer(size: int) -> Encoded:
+        return Encoded("a", is_pinned=False, etag='"x"', headers=[], body=b"x" * size)
+
+    for number in range(100):
+        cache.put((b"/%d" % number, b"", b"", b""), answer(5_000))
+        cache.get((b"/0", b"", b"", b""))
+        assert cache.used <= cache.limit
+    assert cache.get((b"/0", b"", b"", b"")) is not None
+    assert cache.get((b"/1", b"", b"", b"")) is None
+    cache.put((b"/large", b"", b"", b""), answer(90_000))
+    assert cache.get((b"/large", b"", b"", b"")) is None
+    assert cache.get((b"/0", b"", b"", b"")) is not None
+
+
+def test_the_file_is_downloaded_whole_or_in_ranges(client: httpx.Client, warehouse: DataPaths) -> None:
+    whole = warehouse.published.read_bytes()
+    got = client.get("/warehouse/download")
+    assert got.content == whole
+    assert 'filename="warehouse.duckdb"' in got.headers["content-disposition"]
+    assert got.headers["accept-ranges"] == "bytes"
+    part = client.get("/warehouse/download", headers={"range": "bytes=4096-8191"})
+    assert part.status_code == 206
+    assert part.content == whole[4096:8192]
+    resumed = client.get("/warehouse/download", headers={"range": "bytes=-100", "if-range": got.headers["etag"]})
+    assert resumed.content == whole[-100:]
+    other = client.get("/warehouse/download", headers={"range": "bytes=0-9", "if-range": '"older"'})
+    assert other.status_code == 200
+    assert client.get("/warehouse/download", headers={"range": f"bytes={len(whole)}-"}).status_code == 416
+    assert client.get("/warehouse/download", headers={"if-none-match": got.headers["etag"]}).status_code == 304
+
+
+def test_one_table_is_downloaded_as_parquet(client: httpx.Client, in_file: Callable[..., list[tuple[int]]]) -> None:
+    answer = client.get("/warehouse/download", params={"table": "marts.hourly_observations"})
+    table = pa.parquet.read_table(io.BytesIO(answer.content))
+    assert table.num_rows == in_file("select count(*) from marts.hourly_observations")[0][0]
+    assert_problem(client.get("/warehouse/download?table=marts.nothing"), 404, "table")
+    assert_problem(client.get("/warehouse/download?table=stations"), 422, "table")
+
+
+def test_more_readers_than_there_is_room_for_are_told_to_come_back(
+    start: Callable[..., httpx.Client], warehouse: DataPaths
+) -> None:
+    client = start(warehouse, sql_seconds=2, read_queue_seconds=0.2)
+
+    bomb = {"sql": "select count(*) from range(1000000) a, range(1000000) b"}
+    busy = threading.Thread(target=client.post, args=["/warehouse/query"], kwargs={"json": bomb})
+    client.post("/warehouse/query", json={"sql": "select 1"})
+    busy.start()
+    while (answer := client.post("/warehouse/query", json={"sql": "select 2"})).status_code == 200:
+        assert busy.is_alive()
+    assert_problem(answer, 503)
+    assert answer.headers["retry-after"]
+    assert client.get("/warehouse/latest?dept=9").status_code == 200  # other readers go on
+    busy.join()
+
+
+def test_a_slow_read_is_stopped_at_its_limit(start: Callable[..., httpx.Client], warehouse: DataPaths) -> None:
+    client = start(warehouse, read_seconds=0.0001)
+    answers = [client.get(f"/warehouse/tables/staging/stg_meteofrance__observations?limit={n}") for n in range(1, 20)]
+    assert {answer.status_code for answer in answers} <= {200, 504}

@@ -1,0 +1,209 @@
+"""The latest observations: who is in, how far, how old, and where each filled field comes from."""
+
+import math
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import pytest
+from problems import assert_problem
+
+pytestmark = pytest.mark.xdist_group("warehouse")
+
+Ask = Callable[..., list[Any]]
+FOIX = (42.965, 1.607)
+
+
+def latest(client: httpx.Client, **parameters: Any) -> dict[str, Any]:
+    answer = client.get("/warehouse/latest", params=parameters)
+    assert answer.status_code == 200, answer.text
+    body: dict[str, Any] = answer.json()
+    return body
+
+
+def test_one_departement_by_code_and_by_name(client: httpx.Client, in_file: Ask) -> None:
+    expected = [
+        row[0]
+        for row in in_file("select station_id from marts.latest_observations where department_code = '9' order by 1")
+    ]
+    for dept in ("9", "09", "Ariège", "ariege"):
+        assert [row["station_id"] for row in latest(client, dept=dept)["data"]] == expected
+    both = latest(client, dept=["9", "Haute-Garonne"])["data"]
+    assert {row["department_code"] for row in both} == {"9", "31"}
+    assert len(both) == len(latest(client)["data"])
+
+
+def test_every_answer_says_which_snapshot_it_comes_from(client: httpx.Client, snapshot_ids: list[str]) -> None:
+    for url in ("/warehouse/latest", "/warehouse/observations", "/warehouse/stations", "/warehouse/tables", "/quality"):
+        facts = client.get(url).json()["snapshot"]
+        assert facts["id"] == snapshot_ids[-1]
+        assert facts["source"] == "meteofrance"
+        assert facts["run_id"] == "a-run"
+        assert facts["newest_observation"].endswith("Z")
+        assert "Source : Météo-France, Licence Ouverte / Etalab 2.0" in facts["attribution"]
+
+
+def test_stations_by_id_or_name(client: httpx.Client) -> None:
+    by_id = latest(client, station="09289001")["data"]
+    assert [row["station_id"] for row in by_id] == ["09289001"]
+    for name in ("St Girons", "saint-girons", "ST GIRONS"):
+        assert latest(client, station=name)["data"] == by_id
+    body = assert_problem(client.get("/warehouse/latest", params={"station": "st giron"}), 404, "station")
+    assert "girons" in body["next_step"]
+
+
+def great_circle_km(a: tuple[float, float], b: tuple[float, float]) -> float:
+    """The other formula, so that ours is not checked by itself."""
+    (p1, l1), (p2, l2) = ((math.radians(x), math.radians(y)) for x, y in (a, b))
+    return 6371.0088 * math.acos(min(1, math.sin(p1) * math.sin(p2) + math.cos(p1) * math.cos(p2) * math.cos(l1 - l2)))
+
+
+def test_near_gives_distances_nearest_first(client: httpx.Client) -> None:
+    rows = latest(client, near="42.965,1.607", max_km=40)["data"]
+    assert rows
+    distances = [row["distance_km"] for row in rows]
+    assert distances == sorted(distances)
+    assert distances[-1] <= 40
+    for row in rows:
+        assert row["distance_km"] == pytest.approx(great_circle_km(FOIX, (row["latitude"], row["longitude"])), abs=0.01)
+    assert len(latest(client, near="42.965,1.607", max_km=20_000)["data"]) == len(latest(client)["data"])
+    assert latest(client, near="-40,-120", max_km=10)["data"] == []
+
+
+def test_filling_says_per_field_which_station_it_came_from(client: httpx.Client) -> None:
+    rows = latest(client, near="42.965,1.607", max_km=100)["data"]
+    filled = latest(client, near="42.965,1.607", max_km=100, fill="true")
+    (row,) = filled["data"]
+    assert row["station_id"] == rows[0]["station_id"]
+    same_hour = [other for other in rows if other["observed_at"] == rows[0]["observed_at"]]
+    own = {
+        "station_id",
+        "station_name",
+        "distance_km",
+        "latitude",
+        "longitude",
+        "altitude_m",
+        "revised_at",
+        "first_seen_at",
+    }
+    for field, value in row.items():
+        if field in own:
+            continue
+        donor = next((other for other in same_hour if other[field] is not None), None)
+        assert value == (donor[field] if donor else None), field
+        if donor is None or donor["station_id"] == row["station_id"]:
+            assert field not in filled["filled_from"]
+        else:
+            assert filled["filled_from"][field]["station_id"] == donor["station_id"]
+            assert filled["filled_from"][field]["distance_km"] == donor["distance_km"]
+    assert filled["filled_from"]
+    assert_problem(client.get("/warehouse/latest?fill=true"), 422, "fill")
+
+
+def test_a_box_holds_what_lies_in_it(client: httpx.Client) -> None:
+    inside = latest(client, bbox="1.0,42.8,1.7,43.1")["data"]
+    expected = [
+        row for row in latest(client)["data"] if 1.0 <= row["longitude"] <= 1.7 and 42.8 <= row["latitude"] <= 43.1
+    ]
+    assert inside == expected
+    assert inside
+    for bad in ("1,2,3", "a,b,c,d", "0,50,1,40"):
+        assert_problem(client.get("/warehouse/latest", params={"bbox": bad}), 422, "bbox")
+
+
+def test_an_age_is_measured_from_now(client: httpx.Client, in_file: Ask) -> None:
+    ((newest,),) = in_file("select max(observed_at) from marts.latest_observations")
+    hours = (datetime.now(UTC) - newest).total_seconds() / 3600
+    assert latest(client, max_age=f"{int(hours) + 48}h")["data"] == latest(client)["data"]
+    assert latest(client, max_age="1h")["data"] == [] or hours < 1
+    assert "etag" not in client.get("/warehouse/latest?max_age=PT2H").headers
+    for bad in ("soon", "0h", "-1h", "99999999d"):
+        assert_problem(client.get("/warehouse/latest", params={"max_age": bad}), 422, "max_age")
+
+
+def test_si_units_are_upstreams(client: httpx.Client, in_file: Ask) -> None:
+    rows = {row["station_id"]: row for row in latest(client, units="si")["data"]}
+    raw = in_file(
+        "select geo_id_insee, try_cast(t as double), try_cast(pmer as double), try_cast(sss as double)"
+        " from raw.observations qualify row_number() over (partition by geo_id_insee order by observed_at desc, version desc) = 1"
+    )
+    for station_id, kelvin, pascal, metres in raw:
+        assert rows[station_id]["temperature_k"] == kelvin
+        assert rows[station_id]["sea_level_pressure_pa"] == pascal
+        assert rows[station_id]["snow_depth_m"] == metres
+    assert not any(name.endswith(("_c", "_hpa", "_cm", "_kmh")) for row in rows.values() for name in row)
+
+
+def test_fields_are_those_asked_for(client: httpx.Client) -> None:
+    always = {"station_id", "station_name", "observed_at"}
+    assert set(latest(client, fields="temperature_c,gust_ms")["data"][0]) == always | {"temperature_c", "gust_ms"}
+    assert set(latest(client, fields="temperature_k", units="si")["data"][0]) == always | {"temperature_k"}
+    assert set(latest(client, fields="temperature_c", units="si")["data"][0]) == always | {"temperature_k"}
+    body = assert_problem(client.get("/warehouse/latest?fields=temperatur"), 422, "fields")
+    assert "temperature_c" in body["next_step"]
+
+
+def test_a_parameter_nobody_knows_is_refused(client: httpx.Client) -> None:
+    assert_problem(client.get("/warehouse/latest?departement=9"), 422, "departement")
+
+
+def test_one_station_is_described_by_what_it_really_reports(client: httpx.Client, in_file: Ask) -> None:
+    body = client.get("/warehouse/stations/09289001").json()["data"]
+    ((hours, temperatures, newest),) = in_file(
+        "select count(*), count(temperature_c), max(observed_at) from marts.hourly_observations where station_id = '09289001'"
+    )
+    sensors = {sensor["sensor"]: sensor for sensor in body["sensors"]}
+    assert sensors["temperature"]["hours"] == temperatures
+    assert body["completeness"]["hours_present"] == hours
+    assert body["completeness"]["hours_expected"] >= hours
+    assert body["last_observed_at"] == newest.strftime("%Y-%m-%dT%H:%M:%SZ")
+    assert body["department_name"] == "Ariège"
+    never = in_file("select station_id from marts.stations where observed_hours = 0 limit 1")[0][0]
+    assert client.get(f"/warehouse/stations/{never}").json()["data"]["sensors"] == []
+    assert_problem(client.get("/warehouse/stations/99999999"), 404, "station_id")
+
+
+def test_days_are_meteo_frances(client: httpx.Client, in_file: Ask) -> None:
+    answer = client.get("/warehouse/observations", params={"station": "09289001", "resolution": "day"})
+    expected = in_file(
+        "select observed_date, temperature_max_c from marts.daily_observations where station_id = '09289001' order by 1"
+    )
+    assert [(row["observed_date"], row["temperature_max_c"]) for row in answer.json()["data"]] == [
+        (day.isoformat(), value) for day, value in expected
+    ]
+    one = client.get(
+        "/warehouse/observations", params={"resolution": "day", "start": "2026-11-19", "end": "2026-11-19"}
+    )
+    assert {row["observed_date"] for row in one.json()["data"]} == {"2026-11-19"}
+
+
+def test_quality_counts_what_the_tables_hold(client: httpx.Client, in_file: Ask) -> None:
+    body = client.get("/quality").json()["data"]
+    assert body["findings"]["count"] == in_file("select count(*) from meta.quality_findings")[0][0]
+    assert sum(rule["count"] for rule in body["findings"]["by_rule"]) == body["findings"]["count"]
+    assert body["dbt"]["by_status"]
+    assert len(body["loads"]) == in_file("select count(*) from meta.loads")[0][0]
+    assert {row["department_code"] for row in body["freshness"]["departments"]} == {"9", "31"}
+    assert len(body["freshness"]["stations"]) == in_file("select count(*) from marts.latest_observations")[0][0]
+    assert (
+        body["silent_stations"]["count"]
+        == in_file("select count(*) from marts.stations where silent_since is not null")[0][0]
+    )
+
+
+def test_tables_are_described_as_dbt_does(client: httpx.Client, in_file: Ask) -> None:
+    tables = {f"{t['schema']}.{t['name']}": t for t in client.get("/warehouse/tables").json()["data"]}
+    for name, table in tables.items():
+        if table["kind"] == "table":
+            assert table["rows"] == in_file(f"select count(*) from {name}")[0][0], name
+        else:
+            assert (
+                client.get(f"{table['href']}?limit=0").json()["table"]["rows"]
+                == in_file(f"select count(*) from {name}")[0][0]
+            )
+    hourly = tables["marts.hourly_observations"]
+    assert "One row per station and hour" in hourly["description"]
+    columns = {column["name"]: column for column in hourly["columns"]}
+    assert "°C" in columns["temperature_c"]["description"]
+    assert any("not_null" in test for test in columns["station_id"]["tests"])

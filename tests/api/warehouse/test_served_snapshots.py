@@ -1,0 +1,235 @@
+"""New snapshots are picked up, old ones stay readable while kept, damaged ones are skipped with an alarm."""
+
+import os
+import shutil
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+from problems import assert_problem
+
+from api.warehouse.router import open_warehouse
+from api.warehouse.settings import WarehouseSettings
+from ingestion.paths import DataPaths
+from orchestration.snapshots import kept_snapshots, roll_back, serve_snapshot
+
+pytestmark = pytest.mark.xdist_group("warehouse")
+
+Start = Callable[..., httpx.Client]
+
+
+def ids(paths: DataPaths) -> list[str]:
+    return [manifest.id for manifest in kept_snapshots(paths)]
+
+
+def served(client: httpx.Client) -> str:
+    return str(client.get("/warehouse/latest?dept=9").json()["snapshot"]["id"])
+
+
+def test_an_empty_data_directory_says_that_a_first_run_is_going(start: Start, paths: DataPaths) -> None:
+    client = start(paths)
+    for url in (
+        "/warehouse/latest",
+        "/warehouse/tables",
+        "/quality",
+        "/warehouse/download",
+        "/warehouse/query?sql=select%201",
+    ):
+        answer = client.get(url)
+        body = assert_problem(answer, 503)
+        assert "/runs/latest" in body["next_step"]
+        assert answer.headers["retry-after"]
+    assert client.get("/warehouse/snapshots").json() == {"served": None, "data": []}
+
+
+def test_the_first_snapshot_is_read_as_soon_as_it_is_there(start: Start, paths: DataPaths, two_snapshots: Any) -> None:
+    client = start(paths)
+    assert client.get("/warehouse/latest").status_code == 503
+    shutil.copytree(two_snapshots, paths.root, symlinks=True, dirs_exist_ok=True)
+    assert served(client) == ids(paths)[-1]
+
+
+def test_a_new_pointer_is_followed_by_the_very_next_request(start: Start, own_warehouse: DataPaths) -> None:
+    client = start(own_warehouse)
+    older, newer = ids(own_warehouse)
+    for snapshot_id in (newer, older, newer, older):
+        serve_snapshot(own_warehouse, snapshot_id)
+        assert served(client) == snapshot_id
+        assert client.get("/warehouse/latest?dept=9").json()["snapshot"]["id"] == snapshot_id  # from the cache
+
+
+def test_an_older_snapshot_is_read_by_name(start: Start, own_warehouse: DataPaths) -> None:
+    client = start(own_warehouse)
+    older, newer = ids(own_warehouse)
+    count = "/warehouse/query?sql=select count(*) as n from marts.hourly_observations"
+    rows = {i: client.get(f"{count}&snapshot={i}").json()["data"][0]["n"] for i in (older, newer)}
+    assert rows[older] < rows[newer]
+    answer = client.get(f"/warehouse/latest?snapshot={older}")
+    assert answer.json()["snapshot"]["id"] == older
+    assert "immutable" in answer.headers["cache-control"]
+    assert client.get(f"/warehouse/latest?snapshot={older}").content == answer.content
+    for bad in ("000099-20200101T000000Z", "../build", "..", "", newer + "x"):
+        assert_problem(client.get("/warehouse/latest", params={"snapshot": bad}), 410, "snapshot")
+
+
+def test_a_deleted_snapshot_is_gone_even_from_the_cache_and_says_where_to_go(
+    start: Start, own_warehouse: DataPaths
+) -> None:
+    client = start(own_warehouse)
+    older, _ = ids(own_warehouse)
+    url = f"/warehouse/latest?snapshot={older}"
+    assert client.get(url).status_code == 200
+    page = f"/warehouse/tables/marts/hourly_observations?limit=5&snapshot={older}"
+    cursor = client.get(page).json()["next"]
+    shutil.rmtree(own_warehouse.snapshots / older)
+    assert_problem(client.get(url), 410, "snapshot")
+    body = assert_problem(
+        client.get("/warehouse/tables/marts/hourly_observations", params={"limit": 5, "cursor": cursor}), 410, "cursor"
+    )
+    assert "begin again" in body["next_step"]
+
+
+def test_a_cursor_stays_on_its_snapshot_while_another_is_served(start: Start, own_warehouse: DataPaths) -> None:
+    client = start(own_warehouse)
+    older, newer = ids(own_warehouse)
+    serve_snapshot(own_warehouse, older)
+    url = "/warehouse/tables/marts/hourly_observations"
+    first = client.get(url, params={"limit": 100}).json()
+    serve_snapshot(own_warehouse, newer)
+    second = client.get(url, params={"limit": 100_000, "cursor": first["next"]}).json()
+    assert second["snapshot"]["id"] == older
+    whole = client.get(url, params={"limit": 100_000, "snapshot": older}).json()
+    assert first["data"] + second["data"] == whole["data"]
+
+
+def test_a_reader_in_progress_keeps_its_snapshot(own_warehouse: DataPaths) -> None:
+    older, newer = ids(own_warehouse)
+    serve_snapshot(own_warehouse, older)
+    with open_warehouse(own_warehouse, WarehouseSettings(_env_file=None)) as reads:
+        with reads.warehouse.lease() as snapshot:
+            serve_snapshot(own_warehouse, newer)
+            shutil.rmtree(own_warehouse.snapshots / older)
+            with reads.warehouse.lease() as other:
+                assert other.id == newer
+            rows = reads.executor.fetch(snapshot, "select count(*) as n from raw.observations").to_pylist()
+            assert rows[0]["n"] > 0
+            assert older in reads.status()["open_snapshots"]
+        assert reads.status()["open_snapshots"] == [newer]
+
+
+def damage(paths: DataPaths, snapshot_id: str, how: str) -> None:
+    file = paths.snapshots / snapshot_id / "warehouse.duckdb"
+    if how == "truncated":
+        os.truncate(file, file.stat().st_size // 2)
+    elif how == "deleted":
+        file.unlink()
+    elif how == "no manifest":
+        (file.parent / "manifest.json").unlink()
+    else:
+        start, length = (0, 4096) if how == "header" else (12_288, file.stat().st_size - 12_288)
+        with file.open("r+b") as handle:
+            handle.seek(start)
+            handle.write(os.urandom(length))
+
+
+@pytest.mark.parametrize("how", ["truncated", "deleted", "no manifest", "header", "blocks"])
+def test_a_damaged_snapshot_is_skipped_with_an_alarm(own_warehouse: DataPaths, how: str) -> None:
+    older, newer = ids(own_warehouse)
+    damage(own_warehouse, newer, how)
+    with open_warehouse(own_warehouse, WarehouseSettings(_env_file=None)) as reads:
+        with reads.warehouse.lease() as snapshot:
+            assert snapshot.id == older
+        status = reads.status()
+        assert status["ready"] is True
+        assert status["snapshot"]["id"] == older
+        assert any(newer in alarm for alarm in status["alarms"])
+        assert reads.ping()
+
+
+def test_damage_met_while_reading_is_answered_from_another_snapshot(start: Start, own_warehouse: DataPaths) -> None:
+    older, newer = ids(own_warehouse)
+    client = start(own_warehouse)
+    assert served(client) == newer
+    damage(own_warehouse, newer, "blocks")
+    answer = client.get("/warehouse/tables/raw/observations?limit=100000")
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["snapshot"]["id"] == older
+    assert served(client) == older
+
+
+def test_a_repaired_pointer_is_followed_again(start: Start, own_warehouse: DataPaths) -> None:
+    older, newer = ids(own_warehouse)
+    damage(own_warehouse, newer, "truncated")
+    client = start(own_warehouse)
+    assert served(client) == older
+    roll_back(own_warehouse, older)
+    assert served(client) == older
+
+
+def test_rollback_needs_a_key_and_is_seen_at_once(
+    start: Start, own_warehouse: DataPaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    older, newer = ids(own_warehouse)
+    client = start(own_warehouse)
+    answer = client.post("/warehouse/rollback")
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["served"] == older
+    assert served(client) == older
+    assert_problem(client.post("/warehouse/rollback"), 410, "snapshot")  # nothing before it
+    assert client.post("/warehouse/rollback", json={"snapshot": newer}).json()["served"] == newer
+    assert served(client) == newer
+    assert_problem(client.post("/warehouse/rollback", json={"snapshot": "none"}), 410, "snapshot")
+    listed = client.get("/warehouse/snapshots").json()
+    assert [s["id"] for s in listed["data"]] == [newer, older]
+    assert [s["is_served"] for s in listed["data"]] == [True, False]
+
+
+def test_a_diff_counts_rows_added_and_changed(start: Start, own_warehouse: DataPaths) -> None:
+    older, newer = ids(own_warehouse)
+    client = start(own_warehouse)
+    answer = client.get(f"/warehouse/snapshots/{older}/diff/{newer}")
+    assert answer.status_code == 200, answer.text
+    tables = {table["table"]: table for table in answer.json()["data"]["tables"]}
+    counts = {manifest.id: manifest.row_counts for manifest in kept_snapshots(own_warehouse)}
+    assert {"raw.observations", "marts.stations", "meta.loads"} <= tables.keys()
+    for name, table in ((name, tables[name]) for name in tables.keys() & counts[newer].keys()):
+        assert table["added"] - table["removed"] == counts[newer][name] - counts[older][name], name
+    assert tables["marts.hourly_observations"]["added"] > 0
+    assert tables["marts.latest_observations"]["changed"] > 0
+    assert tables["marts.latest_observations"]["added"] == 0
+    same = client.get(f"/warehouse/snapshots/{newer}/diff/{newer}").json()["data"]["tables"]
+    assert all(table["added"] == table["removed"] == (table["changed"] or 0) == 0 for table in same)
+    assert_problem(client.get(f"/warehouse/snapshots/none/diff/{newer}"), 410, "before")
+
+
+def test_readers_see_one_snapshot_each_while_the_pointer_jumps(start: Start, own_warehouse: DataPaths) -> None:
+    client = start(own_warehouse)
+    older, newer = ids(own_warehouse)
+    expected = {
+        i: client.get(f"/warehouse/latest?snapshot={i}&fields=temperature_c").json()["data"] for i in (older, newer)
+    }
+    assert expected[older] != expected[newer]
+    stop = threading.Event()
+    wrong: list[Any] = []
+
+    def read() -> None:
+        with httpx.Client(base_url=client.base_url, trust_env=False) as own:
+            while not stop.is_set():
+                answer = own.get("/warehouse/latest?fields=temperature_c")
+                body = answer.json()
+                if answer.status_code != 200 or body["data"] != expected[body["snapshot"]["id"]]:
+                    wrong.append(answer.text[:200])
+
+    readers = [threading.Thread(target=read) for _ in range(4)]
+    for reader in readers:
+        reader.start()
+    for turn in range(30):
+        serve_snapshot(own_warehouse, (older, newer)[turn % 2])
+        time.sleep(0.05)
+    stop.set()
+    for reader in readers:
+        reader.join()
+    assert wrong == []
