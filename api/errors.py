@@ -8,6 +8,7 @@ ApiProblem
 """
 
 import logging
+import re
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -204,15 +205,26 @@ async def _on_invalid_request(request: Request, error: Exception) -> JSONRespons
 
 async def _on_http_exception(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for it
+    headers = dict(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = ", ".join(sorted(_methods_of(request)))  # Starlette names the first route's only
     problem = ApiProblem(
         error.status_code,
         HTTPStatus(error.status_code).phrase,
         f"{request.method} {request.url.path}: {error.detail}",
         type="about:blank",
         next_step="/docs lists every address and method",
-        headers=error.headers,
+        headers=headers,
     )
     return problem_response(request, problem)
+
+
+def _methods_of(request: Request) -> set[str]:
+    paths: dict[str, dict[str, Any]] = request.app.openapi()["paths"]
+    for path, methods in paths.items():
+        if re.fullmatch(re.sub(r"\{[^}]*\}", "[^/]+", path), request.url.path):
+            return {method.upper() for method in methods}
+    return {"GET", "HEAD"}  # the documentation pages, which the document leaves out
 
 
 def unexpected_problem(request: Request, error: Exception) -> JSONResponse:

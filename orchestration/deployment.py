@@ -1,9 +1,11 @@
 """The deployment `weather-hourly-deployment`: its work pool, its registration, and its schedule over time."""
 
+import logging
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from uuid import UUID
 
 from cronsim import CronSim, CronSimError
@@ -19,6 +21,8 @@ from ingestion.departments import Department, resolve_all
 from orchestration.errors import BadSchedule
 from orchestration.parameters import as_parameter, as_texts
 from orchestration.settings import ROOT
+
+log = logging.getLogger("girouette.deployment")
 
 FLOW_NAME = "weather_hourly_pipeline"
 DEPLOYMENT_NAME = "weather-hourly-deployment"
@@ -63,8 +67,10 @@ class Schedule:
         return [next(times) for _ in range(count)]
 
 
-async def register_deployment(client: PrefectClient, cron: str, departments: Sequence[Department]) -> Schedule:
-    """Create the deployment and its work pool, or bring them up to date.
+async def register_deployment(
+    client: PrefectClient, cron: str, departments: Sequence[Department], data_dir: Path
+) -> Schedule:
+    """Create the deployment and its work pool, or bring them up to date: its runs write to this data directory.
 
     A schedule changed over HTTP or in Prefect's UI outlives restarts, until the settings themselves change:
     the version notes the settings that were applied last.
@@ -88,6 +94,10 @@ async def register_deployment(client: PrefectClient, cron: str, departments: Seq
     else:
         schedules = [DeploymentScheduleCreate(schedule=CronSchedule(cron=cron, timezone="UTC"), active=True)]
         parameters, is_paused = {"dept": as_parameter(departments)}, False
+    # Whichever worker takes a run, it writes where this service reads.
+    job_variables = {"env": {"DATA_DIR": str(data_dir.resolve())}}
+    if known is not None and known.job_variables not in ({}, job_variables):
+        log.warning("the deployment belonged to %s and now to %s", known.job_variables, job_variables)
     await client.create_deployment(
         flow_id=await client.create_flow_from_name(FLOW_NAME),
         name=DEPLOYMENT_NAME,
@@ -99,6 +109,7 @@ async def register_deployment(client: PrefectClient, cron: str, departments: Seq
         work_pool_name=WORK_POOL,
         schedules=schedules,
         parameters=parameters,
+        job_variables=job_variables,
         paused=is_paused,
         parameter_openapi_schema=_PARAMETER_SCHEMA,
         concurrency_limit=1,

@@ -23,9 +23,12 @@ from orchestration.settings import OrchestrationSettings, get_settings
 START_SECONDS = 90
 STOP_SECONDS = 15
 
-# What an idle server need not do as often as it does by default; each can be set otherwise in the environment.
-_CALM = {
+# What suits a server beside its only client better than the defaults; each can be set otherwise in the environment.
+_SUITED = {
+    # Longer than clients keep a connection (25 s): else a request now and then meets a closing one, and waits 2 s.
+    "PREFECT_SERVER_API_KEEPALIVE_TIMEOUT": "60",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_SERVER_SERVICES_SCHEDULER_RECENT_DEPLOYMENTS_LOOP_SECONDS": "15",
     "PREFECT_SERVER_SERVICES_FOREMAN_LOOP_SECONDS": "30",
     "PREFECT_SERVER_SERVICES_LATE_RUNS_LOOP_SECONDS": "15",
     "PREFECT_SERVER_SERVICES_PAUSE_EXPIRATIONS_LOOP_SECONDS": "60",
@@ -118,7 +121,7 @@ def become_server(api_url: str, paths: DataPaths) -> None:
     address = urlsplit(api_url)
     home = (paths.root / "prefect").resolve()
     home.mkdir(parents=True, exist_ok=True)
-    for name, value in _CALM.items():
+    for name, value in _SUITED.items():
         os.environ.setdefault(name, value)
     os.environ["PREFECT_HOME"] = str(home)
     os.environ.setdefault("PREFECT_API_DATABASE_CONNECTION_URL", f"sqlite+aiosqlite:///{home / 'prefect.db'}")

@@ -31,8 +31,8 @@ from orchestration.worker import WarmWorker
 log = logging.getLogger("girouette.serving")
 
 # How often the leader looks at the wake file, and everybody at the leader's lock and the server.
-WAKE_SECONDS = 0.2
-WATCH_SECONDS = 3.0
+WAKE_SECONDS = 0.4
+WATCH_SECONDS = 4.0
 # A server that is busy may miss an answer or two; one that hangs misses them all.
 MISSES_UNTIL_LOST = 4
 # The schedule may be paused in Prefect's own UI; nothing waits for us to know.
@@ -140,7 +140,7 @@ class Service:
 
     async def _start_work(self) -> None:
         async with get_client() as client:
-            schedule = await register_deployment(client, self.settings.schedule_cron, self.departments)
+            schedule = await register_deployment(client, self.settings.schedule_cron, self.departments, self.paths.root)
             alive = self.worker.running if self.worker is not None else []
             for run in await end_orphans(client, schedule.deployment_id, self.worker_name, alive):
                 log.warning("run %s (%s) was left behind and is now marked Crashed", run.name, run.id)

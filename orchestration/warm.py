@@ -40,6 +40,8 @@ def execute(flow_run_id: str, environment: dict[str, str | None], log_file: str)
     os.chdir(ROOT)
     os.environ.update({name: value for name, value in environment.items() if value is not None})
     refresh_global_settings_context()
+    for read_settings in (get_ingestion_settings, get_settings):
+        read_settings.cache_clear()  # read when the forkserver started, perhaps under another environment
     flow_run = load_flow_run(UUID(flow_run_id))
     with handle_engine_signals(flow_run.id):
         log = cast("logging.Logger", flow_run_logger(flow_run))

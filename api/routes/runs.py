@@ -10,7 +10,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Header, Query, Response
 from prefect.client.schemas.objects import StateType
 from prefect.client.schemas.sorting import FlowRunSort
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, BeforeValidator
 
 from api.auth import require_key
 from api.errors import BadCursor, problem_responses
@@ -38,6 +38,16 @@ Departments = Annotated[
     list[str] | None,
     Query(description="Département: a code or a name, or `all`; repeats.", examples=["9"], max_length=200),
 ]
+
+
+def _not_a_number(text: object) -> object:
+    """Refuse the bare numbers that would be taken for seconds since 1970."""
+    if isinstance(text, str) and text.replace(".", "", 1).lstrip("+-").isdecimal():
+        raise ValueError("write a time with its offset, e.g. 2026-11-23T06:00:00Z")
+    return text
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_not_a_number)]
 
 
 @router.post(
@@ -71,8 +81,8 @@ async def list_runs(
     runs: RunsDep,
     state: Annotated[list[StateName] | None, Query(description="Prefect's state types; repeats.")] = None,
     dept: Departments = None,
-    since: Annotated[AwareDatetime | None, Query(description="Due at or after.")] = None,
-    until: Annotated[AwareDatetime | None, Query(description="Due at or before.")] = None,
+    since: Annotated[Moment | None, Query(description="Due at or after.")] = None,
+    until: Annotated[Moment | None, Query(description="Due at or before.")] = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
     cursor: Annotated[str | None, Query(description="`next` of the page before.", max_length=200)] = None,
 ) -> RunList:

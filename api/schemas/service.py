@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from api.schemas.runs import DepartmentOut
 from orchestration.deployment import Schedule
@@ -37,7 +37,7 @@ class ScheduleChange(BaseModel):
         json_schema_extra={"examples": [{"active": False}, {"cron": "12 * * * *", "departments": ["9", "Gard"]}]},
     )
 
-    active: bool | None = Field(None, description="False pauses, true resumes.")
+    active: StrictBool | None = Field(None, description="False pauses, true resumes.")
     cron: str | None = Field(None, description="Five fields, in UTC.", max_length=200)
     departments: list[str] | None = Field(None, description="Codes or names, or `all`.", min_length=1, max_length=200)
 

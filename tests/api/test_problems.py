@@ -31,6 +31,7 @@ def assert_problem(answer: Any, status: int, field: str | None) -> dict[str, Any
         ("GET /runs?limit=0", 422, "limit"),
         ("GET /runs?state=ASLEEP", 422, "state.0"),
         ("GET /runs?since=yesterday", 422, "since"),
+        ("GET /runs?until=0.5", 422, "until"),
         ("GET /runs?since=2026-11-23T00:00:00", 422, "since"),
         ("GET /runs?cursor=made-up", 422, "cursor"),
         ("GET /runs?cursor=W10=", 422, "cursor"),
@@ -74,6 +75,12 @@ def test_the_unexpected_is_logged_and_not_told(app: FastAPI, local: TestClient):
 def test_a_strange_request_id_is_replaced(local: TestClient, given: str):
     answer = local.get("/health/live", headers={"X-Request-ID": given.encode()})
     assert answer.headers["x-request-id"] not in ("", given)
+
+
+def test_a_wrong_method_is_told_all_the_right_ones(local: TestClient):
+    assert local.delete("/runs").headers["Allow"] == "GET, POST"
+    assert local.delete("/schedule").headers["Allow"] == "GET, PATCH"
+    assert local.delete("/docs").headers["Allow"] == "GET, HEAD"
 
 
 def test_health_says_what_is_missing(local: TestClient):

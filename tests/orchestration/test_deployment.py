@@ -40,7 +40,7 @@ def test_an_ordinary_prefect_worker_runs_the_flow(prefect_server: str, data_dir:
     found: list[FlowRun] = []
 
     async def order(client: PrefectClient) -> None:
-        schedule = await register_deployment(client, "0 0 1 1 *", ARIEGE)
+        schedule = await register_deployment(client, "0 0 1 1 *", ARIEGE, data_dir)
         found.append(await client.create_flow_run_from_deployment(schedule.deployment_id))
 
     async def look(client: PrefectClient) -> None:
@@ -48,6 +48,7 @@ def test_an_ordinary_prefect_worker_runs_the_flow(prefect_server: str, data_dir:
 
     with_client(prefect_server, order)
     monkeypatch.setenv("PREFECT_API_URL", prefect_server)
+    monkeypatch.setenv("DATA_DIR", str(data_dir.with_name("of the worker")))
     command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", "ordinary", "--run-once"]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     with_client(prefect_server, look)
@@ -56,26 +57,26 @@ def test_an_ordinary_prefect_worker_runs_the_flow(prefect_server: str, data_dir:
     assert (data_dir / "warehouse.duckdb").exists()
 
 
-def test_a_changed_schedule_outlives_restarts_until_the_settings_change(prefect_server: str):
+def test_a_changed_schedule_outlives_restarts_until_the_settings_change(prefect_server: str, data_dir: Path):
     async def work(client: PrefectClient) -> None:
-        first = await register_deployment(client, "0 * * * *", ARIEGE)
+        first = await register_deployment(client, "0 * * * *", ARIEGE, data_dir)
         assert (first.cron, first.is_active, first.departments) == ("0 * * * *", True, ARIEGE)
         await change_schedule(client, cron="7 * * * *", departments=resolve_all(["30", "31"]), is_active=False)
 
-        again = await register_deployment(client, "0 * * * *", ARIEGE)
+        again = await register_deployment(client, "0 * * * *", ARIEGE, data_dir)
         assert (again.cron, again.is_active) == ("7 * * * *", False)
         assert [d.code for d in again.departments] == ["30", "31"]
 
-        anew = await register_deployment(client, "12 * * * *", ARIEGE)
+        anew = await register_deployment(client, "12 * * * *", ARIEGE, data_dir)
         assert (anew.cron, anew.is_active, anew.departments) == ("12 * * * *", True, ARIEGE)
         assert anew.deployment_id == first.deployment_id
 
     with_client(prefect_server, work)
 
 
-def test_a_pause_leaves_the_rest_and_a_change_leaves_the_pause(prefect_server: str):
+def test_a_pause_leaves_the_rest_and_a_change_leaves_the_pause(prefect_server: str, data_dir: Path):
     async def work(client: PrefectClient) -> None:
-        await register_deployment(client, "0 * * * *", ARIEGE)
+        await register_deployment(client, "0 * * * *", ARIEGE, data_dir)
         assert not (await change_schedule(client, is_active=False)).is_active
         assert not (await change_schedule(client, cron="5 * * * *")).is_active
         assert (await change_schedule(client, is_active=True)).is_active
@@ -84,9 +85,9 @@ def test_a_pause_leaves_the_rest_and_a_change_leaves_the_pause(prefect_server: s
     with_client(prefect_server, work)
 
 
-def test_orphans_of_this_service_are_ended_and_other_workers_runs_are_left(prefect_server: str):
+def test_orphans_of_this_service_are_ended_and_other_workers_runs_are_left(prefect_server: str, data_dir: Path):
     async def work(client: PrefectClient) -> None:
-        deployment_id = (await register_deployment(client, "0 0 1 1 *", ARIEGE)).deployment_id
+        deployment_id = (await register_deployment(client, "0 0 1 1 *", ARIEGE, data_dir)).deployment_id
         runs = [await client.create_flow_run_from_deployment(deployment_id, state=Scheduled()) for _ in range(4)]
         ours, others, alive, _ = runs
         for run, worker in ((ours, "this"), (others, "another"), (alive, "this")):
@@ -101,9 +102,9 @@ def test_orphans_of_this_service_are_ended_and_other_workers_runs_are_left(prefe
     with_client(prefect_server, work)
 
 
-def test_runs_asked_for_by_people_are_never_skipped(prefect_server: str):
+def test_runs_asked_for_by_people_are_never_skipped(prefect_server: str, data_dir: Path):
     async def work(client: PrefectClient) -> None:
-        deployment_id = (await register_deployment(client, "0 0 1 1 *", ARIEGE)).deployment_id
+        deployment_id = (await register_deployment(client, "0 0 1 1 *", ARIEGE, data_dir)).deployment_id
         for hours in (3, 2, 1):
             due = datetime.now(UTC) - timedelta(hours=hours)
             await client.create_flow_run_from_deployment(deployment_id, state=Scheduled(scheduled_time=due))
