@@ -34,7 +34,8 @@ class _Target:
     key: tuple[str, ...]
     reject_reason: str  # SQL: why a row cannot be keyed, or null
     last_of_duplicates: str  # which of several rows with one key counts
-    window: str  # SQL that narrows the raw table to where the incoming keys can be
+    window: tuple[str, str, str] | None  # lowest and highest of the incoming keys, and the column they bound
+    outdated: str  # SQL: a known version that even the same values replace
 
 
 _UTC_HOUR = r"\d{4}-\d{2}-\d{2}T\d{2}:00:00(\.0+)?Z"
@@ -61,8 +62,9 @@ OBSERVATIONS = _Target(
             then 'validity_time is not a round hour'
     end""",
     last_of_duplicates="insert_time desc nulls last, position desc",
-    window="""observed_at between (select min(observed_at) from incoming)
-        and (select max(observed_at) from incoming)""",
+    window=("min(observed_at)", "max(observed_at)", "observed_at"),
+    # Seen before its hour was over it was no measurement yet; seen again afterwards it is.
+    outdated="known.observed_at > known.version_seen_at and known.observed_at <= {seen_at}",
 )
 
 STATIONS = _Target(
@@ -77,7 +79,8 @@ STATIONS = _Target(
             then '{_STATION_KEY} is not eight digits'
     end""",
     last_of_duplicates="position desc",
-    window="true",
+    window=None,
+    outdated="false",
 )
 
 
@@ -116,11 +119,12 @@ def merge_rows(
         from judged as incoming
         window same_key as (partition by reason, {key} order by {target.last_of_duplicates})
     """)
+    seen_at = f"timestamptz '{fetched_at.isoformat()}'"
     connection.execute(f"""
         create or replace temp table judged as
         with known as (
             select * from {target.table}
-            where {target.window}
+            where {_where_known_can_be(connection, target)}
             qualify row_number() over (partition by {key} order by version desc) = 1
         )
         select
@@ -132,7 +136,7 @@ def merge_rows(
             coalesce(known.version, 0) + 1 as version,
             known.first_seen_at,
             known.version is not null as is_known,
-            known.version is not null and ({differs}) as is_changed
+            known.version is not null and ({differs} or ({target.outdated.format(seen_at=seen_at)})) as is_changed
         from incoming left join known on incoming.reason is null and {same_key}
     """)
     connection.unregister("packet")
@@ -173,6 +177,17 @@ def merge_rows(
     connection.execute("drop table incoming; drop table judged")
     assert counted is not None  # noqa: S101 - an aggregate without group by always gives a row
     return MergeCounts(*counted)
+
+
+def _where_known_can_be(connection: duckdb.DuckDBPyConnection, target: _Target) -> str:
+    """Bound the raw table by literals, for which DuckDB skips the row groups outside: it does not for a subquery."""
+    if target.window is None:
+        return "true"
+    lowest, highest, column = target.window
+    row = connection.execute(f"select {lowest}, {highest} from incoming where reason is null").fetchone()
+    if row is None or row[0] is None:
+        return "false"
+    return f"{column} between timestamptz '{row[0].isoformat()}' and timestamptz '{row[1].isoformat()}'"
 
 
 def _value(table: str, column: str) -> str:

@@ -6,6 +6,9 @@ from ingestion.errors import TokenMissing
 from ingestion.meteofrance.client import MeteoFranceClient
 from ingestion.settings import IngestionSettings
 
+# Nothing leaves the process: the address only says in logs and errors who answers.
+DEMO_ADDRESS = "http://demo.invalid/public/DPPaquetObs"
+
 DEMO_NOTICE = (
     "DEMO DATA: no METEOFRANCE_TOKEN is set, so invented weather from the built-in source is used; "
     "it is not what the sky did"
@@ -33,6 +36,7 @@ def open_client(settings: IngestionSettings, transport: httpx.AsyncBaseTransport
         from ingestion.demo.app import create_demo_app
 
         transport = httpx.ASGITransport(create_demo_app())
+        settings = settings.model_copy(update={"meteofrance_url": DEMO_ADDRESS})
     if settings.source == "meteofrance" and settings.meteofrance_token is None:
         raise TokenMissing
     return MeteoFranceClient(settings, transport=transport)

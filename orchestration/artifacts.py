@@ -13,8 +13,9 @@ def publish_summary(summary: RunSummary) -> None:
 def render_summary(summary: RunSummary) -> str:
     """Render a run's summary as Markdown."""
     snapshot = summary.snapshot
+    title = str(summary).partition(":")[0]
     lines = [
-        f"## {str(summary).partition(':')[0].capitalize()}",
+        f"## {title[0].upper()}{title[1:]}",  # not capitalize(): it would spell the snapshot's id in small letters
         "",
         f"Source: **{summary.source}**" + (" (invented weather)" if summary.source == "demo" else ""),
         f"· newest observation: {snapshot.newest_observation if snapshot else 'none'}",

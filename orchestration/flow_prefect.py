@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from orchestration.settings import get_settings
 
@@ -80,7 +81,7 @@ def _task_steps(run_id: str | None) -> Steps:
     )
 
 
-def _outcome(state: State[LoadResult]) -> Outcome:
+def _outcome(state: State[Any]) -> Outcome:
     """Take a failed packet as a fact of the run, for the other packets to go on; any other error ends it."""
     result = state.result(raise_on_failure=False)
     if isinstance(result, LoadResult | IngestionError) and not isinstance(result, SourceMismatch):

@@ -1,7 +1,10 @@
 """The steps of a run as Prefect tasks: names, logs and states, nothing else."""
 
 from prefect import get_run_logger, task
+from prefect.client.schemas.objects import State
+from prefect.states import Failed
 
+from ingestion.errors import IngestionError
 from ingestion.ingest import PacketRequest, ingest_packet
 from ingestion.load_log import LoadResult
 from ingestion.paths import DataPaths
@@ -18,9 +21,13 @@ def _paths() -> DataPaths:
 
 
 @task(name="ingest", task_run_name="ingest {request.label}")
-def ingest(request: PacketRequest, run_id: str | None) -> LoadResult:
-    """Fetch, land and load one packet."""
-    result = ingest_packet(get_ingestion_settings(), request, run_id)
+def ingest(request: PacketRequest, run_id: str | None) -> LoadResult | State:
+    """Fetch, land and load one packet; what goes wrong upstream is the task's state, told in one line."""
+    try:
+        result = ingest_packet(get_ingestion_settings(), request, run_id)
+    except IngestionError as error:
+        get_run_logger().error("%s: %s", request, error)
+        return Failed(message=str(error), data=error)
     get_run_logger().info("%s: %s", request, result)
     return result
 

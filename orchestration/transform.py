@@ -8,7 +8,8 @@ from typing import Any
 
 from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.adapters.factory import reset_adapters
-from dbt.cli.main import dbtRunner
+from dbt.cli.main import dbtRunner, dbtRunnerResult
+from dbt.contracts.graph.manifest import Manifest
 from dbt_common.events.event_manager_client import get_event_manager
 
 from ingestion.paths import DataPaths
@@ -17,7 +18,7 @@ from orchestration.settings import DBT_PROJECT, OrchestrationSettings
 
 Say = Callable[[str], None]
 
-_GOOD = ("success", "pass", "warn", "no-op")
+_SOUND = ("success", "pass", "no-op")
 
 
 @dataclass(frozen=True)
@@ -33,11 +34,11 @@ class NodeResult:
     @property
     def is_good(self) -> bool:
         """Whether the node lets the build be published."""
-        return self.status in _GOOD
+        return self.status in (*_SOUND, "warn")
 
     def __str__(self) -> str:
         """Describe the node in one line."""
-        why = f": {self.message}" if not self.is_good and self.message else ""
+        why = f": {self.message}" if self.status not in _SOUND and self.message else ""
         return f"{self.status} {self.kind} {self.name} ({self.seconds:.2f} s){why}"
 
 
@@ -51,11 +52,15 @@ def install_packages(settings: OrchestrationSettings, paths: DataPaths) -> None:
     run_command(["deps"], settings, paths)
 
 
-# Seeds, views and unit tests depend on the project alone: a full build makes and runs them, an hourly one need not.
+# Seeds, views, unit tests and dbt's manifest.json depend on the project alone: a full build makes and runs them, an
+# hourly one need not (writing the manifest alone takes as long as all its models).
 _ONLY_WHAT_DATA_CHANGES = (
     *("--exclude", "config.materialized:view"),
-    *("--exclude-resource-type", "seed", "--exclude-resource-type", "unit_test"),
+    *("--exclude-resource-type", "seed", "--exclude-resource-type", "unit_test", "--no-write-json"),
 )
+
+# The parsed project, by its digest: a process that builds again, or is forked from one that parsed, need not parse.
+_parsed: dict[str, Manifest] = {}
 
 
 def build_models(
@@ -96,6 +101,7 @@ def run_command(
     on_node: Callable[[NodeResult], None] | None = None,
 ) -> list[NodeResult]:
     """Run one dbt command in this process; raises BuildFailed when dbt could not run it at all."""
+    manifest = parsed_project(settings, paths) if arguments[0] == "build" else None
     nodes: list[NodeResult] = []
 
     def hear(event: Any) -> None:
@@ -107,19 +113,39 @@ def run_command(
             if on_node is not None:
                 on_node(node)
 
-    # The profile finds the build file by this; absolute, so that the working directory does not matter.
-    os.environ["DATA_DIR"] = str(paths.root.resolve())
-    os.environ["DO_NOT_TRACK"] = "1"
-    target = paths.dbt_target.resolve()
-    places = ["--project-dir", str(DBT_PROJECT), "--profiles-dir", str(settings.dbt_profiles_dir.resolve())]
-    places += ["--target-path", str(target), "--log-path", str(paths.logs.resolve())]
-    result = dbtRunner(callbacks=[hear]).invoke([*arguments, "--quiet", "--no-use-colors", *places])
-    _let_go()
+    result = _invoke(dbtRunner(manifest=manifest, callbacks=[hear]), arguments, settings, paths)
     if result.exception is not None:
         raise BuildFailed([], f"{result.exception}") from result.exception
     if not result.success and not nodes:
         raise BuildFailed([], f"see {paths.logs / 'dbt.log'}")
     return nodes
+
+
+def parsed_project(settings: OrchestrationSettings, paths: DataPaths) -> Manifest:
+    """Parse the dbt project, once per process and project; raises BuildFailed with dbt's reason."""
+    digest = project_digest()
+    if digest not in _parsed:
+        result = _invoke(dbtRunner(), ["parse", "--no-write-json"], settings, paths)
+        if not isinstance(result.result, Manifest):
+            reason = result.exception or f"see {paths.logs / 'dbt.log'}"
+            raise BuildFailed([], f"the project cannot be parsed: {reason}") from result.exception
+        _parsed.clear()
+        _parsed[digest] = result.result
+    return _parsed[digest]
+
+
+def _invoke(
+    runner: dbtRunner, arguments: Sequence[str], settings: OrchestrationSettings, paths: DataPaths
+) -> dbtRunnerResult:
+    # The profile finds the build file by this; absolute, so that the working directory does not matter.
+    os.environ["DATA_DIR"] = str(paths.root.resolve())
+    os.environ["DO_NOT_TRACK"] = "1"
+    places = ["--project-dir", str(DBT_PROJECT), "--profiles-dir", str(settings.dbt_profiles_dir.resolve())]
+    places += ["--target-path", str(paths.dbt_target.resolve()), "--log-path", str(paths.logs.resolve())]
+    try:
+        return runner.invoke([*arguments, "--quiet", "--no-use-colors", *places])
+    finally:
+        _let_go()
 
 
 def _let_go() -> None:

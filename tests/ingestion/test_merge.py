@@ -48,6 +48,16 @@ def test_an_hour_spelled_with_fractions_of_a_second_is_the_same_hour(warehouse, 
     assert counts(warehouse.load(row(hour="2026-11-23T04:00:00.000Z"))) == (0, 0, 1, 0)
 
 
+def test_an_hour_seen_before_it_was_over_is_measured_once_it_is_seen_again_afterwards(warehouse, row):
+    early = row(hour="2026-11-23T06:00:00Z")
+    warehouse.load(early)
+    assert counts(warehouse.load(early)) == (0, 0, 1, 0)  # still to come
+    warehouse.now = datetime(2026, 11, 23, 6, 10, tzinfo=UTC)
+    assert counts(warehouse.load(early)) == (0, 1, 0, 0)
+    assert counts(warehouse.load(early)) == (0, 0, 1, 0)
+    assert warehouse.versions("version, t") == [(1, "281.15"), (2, "281.15")]
+
+
 # --- corrections
 
 

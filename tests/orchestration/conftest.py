@@ -102,3 +102,17 @@ def measured() -> Callable[[Path], dict[str, list[Any]]]:
         return found
 
     return read
+
+
+@pytest.fixture
+def spoil_raw(published: DataPaths) -> Callable[[], None]:
+    """Write into raw by hand what no load would: an hour twice with one version."""
+
+    def run() -> None:
+        with duckdb.connect(str(published.build_file)) as connection:
+            connection.execute("""
+                insert into raw.observations
+                from raw.observations where observed_at = (select max(observed_at) from raw.observations) limit 1
+            """)
+
+    return run

@@ -23,20 +23,6 @@ def no_waiting():
         yield
 
 
-@pytest.fixture
-def spoil_raw(published):
-    """Write into raw by hand what no load would: an hour twice with one version."""
-
-    def run():
-        with duckdb.connect(str(published.build_file)) as connection:
-            connection.execute("""
-                insert into raw.observations
-                from raw.observations where observed_at = (select max(observed_at) from raw.observations) limit 1
-            """)
-
-    return run
-
-
 def test_a_run_with_news_publishes_them(published, run, later, query):
     later()
     summary = run()

@@ -29,6 +29,7 @@ rain_days as (
         {{ day_flag('sum(' ~ exact('precipitation_mm') ~ ') >= 1', 'precipitation_mm') }} as is_rain_day,
         {{ day_of('max', 'temperature_max_c', 'temperature_max', 'c') }}
     from hours
+    where rain_date in (select affected_days.observed_date from affected_days)
     group by station_id, rain_date
 
 ),
@@ -41,6 +42,7 @@ minimum_days as (
         {{ day_of('min', 'temperature_min_c', 'temperature_min', 'c') }},
         {{ day_flag('min(temperature_min_c) <= 0', 'temperature_min_c') }} as is_frost_day
     from hours
+    where minimum_date in (select affected_days.observed_date from affected_days)
     group by station_id, minimum_date
 
 ),
@@ -75,6 +77,7 @@ civil_days as (
         count(ground_state_code) as ground_state_hours,
         count(soil_temperature_10cm_c) as soil_temperature_hours
     from hours
+    where civil_date in (select affected_days.observed_date from affected_days)
     group by station_id, civil_date
 
 ),
@@ -172,7 +175,6 @@ final as (
     left join stations on days.station_id = stations.station_id
     left join asked_until as asked on days.department_code = asked.department_code
     left join asked_until as asked_everywhere on asked_everywhere.department_code is null
-    where days.observed_date in (select affected_days.observed_date from affected_days)
     order by days.station_id, days.observed_date
 
 )
