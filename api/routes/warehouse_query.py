@@ -52,4 +52,4 @@ async def _run(request: Request, body: QueryBody, reads: Reads) -> Response:
             is_lasting=result.is_lasting and request.method == "GET",
         )
 
-    return await reads.answer(request, work, format=body.format, snapshot=body.snapshot)
+    return await reads.answer(request, work, format=body.format, snapshot=body.snapshot, limiter=reads.sql_limiter)

@@ -29,7 +29,7 @@ _KEYS = {
 def compare(
     before: OpenSnapshot, after: OpenSnapshot, settings: WarehouseSettings, deadlines: Deadlines
 ) -> list[dict[str, Any]]:
-    """Compare the tables of two snapshots, but for dbt's own intermediate ones; one that only one has is all new or gone."""
+    """Compare the tables of two snapshots, but for intermediate ones; a table only one has is all new or gone."""
     tables = [r for snapshot in (before, after) for r in snapshot.relations.values() if r.kind == "table"]
     names = sorted({relation.full_name for relation in tables if relation.schema != "intermediate"})
     connection = duckdb.connect(config={"threads": str(settings.read_threads), "temp_directory": ""})

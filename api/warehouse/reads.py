@@ -26,6 +26,8 @@ from api.warehouse.warehouse import Warehouse
 _T = TypeVar("_T")
 Work = Callable[[OpenSnapshot, Executor], Rows | Document]
 
+_LONGEST_HEADER = 2_000  # proxies refuse answers whose headers are longer than 4 or 8 kB in all
+
 # Part of every ETag: a new version of the software may write the same rows otherwise.
 _SOFTWARE = version("girouette")
 
@@ -39,6 +41,8 @@ class Reads:
         self.sql = SqlRunner(settings)
         self.cache = AnswerCache(settings.read_cache_mb * 2**20)
         self._limiter = CapacityLimiter(settings.read_concurrency)
+        # Apart, so that slow statements of callers never take the place of other reads.
+        self.sql_limiter = CapacityLimiter(settings.sql_processes)
 
     def close(self) -> None:
         """Stop what runs beside the requests."""
@@ -67,11 +71,11 @@ class Reads:
         self.cache.forget(key)
         return None
 
-    async def in_thread(self, work: Callable[[], _T]) -> _T:
+    async def in_thread(self, work: Callable[[], _T], limiter: CapacityLimiter | None = None) -> _T:
         """Run blocking work in one of the readers' threads; raises Busy when none becomes free."""
         # Only the wait for a thread can be cancelled: work that has begun is always waited for.
         with anyio.move_on_after(self.settings.read_queue_seconds):
-            return await to_thread.run_sync(work, limiter=self._limiter)
+            return await to_thread.run_sync(work, limiter=limiter or self._limiter)
         raise Busy(self.settings.read_queue_seconds)
 
     async def answer(
@@ -83,13 +87,14 @@ class Reads:
         format: str | None = None,
         snapshot: str | None = None,
         pinned_by: str = "snapshot",
+        limiter: CapacityLimiter | None = None,
     ) -> Response:
         """Answer a read: `work` gives the rows from a snapshot, everything else is the same for all of them."""
         chosen = choose(format, request.headers.get("accept", ""), tuple(offered))
         encoding = choose_encoding(request.headers.get("accept-encoding", ""))
         key: Key | None = getattr(request.state, "read_key", None)
         asked = _Asked(request, key, chosen, encoding, snapshot, pinned_by)
-        return await self.in_thread(lambda: self._answer(asked, work))
+        return await self.in_thread(lambda: self._answer(asked, work), limiter)
 
     def _answer(self, asked: "_Asked", work: Work) -> Response:
         if asked.key is not None and (found := self.find(asked.key)) is not None:  # computed while this one waited
@@ -166,9 +171,8 @@ def _headers(asked: _Asked, facts: dict[str, Any], answer: Rows | Document) -> d
     if isinstance(answer, Rows):
         headers["X-Row-Count"] = str(answer.table.num_rows)
         if asked.format not in (JSON, GEOJSON):  # these have room for them
-            headers |= {
-                f"X-{name.replace('_', '-').title()}": json.dumps(value) for name, value in answer.members.items()
-            }
+            told = {f"X-{name.replace('_', '-').title()}": json.dumps(value) for name, value in answer.members.items()}
+            headers |= {name: text for name, text in told.items() if len(text) <= _LONGEST_HEADER}
         if answer.next_cursor is not None:
             url = asked.request.url.include_query_params(cursor=answer.next_cursor)
             headers["Link"] = f'<{url.path}?{url.query}>; rel="next"'

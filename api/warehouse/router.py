@@ -12,6 +12,7 @@ from api.routes import (
     warehouse_latest,
     warehouse_observations,
     warehouse_query,
+    warehouse_questions,
     warehouse_snapshots,
     warehouse_stations,
     warehouse_tables,
@@ -49,6 +50,7 @@ def add_warehouse(app: FastAPI) -> None:
         warehouse_query,
         warehouse_snapshots,
         warehouse_download,
+        warehouse_questions,
         quality,
     ):
         app.include_router(routes.router)

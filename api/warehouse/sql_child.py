@@ -56,10 +56,13 @@ class Session:
         is_lasting = check(connection, request["sql"], self._tables)
         with contextlib.closing(connection.cursor()) as cursor:
             cursor.execute(request["sql"], request["params"])
-            columns = [{"name": str(column[0]), "type": str(column[1])} for column in cursor.description or ()]
+            description = cursor.description or ()
+            names = _unique([str(column[0]) for column in description])
+            columns = [{"name": n, "type": str(column[1])} for n, column in zip(names, description, strict=True)]
             if any(column["type"].startswith(_AS_TEXT) for column in columns):
                 cursor.execute(_with_text(request["sql"], columns), request["params"])
             table, is_truncated = _read(cursor, request["max_rows"], request["max_bytes"])
+            table = table.rename_columns(names)
         sink = pa.BufferOutputStream()
         with pa.ipc.new_stream(sink, table.schema) as writer:
             writer.write_table(table)
@@ -72,13 +75,26 @@ class Session:
         return head, sink.getvalue().to_pybytes()
 
 
+def _unique(names: list[str]) -> list[str]:
+    """Two columns may bear one name in SQL, not in the formats: `a`, `a_1`."""
+    taken: dict[str, None] = {}
+    for name in names:
+        free = name
+        turn = 0
+        while free in taken or (turn and free in names):
+            turn += 1
+            free = f"{name}_{turn}"
+        taken[free] = None
+    return list(taken)
+
+
 def _with_text(sql: str, columns: list[dict[str, str]]) -> str:
-    names = ['"' + column["name"].replace('"', '""') + '"' for column in columns]
     casts = [
-        f"cast({name} as varchar) as {name}" if column["type"].startswith(_AS_TEXT) else name
-        for name, column in zip(names, columns, strict=True)
+        f"cast(c{position} as varchar)" if column["type"].startswith(_AS_TEXT) else f"c{position}"
+        for position, column in enumerate(columns)
     ]
-    return f"select {', '.join(casts)} from (\n{sql.rstrip().rstrip(';')}\n)"
+    aliases = ", ".join(f"c{position}" for position in range(len(columns)))
+    return f"select {', '.join(casts)} from (\n{sql.rstrip().rstrip(';')}\n) as answer({aliases})"
 
 
 def _read(cursor: duckdb.DuckDBPyConnection, max_rows: int, max_bytes: int) -> tuple[pa.Table, bool]:

@@ -343,6 +343,8 @@ def test_sql_can_be_switched_off(start: Callable[..., httpx.Client], warehouse: 
         "select date_trunc('day', observed_at), avg(temperature_c) from marts.hourly_observations group by all",
         "select sum(observed_hours) over (order by station_id) from marts.stations limit 5",
         "select interval 1 day as i, '101'::bit as b, 1::uhugeint as u, time '01:00' as t, 'x'::blob as x",
+        "select 1 as a, 2 as a, 3 as a_1, interval 1 hour as a",
+        "select a.*, b.* from marts.stations a join marts.stations b using (station_id) limit 5",
         "select 'nan'::double as n, 'infinity'::timestamptz as i, timestamptz '290000-01-01 00:00:00+00' as y",
     ],
 )

@@ -126,7 +126,8 @@ def test_si_units_are_upstreams(client: httpx.Client, in_file: Ask) -> None:
     rows = {row["station_id"]: row for row in latest(client, units="si")["data"]}
     raw = in_file(
         "select geo_id_insee, try_cast(t as double), try_cast(pmer as double), try_cast(sss as double)"
-        " from raw.observations qualify row_number() over (partition by geo_id_insee order by observed_at desc, version desc) = 1"
+        " from raw.observations"
+        " qualify row_number() over (partition by geo_id_insee order by observed_at desc, version desc) = 1"
     )
     for station_id, kelvin, pascal, metres in raw:
         assert rows[station_id]["temperature_k"] == kelvin
@@ -151,7 +152,8 @@ def test_a_parameter_nobody_knows_is_refused(client: httpx.Client) -> None:
 def test_one_station_is_described_by_what_it_really_reports(client: httpx.Client, in_file: Ask) -> None:
     body = client.get("/warehouse/stations/09289001").json()["data"]
     ((hours, temperatures, newest),) = in_file(
-        "select count(*), count(temperature_c), max(observed_at) from marts.hourly_observations where station_id = '09289001'"
+        "select count(*), count(temperature_c), max(observed_at) from marts.hourly_observations"
+        " where station_id = '09289001'"
     )
     sensors = {sensor["sensor"]: sensor for sensor in body["sensors"]}
     assert sensors["temperature"]["hours"] == temperatures

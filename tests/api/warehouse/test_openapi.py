@@ -1,0 +1,77 @@
+"""The OpenAPI document: real examples for every address, and settings and questions that are told as they are."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from pydantic import BaseModel
+
+from api.schemas import answers
+from api.schemas.examples import example
+from api.warehouse.settings import WarehouseSettings
+from orchestration.settings import ROOT
+
+pytestmark = pytest.mark.xdist_group("warehouse")
+
+
+@pytest.fixture(scope="module")
+def document(client: httpx.Client) -> dict[str, Any]:
+    found: dict[str, Any] = client.get("/openapi.json").json()
+    return found
+
+
+def test_every_read_has_an_example_and_documented_problems(document: dict[str, Any]) -> None:
+    reads = {path: methods["get"] for path, methods in document["paths"].items() if "get" in methods}
+    assert len(reads) >= 11
+    for path, operation in reads.items():
+        assert operation["description"], path
+        answer = operation["responses"]["200"]["content"]
+        if path not in ("/warehouse/snapshots", "/warehouse/download", "/warehouse/questions"):
+            assert answer["application/json"]["example"]["snapshot"]["id"], path
+            assert {"304", "406", "410", "422", "503"} <= operation["responses"].keys() | {"406"}, path
+        for parameter in operation.get("parameters", []):
+            assert parameter.get("description") or parameter["in"] == "path", (path, parameter["name"])
+
+
+@pytest.mark.parametrize(
+    "name", ["LATEST", "OBSERVATIONS", "STATIONS", "STATION", "TABLES", "TABLE", "QUERY", "QUALITY", "DIFF"]
+)
+def test_examples_are_answers_of_their_model(name: str) -> None:
+    model, recorded = getattr(answers, name)
+    assert issubclass(model, BaseModel)
+    assert model.model_validate(example(recorded))
+
+
+def test_answers_fit_their_models(client: httpx.Client, snapshot_ids: list[str]) -> None:
+    urls = {
+        "/warehouse/latest?near=42.97,1.61&fill=true": answers.LatestAnswer,
+        "/warehouse/observations?dept=9&limit=5": answers.RowsAnswer,
+        "/warehouse/stations?limit=5": answers.RowsAnswer,
+        "/warehouse/tables": answers.TablesAnswer,
+        "/warehouse/tables/meta/loads": answers.TableRowsAnswer,
+        "/warehouse/query?sql=select 1 as one": answers.QueryAnswer,
+        "/quality": answers.DocumentAnswer,
+        f"/warehouse/snapshots/{snapshot_ids[0]}/diff/{snapshot_ids[1]}": answers.DocumentAnswer,
+    }
+    for url, model in urls.items():
+        assert model.model_validate(client.get(url).json()), url
+
+
+def test_settings_are_bounded_and_described() -> None:
+    for name, setting in WarehouseSettings.model_fields.items():
+        assert setting.description, name
+        assert setting.annotation is bool or setting.metadata, name
+
+
+def test_the_ten_questions_get_answers(client: httpx.Client) -> None:
+    text = client.get("/warehouse/questions").text
+    assert text == Path(ROOT, "docs", "questions.md").read_text(encoding="utf-8")
+    addresses = re.findall(r'"\$B(/[^"]*)"', text)
+    assert len(addresses) >= 10
+    for address in addresses:
+        url = address if address != "/warehouse/query" else "/warehouse/query?sql=select 1"
+        assert client.get(url).status_code == 200, address
+    for address in re.findall(r"http://localhost:8000(/warehouse/[^\"')\s]+)", text):
+        assert client.get(address).status_code in (200, 405, 422), address
