@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx
 import pytest
@@ -30,6 +30,8 @@ ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 class RunningService:
     """`uvicorn api.main:app` as a child process, and the ways to talk to it."""
 
+    started: ClassVar[list["RunningService"]] = []
+
     def __init__(self, data_dir: Path, prefect_url: str, *options: str, **settings: str) -> None:
         self.data_dir = data_dir
         self.log = data_dir.parent / "service.log"
@@ -39,6 +41,7 @@ class RunningService:
         command = [sys.executable, "-m", "uvicorn", "api.main:app", "--port", str(self.port), *options]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
+        self.started.append(self)
         self.http = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=60)
 
     def until(self, is_so: Callable[[], Any], what: str) -> Any:
@@ -91,6 +94,13 @@ def service(prefect_server: str, tmp_path_factory: pytest.TempPathFactory) -> It
     running.until_ready()
     yield running
     running.stop()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_service_stays() -> Iterator[None]:
+    yield
+    for service in RunningService.started:
+        service.stop()
 
 
 @pytest.fixture(autouse=True)
