@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from conftest import RunningService
+from running_service import RunningService
 
 pytestmark = pytest.mark.xdist_group("prefect")
 
