@@ -30,7 +30,7 @@ from orchestration.parameters import as_texts
 from orchestration.pipeline import FETCHES_AT_ONCE, Outcome, Steps, run_pipeline
 from orchestration.progress import note
 from orchestration.run_once import run_once
-from orchestration.serving import serve
+from orchestration.serve import serve
 
 
 def name_of_run() -> str:

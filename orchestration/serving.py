@@ -4,18 +4,18 @@ import asyncio
 import contextlib
 import hashlib
 import logging
-import signal
 import socket
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 
 import httpx
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import StateType
 
 from ingestion.departments import Department, label_of
 from ingestion.paths import DataPaths
-from ingestion.settings import get_settings as get_ingestion_settings
 from orchestration.deployment import WORK_POOL, Schedule, register_deployment
 from orchestration.errors import OrchestrationError
 from orchestration.launcher import Launcher
@@ -24,7 +24,7 @@ from orchestration.progress import discard_old_records
 from orchestration.recovery import end_orphans, skip_missed
 from orchestration.runs import Runs
 from orchestration.server import ensure_server, stop_server
-from orchestration.settings import OrchestrationSettings, get_settings
+from orchestration.settings import OrchestrationSettings
 from orchestration.snapshots import newest_snapshot
 from orchestration.worker import WarmWorker
 
@@ -160,6 +160,18 @@ class Service:
         if self.leadership.is_held:
             self.health.note("schedule", "active" if schedule.is_active else "paused")
 
+    async def _check_schedule(self) -> None:
+        """See that Prefect really plans the runs that the schedule promises."""
+        schedule = await self.runs.schedule()
+        self.note_schedule(schedule)
+        if not schedule.is_active:
+            return
+        until = schedule.next_times(1)[0] + timedelta(days=1)
+        if not await self.runs.find(states=[StateType.SCHEDULED], after=datetime.now(UTC), before=until, limit=1):
+            reason = f"Prefect plans no run though the schedule is active: see {self.paths.logs / 'prefect-server.log'}"
+            self.health.note("schedule", "failed", reason)
+            log.error("%s", reason)
+
     async def _first_refresh(self, schedule: Schedule) -> None:
         ticket = await self.runs.trigger(schedule.departments)
         log.info("first refresh: run %s", ticket.run.id)
@@ -184,7 +196,7 @@ class Service:
             beats += 1
             if beats % BEATS_PER_SCHEDULE == 0:
                 with contextlib.suppress(OrchestrationError):
-                    self.note_schedule(await self.runs.schedule())
+                    await self._check_schedule()
             if self._server is not None and self._server.poll() is not None:
                 break
             misses = 0 if await self._is_answering() else misses + 1
@@ -230,21 +242,3 @@ class Service:
         else:
             self.paths.wake_file.parent.mkdir(parents=True, exist_ok=True)
             self.paths.wake_file.touch()
-
-
-def serve(departments: Sequence[Department]) -> int:
-    """Serve the deployment without HTTP until SIGTERM or Ctrl-C; return the process's exit code."""
-    # Forced: Prefect has set up logging when it was imported.
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", force=True)
-    logging.getLogger("httpx").setLevel(logging.WARNING)
-    service = Service(departments, get_settings(), DataPaths(get_ingestion_settings().data_dir))
-    asyncio.run(_serve_until_signalled(service))
-    return 0
-
-
-async def _serve_until_signalled(service: Service) -> None:
-    serving = asyncio.create_task(service.run())
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, serving.cancel)
-    await asyncio.wait([serving])
-    await service.stop()

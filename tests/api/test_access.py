@@ -3,9 +3,9 @@
 import hashlib
 
 import pytest
-from conftest import client_from
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from running_service import client_from
 
 from api.settings import get_settings
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from conftest import ROOT, RunningService, free_port
+from running_service import ROOT, RunningService, free_port
 
 pytestmark = pytest.mark.xdist_group("life-cycle")
 

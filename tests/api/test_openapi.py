@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import ROOT, RunningService
+from running_service import ROOT, RunningService
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("prefect")]
 

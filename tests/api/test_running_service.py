@@ -5,10 +5,12 @@ import os
 import signal
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from typing import Any
 
+import httpx
 import pytest
-from conftest import RunningService
+from running_service import RunningService
 
 pytestmark = pytest.mark.xdist_group("prefect")
 
@@ -136,7 +138,20 @@ def test_runs_are_listed_in_pages_without_gap_or_double(service: RunningService)
     assert service.http.get("/runs?since=2100-01-01T00:00:00Z").json()["runs"] == []
 
 
-def test_the_schedule_is_paused_changed_and_resumed(service: RunningService):
+def planned_by_prefect(prefect_server: str) -> int:
+    """Count the automatic runs still to come: none ever comes when Prefect's scheduler fails."""
+    ahead = {
+        "expected_start_time": {"after_": datetime.now(UTC).isoformat()},
+        "state": {"type": {"any_": ["SCHEDULED"]}},
+    }
+    named = {"name": {"any_": ["weather-hourly-deployment"]}}
+    answer = httpx.post(
+        f"{prefect_server}/flow_runs/count", json={"flow_runs": ahead, "deployments": named}, timeout=60
+    )
+    return int(answer.json())
+
+
+def test_the_schedule_is_paused_changed_and_resumed(service: RunningService, prefect_server: str):
     before = service.http.get("/schedule").json()
     assert (before["cron"], before["active"], len(before["next"])) == ("0 * * * *", True, 5)
     paused = service.http.patch("/schedule", json={"active": False}).json()
@@ -144,9 +159,11 @@ def test_the_schedule_is_paused_changed_and_resumed(service: RunningService):
     changed = service.http.patch("/schedule", json={"cron": "12 3 * * *", "departments": ["Gard", "9"]}).json()
     assert (changed["cron"], changed["active"]) == ("12 3 * * *", False)
     assert [d["code"] for d in changed["departments"]] == ["30", "9"]
+    assert planned_by_prefect(prefect_server) == 0
     resumed = service.http.patch("/schedule", json={"active": True, "cron": "0 * * * *", "departments": ["9"]}).json()
     assert resumed["active"]
     assert all(time.endswith(":00:00Z") for time in resumed["next"])
+    service.until(lambda: planned_by_prefect(prefect_server), "runs planned by Prefect")
     for wrong, field in (
         ({"cron": "61 * * * *"}, "cron"),
         ({"departments": ["Nowhere"]}, "dept"),
