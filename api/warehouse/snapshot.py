@@ -31,7 +31,7 @@ class OpenSnapshot:
     connection: duckdb.DuckDBPyConnection
     readers: int = 0
     is_retired: bool = False
-    latest: dict[str, pa.Table] = field(default_factory=dict)  # by units, once somebody asked
+    latest: dict[str, pa.RecordBatch] = field(default_factory=dict)  # by units, once somebody asked
     station_names: Mapping[str, list[str]] | None = None  # by folded id and name, once somebody asked
 
     @property
