@@ -104,6 +104,7 @@ def _roll_back(reads: Reads, snapshot_id: str | None) -> RolledBack:
     try:
         with writer_lock(paths, "a rollback", _log.info, timeout=reads.settings.read_queue_seconds):
             manifest = roll_back(paths, snapshot_id)
+        reads.warehouse.refresh()  # so that the caller's next read is already from it
     except Timeout as error:
         raise WriterBusy(reads.settings.read_queue_seconds) from error
     except SnapshotNotFound as error:

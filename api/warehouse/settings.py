@@ -44,7 +44,7 @@ class WarehouseSettings(BaseSettings):
         512,
         ge=128,
         le=1_048_576,
-        description="Memory of a process that runs callers' SQL, MB, above what it starts with.",
+        description="Memory of a process that runs callers' SQL, MB; above it, it is killed.",
     )
     sql_processes: int = Field(
         1, ge=1, le=16, description="Processes that run callers' SQL; started by the first query."

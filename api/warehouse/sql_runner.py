@@ -4,8 +4,10 @@ import json
 import os
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from multiprocessing import Pipe
+from pathlib import Path
 from queue import Empty, LifoQueue
 from threading import Lock
 from typing import Any
@@ -19,6 +21,7 @@ from api.warehouse.snapshot import OpenSnapshot
 from orchestration.settings import ROOT
 
 _START_SECONDS = 30.0
+_LOOK_SECONDS = 0.02  # how often a running statement's memory is looked at
 
 
 @dataclass(frozen=True)
@@ -36,13 +39,19 @@ class _Child:
     """One process, and the pipe to it."""
 
     def __init__(self, settings: WarehouseSettings) -> None:
+        self.memory_mb = settings.sql_memory_mb
         self.pipe, theirs = Pipe()
         arguments = [str(theirs.fileno()), str(settings.sql_memory_mb), str(settings.read_threads)]
         self.process = subprocess.Popen(  # noqa: S603 - our own module
             [sys.executable, "-m", "api.warehouse.sql_child", *arguments],
             pass_fds=[theirs.fileno()],
-            # Nothing of the service's environment: no token, no key.
-            env={"PYTHONPATH": str(ROOT), "PATH": os.defpath},
+            # Nothing of the service's environment: no token, no key. Few arenas, so that memory is given back.
+            env={
+                "PYTHONPATH": str(ROOT),
+                "PATH": os.defpath,
+                "MALLOC_ARENA_MAX": "2",
+                "ARROW_DEFAULT_MEMORY_POOL": "system",
+            },
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -52,12 +61,26 @@ class _Child:
         self.is_warm = False
 
     def ask(self, request: dict[str, Any], seconds: float) -> tuple[dict[str, Any], bytes] | None:
-        """Send a request and wait for its answer; None when the time is up. EOFError when the process ended."""
+        """Send a request and wait for its answer; None when the time is up. EOFError when it ended.
+
+        MemoryError when it holds more than it may.
+        """
         self.pipe.send_bytes(json.dumps(request).encode())
-        if not self.pipe.poll(seconds if self.is_warm else seconds + _START_SECONDS):
-            return None
+        deadline = time.monotonic() + seconds + (0 if self.is_warm else _START_SECONDS)
+        while not self.pipe.poll(_LOOK_SECONDS):
+            if time.monotonic() > deadline:
+                return None
+            if self._resident_mb() > self.memory_mb:
+                raise MemoryError
         self.is_warm = True
         return json.loads(self.pipe.recv_bytes()), self.pipe.recv_bytes()
+
+    def _resident_mb(self) -> float:
+        try:
+            pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
+        except OSError:  # not Linux: DuckDB's own limit and the deadline remain
+            return 0.0
+        return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
     def end(self) -> None:
         """Kill the process and wait until it is gone."""
@@ -105,7 +128,7 @@ class SqlRunner:
             if answer is None:
                 raise TooSlow(settings.sql_seconds)
             kept = child
-        except (EOFError, OSError) as error:
+        except (EOFError, OSError, MemoryError) as error:
             raise TooLarge(settings.sql_memory_mb) from error  # the system ended it at its memory limit
         finally:
             if kept is None and child is not None:

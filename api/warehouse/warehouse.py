@@ -18,7 +18,11 @@ _WATCH_SECONDS = 0.5
 
 
 class Warehouse:
-    """Snapshots open for reading. Each is opened once, leased by its readers, and closed after the last of them."""
+    """Snapshots open for reading. Each is opened once, leased by its readers, and closed after the last of them.
+
+    Opening takes a tenth of a second: the watcher does it, woken by the first request that sees the pointer moved,
+    and readers go on with the snapshot before until it is done.
+    """
 
     def __init__(self, paths: DataPaths, settings: WarehouseSettings) -> None:
         self.paths, self.settings = paths, settings
@@ -26,18 +30,21 @@ class Warehouse:
         self._current: OpenSnapshot | None = None
         self._target: str | None = None  # what the link said when _current was chosen
         self._damaged: dict[str, str] = {}
-        self._lock = threading.RLock()
-        self._stop = threading.Event()
+        self._lock = threading.RLock()  # of what stands above; never held while a file is opened
+        self._opening = threading.RLock()
+        self._wake = threading.Event()
+        self._is_closed = False
         self._watcher = threading.Thread(target=self._watch, name="warehouse-watch", daemon=True)
 
     def start(self) -> None:
-        """Open the served snapshot and watch for new ones, so that the first reader after a publication waits less."""
-        self._refresh()
+        """Open the served snapshot and watch for new ones."""
+        self.refresh()
         self._watcher.start()
 
     def close(self) -> None:
         """Close every file; readers still at work lose theirs."""
-        self._stop.set()
+        self._is_closed = True
+        self._wake.set()
         self._watcher.join()
         with self._lock:
             for snapshot in self._open.values():
@@ -47,9 +54,11 @@ class Warehouse:
 
     @property
     def served_id(self) -> str | None:
-        """The id of the served snapshot, if it is open already; costs one system call, never blocks."""
+        """The id of the snapshot that reads are answered from; costs one system call, never blocks."""
         current = self._current
-        return current.id if current is not None and self._read_link() == self._target else None
+        if current is not None and self._read_link() != self._target:
+            self._wake.set()
+        return current.id if current is not None else None
 
     def is_kept(self, snapshot_id: str) -> bool:
         """Whether a snapshot still lies in the data directory."""
@@ -58,22 +67,11 @@ class Warehouse:
     @contextmanager
     def lease(self, snapshot_id: str | None = None, *, field: str = "snapshot") -> Iterator[OpenSnapshot]:
         """Hold a snapshot open: the served one, or the kept one named. Raises NoSnapshot or SnapshotGone."""
-        with self._lock:
-            if snapshot_id is None:
-                snapshot = self._refresh()
-                if snapshot is None:
-                    raise NoSnapshot
-            else:
-                snapshot = self._open_kept(snapshot_id, field)
-            snapshot.readers += 1
+        snapshot = self._hold_served() if snapshot_id is None else self._hold_kept(snapshot_id, field)
         try:
             yield snapshot
         finally:
-            with self._lock:
-                snapshot.readers -= 1
-                if snapshot.is_retired and snapshot.readers == 0:
-                    snapshot.close()
-                self._close_unused()
+            self._let_go(snapshot)
 
     def condemn(self, damage: SnapshotDamaged) -> None:
         """Stop serving a snapshot whose file turned out to be damaged while it was read."""
@@ -90,7 +88,7 @@ class Warehouse:
     def ping(self) -> bool:
         """Whether reads can be answered."""
         with contextlib.suppress(OSError):
-            self._refresh()
+            self.refresh()
         return self._current is not None
 
     def status(self) -> dict[str, Any]:
@@ -119,47 +117,79 @@ class Warehouse:
         target = self._read_link()
         return Path(target).parent.name if target else None
 
-    def _refresh(self) -> OpenSnapshot | None:
-        """Follow the pointer; a snapshot that cannot be opened is skipped for the newest one that can."""
-        with self._lock:
+    def refresh(self) -> None:
+        """Follow the pointer now; a snapshot that cannot be opened is skipped for the newest one that can."""
+        with self._opening:
             target = self._read_link()
             if target == self._target and self._current is not None:
-                return self._current
+                return
             pointed = self._pointed_id()
             chosen = self._try(pointed) if pointed else None
             if chosen is None and self._current is None:
                 others = (manifest.id for manifest in reversed(kept_snapshots(self.paths)))
                 chosen = next((found for other in others if (found := self._try(other))), None)
+            with self._lock:
+                self._current = chosen or self._current
+                # Remembered even when it was skipped: a damaged file is not tried again at every request.
+                self._target = target
             if chosen is not None:
-                self._current = chosen
-            # Remembered even when it was skipped: a damaged file is not tried again at every request.
-            self._target = target
-            self._close_unused()
+                self._let_go(chosen)
+
+    def _hold_served(self) -> OpenSnapshot:
+        if self.served_id is None:
+            self.refresh()  # nothing to answer from meanwhile
+        with self._lock:
+            if self._current is None:
+                raise NoSnapshot
+            self._current.readers += 1
             return self._current
+
+    def _hold_kept(self, snapshot_id: str, field: str) -> OpenSnapshot:
+        # Only names of kept folders are opened, so that an id is never a path.
+        if snapshot_id not in (manifest.id for manifest in kept_snapshots(self.paths)):
+            raise SnapshotGone(snapshot_id, field)
+        if snapshot_id in self._damaged:
+            raise SnapshotDamaged(snapshot_id, self._damaged[snapshot_id])
+        return self._hold(snapshot_id)
 
     def _try(self, snapshot_id: str) -> OpenSnapshot | None:
         if snapshot_id in self._damaged:
             return None
         try:
-            return self._open_folder(snapshot_id)
+            return self._hold(snapshot_id)
         except SnapshotDamaged as damage:
             # Gone is not damaged: it was deleted, or the pointer moved on meanwhile.
             if self.is_kept(snapshot_id) or snapshot_id == self._pointed_id():
                 self._damaged[snapshot_id] = damage.detail
             return None
 
-    def _open_kept(self, snapshot_id: str, field: str) -> OpenSnapshot:
-        # Only names of kept folders are opened, so that an id is never a path.
-        if snapshot_id not in (manifest.id for manifest in kept_snapshots(self.paths)):
-            raise SnapshotGone(snapshot_id, field)
-        if snapshot_id in self._damaged:
-            raise SnapshotDamaged(snapshot_id, self._damaged[snapshot_id])
-        return self._open_folder(snapshot_id)
+    def _hold(self, snapshot_id: str) -> OpenSnapshot:
+        """Open a snapshot unless it is open, and count one reader more."""
+        if (held := self._hold_open(snapshot_id)) is not None:
+            return held
+        with self._opening:
+            if (held := self._hold_open(snapshot_id)) is not None:  # opened while this one waited
+                return held
+            snapshot = open_snapshot(self.paths.snapshots / snapshot_id, self.settings)
+            with self._lock:
+                snapshot.readers += 1
+                self._open[snapshot_id] = snapshot
+            return snapshot
 
-    def _open_folder(self, snapshot_id: str) -> OpenSnapshot:
-        snapshot = self._open.pop(snapshot_id, None) or open_snapshot(self.paths.snapshots / snapshot_id, self.settings)
-        self._open[snapshot_id] = snapshot
-        return snapshot
+    def _hold_open(self, snapshot_id: str) -> OpenSnapshot | None:
+        with self._lock:
+            snapshot = self._open.pop(snapshot_id, None)
+            if snapshot is not None:
+                self._open[snapshot_id] = snapshot
+                snapshot.readers += 1
+            return snapshot
+
+    def _let_go(self, snapshot: OpenSnapshot) -> None:
+        with self._lock:
+            snapshot.readers -= 1
+            if snapshot.is_retired and snapshot.readers == 0:
+                snapshot.close()
+            self._close_unused()
 
     def _close_unused(self) -> None:
         """Close what nobody reads: deleted snapshots, and the longest unused beyond the limit."""
@@ -171,9 +201,11 @@ class Warehouse:
             snapshot.close()
 
     def _watch(self) -> None:
-        while not self._stop.wait(_WATCH_SECONDS):
+        while not self._is_closed:
+            self._wake.wait(_WATCH_SECONDS)
+            self._wake.clear()
             with contextlib.suppress(OSError):
-                self._refresh()
+                self.refresh()
                 with self._lock:
                     self._close_unused()
                     self._damaged = {key: why for key, why in self._damaged.items() if self.is_kept(key)}

@@ -63,6 +63,15 @@ def test_a_bomb_costs_no_more_than_its_limits(start: Callable[..., httpx.Client]
     assert resident_mb("self") - before < 300
 
 
+def test_the_same_process_answers_many_statements(start: Callable[..., httpx.Client], warehouse: DataPaths) -> None:
+    client = start(warehouse)
+    for turn in range(40):
+        sql = ("summarize marts.hourly_observations", "select * from marts.hourly_observations order by gust_ms")[
+            turn % 2
+        ]
+        assert send(client, sql, format="arrow").status_code == 200
+
+
 def test_the_process_that_runs_sql_has_no_secret_and_writes_no_file(
     start: Callable[..., httpx.Client], warehouse: DataPaths, monkeypatch: pytest.MonkeyPatch
 ) -> None:

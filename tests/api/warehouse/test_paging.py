@@ -90,7 +90,7 @@ def test_pages_together_are_the_table_in_the_order_asked(
 
 
 @pytest.mark.slow
-@settings(max_examples=1500, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
 @given(questions())
 def test_pages_together_are_the_table_in_the_order_asked_many_times(
     client: httpx.Client, question: tuple[str, dict[str, str], int]
