@@ -91,13 +91,13 @@ check: .venv/.dev ## format, lint and type checks: Python and SQL
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
-	@$(BIN)/sqlfluff lint --processes 2 weather_dbt
+	@$(BIN)/sqlfluff lint weather_dbt
 
 .PHONY: format
 format: .venv/.dev ## put code and SQL in shape
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
-	@$(BIN)/sqlfluff fix --processes 2 weather_dbt
+	@$(BIN)/sqlfluff fix weather_dbt
 
 .PHONY: lock
 lock: .venv/bin/python ## write the lock files anew from pyproject.toml

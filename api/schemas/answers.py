@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from api.errors import problem_responses
 from api.schemas.examples import SNAPSHOT, example
 from api.warehouse.formats import Format
 
@@ -107,23 +108,12 @@ class QueryAnswer(RowsAnswer):
     seconds: float
 
 
-class ProblemAnswer(BaseModel):
-    """RFC 9457 problem details."""
-
-    type: str
-    title: str
-    status: int
-    detail: str
-    instance: str
-    field: str | None
-    next_step: str
-
-
 _PROBLEMS = {
     404: "No such station, table or column",
     406: "Not in this format",
     410: "The snapshot named is not kept any more",
     422: "A parameter cannot be read",
+    429: "The client's rate limit is used up",
     503: "Nothing published yet, or too many reads at once",
     504: "Stopped at the time limit",
 }
@@ -141,13 +131,7 @@ DIFF = (DocumentAnswer, "diff")
 
 def problem(status: int, description: str | None = None) -> dict[int | str, dict[str, Any]]:
     """One documented problem."""
-    return {
-        status: {
-            "model": ProblemAnswer,
-            "description": description or _PROBLEMS[status],
-            "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemAnswer"}}},
-        }
-    }
+    return {status: problem_responses(status)[status] | {"description": description or _PROBLEMS[status]}}
 
 
 def read_responses(

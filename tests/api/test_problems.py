@@ -87,7 +87,7 @@ def test_health_says_what_is_missing(local: TestClient):
     assert local.get("/health/live").json() == {"status": "alive"}
     answer = local.get("/health/ready")
     assert answer.status_code == 503
-    assert "no snapshot yet" in answer.json()["parts"]["warehouse"]["reason"]
+    assert "the warehouse is empty" in answer.json()["parts"]["warehouse"]["reason"]
 
 
 def test_every_documented_error_is_the_one_shape(app: FastAPI):
