@@ -60,6 +60,8 @@ async def diff(
     responses=problem(401, "A key is needed")
     | problem(403, "Only this machine may, while no key is configured")
     | problem(410)
+    | problem(422)
+    | problem(429)
     | problem(503),
 )
 async def rollback(reads: ReadsDep, wanted: Annotated[Rollback | None, Body()] = None) -> RolledBack:
