@@ -28,7 +28,8 @@ _FILE = "application/vnd.duckdb"
         200: {"description": "The file", "content": {_FILE: {}, PARQUET.media_type: {}}},
         206: {"description": "The range asked for", "content": {_FILE: {}}},
         304: {"description": "Unchanged since the ETag sent in If-None-Match"},
-        416: {"description": "No such range"},
+        # Starlette answers it from inside the file response, with the size in Content-Range.
+        416: {"description": "No such range", "content": {"text/plain": {}}},
     },
 )
 async def download(request: Request, query: Annotated[DownloadQuery, Query()], reads: ReadsDep) -> Response:
