@@ -37,6 +37,7 @@ class OrchestrationSettings(BaseSettings):
 def export_prefect_settings() -> None:
     """Tell Prefect its server. Call before Prefect is imported: it reads its settings once, then."""
     os.environ.setdefault("PREFECT_API_URL", get_settings().prefect_api_url)
+    os.environ.setdefault("DO_NOT_TRACK", "1")  # nobody asked this service to report its use to anyone
 
 
 @lru_cache(maxsize=1)
