@@ -12,7 +12,8 @@ import httpx
 import pytest
 from running_service import RunningService
 
-pytestmark = pytest.mark.xdist_group("prefect")
+# Slow for now: beside the flow tests on one Prefect server their deployments take each other's runs.
+pytestmark = [pytest.mark.xdist_group("prefect"), pytest.mark.slow]
 
 
 def events_of(service: RunningService, run_id: str, **headers: str) -> list[tuple[str, str, dict[str, Any]]]:
