@@ -7,7 +7,15 @@ from pathlib import Path
 import duckdb
 
 from ingestion.errors import FileUnreadable, IngestionError
-from ingestion.landing import FILE_SCOPE, LandedPayload, decompress, describe_payload, land_payload, landed_payloads
+from ingestion.landing import (
+    FILE_SCOPE,
+    LandedPayload,
+    decompress,
+    describe_payload,
+    land_payload,
+    landed_payloads,
+    sweep_partial,
+)
 from ingestion.load import load_payload
 from ingestion.load_log import LoadResult, unloaded
 from ingestion.paths import DataPaths
@@ -32,6 +40,7 @@ def load_files(settings: IngestionSettings, files: Sequence[Path]) -> Iterable[t
 def load_left_behind(settings: IngestionSettings, say: Say) -> int:
     """Load what a killed run had landed and not loaded; return how many payloads that were."""
     paths = DataPaths(settings.data_dir)
+    sweep_partial(paths.landing / settings.source)
     with open_build_file(paths, settings.source) as connection:
         waiting = unloaded(connection, paths.landing / settings.source)
         return _load_each(connection, waiting, settings, say)

@@ -1,13 +1,12 @@
 """Published snapshots: what lies in `data/snapshots`, which one is served, and moving between them."""
 
 import json
-import os
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ingestion.landing import sync_directory
+from ingestion.durable import sync_directory, write_durably
 from ingestion.paths import WAREHOUSE_FILE, DataPaths
 from orchestration.errors import SnapshotNotFound
 
@@ -102,13 +101,7 @@ def record_check(paths: DataPaths, manifest: Manifest) -> Manifest:
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Write a manifest atomically and durably."""
-    partial = folder / f".{MANIFEST}.partial"
-    with partial.open("w", encoding="utf-8") as file:
-        json.dump(asdict(manifest), file, indent=2, ensure_ascii=False)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(folder / MANIFEST)
-    sync_directory(folder)
+    write_durably(folder / MANIFEST, json.dumps(asdict(manifest), indent=2, ensure_ascii=False).encode())
 
 
 def _read(folder: Path) -> Manifest | None:
