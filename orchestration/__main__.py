@@ -8,6 +8,7 @@ from ingestion.errors import IngestionError
 from ingestion.paths import DataPaths
 from ingestion.replay import rebuild_raw
 from ingestion.settings import get_settings as get_ingestion_settings
+from ingestion.storage import storage_faults
 from ingestion.writer_lock import writer_lock
 from orchestration.errors import OrchestrationError
 from orchestration.pipeline import build_and_record
@@ -30,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     paths = DataPaths(get_ingestion_settings().data_dir)
     try:
-        with writer_lock(paths, f"python -m orchestration {options.step}", say):
+        with storage_faults(paths), writer_lock(paths, f"python -m orchestration {options.step}", say):
             _STEPS[options.step](paths, options.snapshot)
     except (IngestionError, OrchestrationError) as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201

@@ -14,6 +14,7 @@ from ingestion.paths import DataPaths
 from ingestion.replay import load_left_behind
 from ingestion.settings import IngestionSettings
 from ingestion.source import notice
+from ingestion.storage import storage_faults
 from ingestion.writer_lock import writer_lock
 from orchestration.builds import begin_build, finish_build, is_up_to_date
 from orchestration.errors import IngestionFailed
@@ -85,15 +86,15 @@ def run_pipeline(
 ) -> RunSummary:
     """Run every step once, as the only writer.
 
-    Raises IngestionFailed when nothing could be fetched and BuildFailed when dbt failed; either way the
-    snapshot served before stays served. With `full`, builds even when nothing is new.
+    Raises IngestionFailed when nothing could be fetched, BuildFailed when dbt failed, StorageFailed when the
+    machine refused to write; the snapshot served before stays served. With `full`, builds even when nothing is new.
     """
     started = time.perf_counter()
     paths = DataPaths(ingestion.data_dir)
     summary = RunSummary(ingestion.source, departments)
     if said := notice(ingestion):
         say(said)
-    with writer_lock(paths, "a run of the pipeline", say):
+    with storage_faults(paths), writer_lock(paths, "a run of the pipeline", say):
         sweep(paths)
         load_left_behind(ingestion, say)
         _ingest(summary, steps, plan_requests(departments, datetime.now(UTC)))
