@@ -86,6 +86,10 @@ test: .venv/.dev ## run the tests
 test-slow: .venv/.dev ## run the tests that take long
 	@$(BIN)/python -m pytest -q -n 2 -m slow
 
+.PHONY: bench
+bench: .venv/.dev ## measure speed side by side (25 min, idle machine, Debian's wrk): make bench ONLY=runs
+	@$(BIN)/python -m benchmarks $(foreach part,$(ONLY),--only $(part))
+
 .PHONY: check
 check: .venv/.dev ## format, lint and type checks: Python and SQL
 	@$(BIN)/ruff format --check .
