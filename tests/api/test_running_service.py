@@ -79,7 +79,13 @@ def test_a_cancelled_run_leaves_the_snapshot_alone(service: RunningService):
     assert service.http.post(f"/runs/{run['id']}/cancel").status_code == 202
     ended = service.until_ended(run["id"])
     assert ended["state"]["type"] == "CANCELLED"
-    assert {task["state"]["type"] for task in ended["tasks"]} <= {"COMPLETED", "CANCELLED"}
+    service.until(
+        lambda: (
+            {task["state"]["type"] for task in service.http.get(f"/runs/{run['id']}").json()["tasks"]}
+            <= {"COMPLETED", "CANCELLED"}
+        ),
+        "the end of every task",
+    )
     assert (service.data_dir / "warehouse.duckdb").readlink() == served
     again = service.http.post(f"/runs/{run['id']}/cancel")
     assert (again.status_code, again.json()["type"]) == (409, "/problems/run-has-ended")
