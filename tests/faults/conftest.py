@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 from run_fixtures import first_run, later, measure_file, published, run_once
+from running_service import RunningService
 from upstream import NOW, Upstream
 from victim import KEEP, Victim, third_hour
 from warm_runs import WarmRuns
 
 from ingestion.paths import DataPaths
 from orchestration import settings as orchestration_settings
+from orchestration.leader import Leadership
 
 __all__ = ["first_run", "later", "published"]
 
@@ -62,6 +64,27 @@ def victim(
     yield made
     for run in made.started:
         run.kill()
+
+
+@pytest.fixture
+def start_reads(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., RunningService]]:
+    """Start the real service where another process leads: it answers, and starts no Prefect server."""
+    held, running = [], []
+
+    def start(paths: DataPaths, *, leads: bool = False, **settings: str) -> RunningService:
+        if not leads:
+            held.append(Leadership(paths))
+            assert held[-1].try_acquire()
+        service = RunningService(paths.root, "http://127.0.0.1:9/api", **settings)
+        running.append(service)
+        service.until(lambda: service.http.get("/health/live").status_code == 200, "an answer")
+        return service
+
+    yield start
+    for service in running:
+        service.stop()
+    for leadership in held:
+        leadership.release()
 
 
 @pytest.fixture
