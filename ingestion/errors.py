@@ -4,6 +4,7 @@ IngestionError
 ├── UnknownDepartment        not a département; names the nearest ones
 ├── SourceMismatch           demo and real data asked to share one warehouse
 ├── WarehouseNewer           the build file was made by a newer Girouette
+├── WarehouseOlder           the build file was made by an older Girouette, and this step does not renew it
 ├── WarehouseDamaged         the build file cannot be read
 ├── StorageFailed            the machine refuses: disk full, no right to write, too many open files
 ├── FileUnreadable           a captured file cannot be read
@@ -101,6 +102,16 @@ class WarehouseNewer(IngestionError):
         super().__init__(
             f"{data_dir} was written by a newer Girouette (schema {held}, this one knows {known}): "
             "update Girouette, or set DATA_DIR to another folder"
+        )
+
+
+class WarehouseOlder(IngestionError):
+    """The build file was made by an older Girouette; nothing was touched."""
+
+    def __init__(self, held: int, known: int, data_dir: Path | str) -> None:
+        super().__init__(
+            f"{data_dir} was written by an older Girouette (schema {held}, this one writes {known}): "
+            "the next run, or `make rebuild`, makes the build file anew from the landing zone"
         )
 
 

@@ -40,11 +40,15 @@ def storage_faults(paths: DataPaths) -> Iterator[None]:
         raise told from error
 
 
+def is_refusal(text: str) -> bool:
+    """Whether DuckDB's words tell of the machine, whose refusals pass, and not of the file."""
+    return any(words in text for words in _BY_WORDS)
+
+
 def _fault_of(error: duckdb.Error, paths: DataPaths) -> IngestionError | None:
     text = str(error)
-    for words, number in _BY_WORDS.items():
-        if words in text:
-            return StorageFailed(number, words, None, paths.root)
+    if words := next((words for words in _BY_WORDS if words in text), None):
+        return StorageFailed(_BY_WORDS[words], words, None, paths.root)
     if newer := _NEWER_FILE.search(text):
         return WarehouseNewer(int(newer[1]), int(newer[2]), paths.root)
     if isinstance(error, duckdb.SerializationException) or _NOT_A_WAREHOUSE.search(text):

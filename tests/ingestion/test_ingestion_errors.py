@@ -11,6 +11,7 @@ EXAMPLES = [
     errors.UnknownDepartment("x\ny", ["9 (Ariège)"]),
     errors.SourceMismatch("demo", "meteofrance", "data"),
     errors.WarehouseNewer(3, 2, "data"),
+    errors.WarehouseOlder(0, 1, "data"),
     errors.WarehouseDamaged(Path("warehouse.duckdb"), "not a\nDuckDB file"),
     errors.StorageFailed(28, "No space left on device", "landing/a.gz", "data"),
     errors.StorageFailed(None, "something\nelse", None, "data"),
