@@ -16,7 +16,7 @@ from warm_runs import Hardship
 
 pytestmark = pytest.mark.xdist_group("faults-warm")
 
-FAST = 6
+FAST = 4
 BATCHES, BATCH = 8, 26
 
 # What a run is doing when it writes to these, in the order of a run.
@@ -111,7 +111,7 @@ def kill_at_many(victim: Victim, reader: Reader, log: Path, tally: Tally, count:
         points = points_of(calls_of_a_run(victim, log))
         # dbt writes hundreds of log lines; the calls that matter are the rare ones.
         rare = [point for point in points if point[0] != "write"]
-        writes = chance.sample([point for point in points if point[0] == "write"], count // 8)
+        writes = chance.sample([point for point in points if point[0] == "write"], max(1, count // 8))
         chosen = rare[batch :: max(1, len(rare) // (count // 2 - len(writes)))] if rare else []
         plans += [at_a_call(victim, point, log) for point in (chosen + writes)[: count // 2]]
     killed: Counter[str] = Counter()

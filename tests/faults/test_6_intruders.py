@@ -24,6 +24,8 @@ from running_service import RunningService, free_port
 from upstream import TOKEN
 from victim import Victim
 
+from ingestion.paths import DataPaths
+from orchestration.leader import Leadership
 from orchestration.settings import ROOT
 
 pytestmark = pytest.mark.xdist_group("faults-warm")
@@ -31,6 +33,21 @@ pytestmark = pytest.mark.xdist_group("faults-warm")
 Tally = Callable[[str], None]
 
 KEY = "a-key-that-is-nowhere-else-5f1c"
+
+
+@pytest.fixture(scope="module")
+def reads(two_runs: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
+    """The real service beside another that leads, with limits that are met quickly."""
+    data_dir = tmp_path_factory.mktemp("intruded") / "data"
+    shutil.copytree(two_runs, data_dir, symlinks=True)
+    leadership = Leadership(DataPaths(data_dir))
+    assert leadership.try_acquire()
+    limits = {"STALL_SECONDS": "1", "BODY_KB": "64", "LOG_FORMAT": "json"}
+    service = RunningService(data_dir, "http://127.0.0.1:9/api", **limits)
+    service.until(lambda: service.http.get("/health/live").status_code == 200, "an answer")
+    yield service
+    service.stop()
+    leadership.release()
 
 
 def raw(service: RunningService, request: bytes) -> bytes:
@@ -75,15 +92,12 @@ CHANGES_FROM_ELSEWHERE = [
 ]
 
 
-def test_nobody_from_elsewhere_changes_anything(
-    victim: Victim, start_reads: Callable[..., RunningService], tally: Tally
-) -> None:
+def test_nobody_from_elsewhere_changes_anything(reads: RunningService, tally: Tally) -> None:
     """Over real sockets, as a page, a proxy or a rebound name would send it."""
-    service = start_reads(victim.paths)
-    statuses = [status_of(raw(service, request)) for request in CHANGES_FROM_ELSEWHERE]
+    statuses = [status_of(raw(reads, request)) for request in CHANGES_FROM_ELSEWHERE]
     assert set(statuses) <= {400, 403, 404}, list(zip(statuses, CHANGES_FROM_ELSEWHERE, strict=True))
     # From here it would have been let through: nobody answers for Prefect.
-    assert status_of(raw(service, post(b"127.0.0.1:8000"))) == 503
+    assert status_of(raw(reads, post(b"127.0.0.1:8000"))) == 503
     tally(f"{len(statuses)} forged requests")
 
 
@@ -91,11 +105,8 @@ CHUNK = b"4000\r\n" + b"y" * 0x4000 + b"\r\n"
 PATHS_OUT = ["../../etc/passwd", "..%2f..%2fetc%2fpasswd", "%2e%2e/%2e%2e", "....//", "/etc/passwd", "%00", "000001*"]
 
 
-def test_no_id_is_a_path_and_every_limit_holds(
-    victim: Victim, start_reads: Callable[..., RunningService], tally: Tally
-) -> None:
-    service = start_reads(victim.paths, STALL_SECONDS="1", BODY_KB="64")
-    (victim.paths.root / "secret.txt").write_text(KEY)
+def test_no_id_is_a_path_and_every_limit_holds(reads: RunningService, tally: Tally) -> None:
+    (reads.data_dir / "secret.txt").write_text(KEY)
     asked = 0
     for path in [*PATHS_OUT, "../build", "..", "../../secret.txt", "%2e%2e%2fsecret.txt"]:
         for address in (
@@ -107,7 +118,7 @@ def test_no_id_is_a_path_and_every_limit_holds(
             f"/runs/{path}/events",
             f"/{path}",
         ):
-            answer = raw(service, f"GET {address} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+            answer = raw(reads, f"GET {address} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
             asked += 1
             assert status_of(answer) in (400, 404, 410, 422), (address, answer[:300])
             assert KEY.encode() not in answer
@@ -126,31 +137,24 @@ def test_no_id_is_a_path_and_every_limit_holds(
         b"NONSENSE\r\n\r\n": {400},
     }
     for request, expected in limits.items():
-        assert status_of(raw(service, request)) in expected, (request[:100], expected)
-    with socket.create_connection(("127.0.0.1", service.port), timeout=30) as slow:
+        assert status_of(raw(reads, request)) in expected, (request[:100], expected)
+    with socket.create_connection(("127.0.0.1", reads.port), timeout=30) as slow:
         slow.sendall(head + b"Content-Length: 50\r\n\r\n{")  # and nothing more
         assert status_of(slow.recv(65_536)) == 408
-    assert service.http.get("/health/live").status_code == 200
+    assert reads.http.get("/health/live").status_code == 200
     tally(f"{asked} paths, {len(limits) + 1} requests beyond a limit")
 
 
-def test_cells_and_column_names_are_harmless_in_a_spreadsheet(
-    victim: Victim, start_reads: Callable[..., RunningService]
-) -> None:
+def test_cells_and_column_names_are_harmless_in_a_spreadsheet(reads: RunningService) -> None:
     """Cells: tests/api/warehouse/test_read_formats.py. A link to SQL may also name the columns."""
-    service = start_reads(victim.paths)
     sql = """select 1 as "=HYPERLINK(""http://x.example"")", 2 as "@sum", '\n=1+1' as a, '＝1+1' as b, -3.5 as c"""
-    answer = service.http.get("/warehouse/query", params={"sql": sql, "format": "csv"})
+    answer = reads.http.get("/warehouse/query", params={"sql": sql, "format": "csv"})
     header, cells = csv.reader(io.StringIO(answer.text, newline=""))
     assert header[:2] == ['\'=HYPERLINK("http://x.example")', "'@sum"]
     assert cells == ["1", "2", "'\n=1+1", "'＝1+1", "-3.5"]
 
 
-@pytest.mark.parametrize("log_format", ["json", "pretty"])
-def test_nothing_a_caller_sends_makes_a_line_of_its_own_in_the_log(
-    victim: Victim, start_reads: Callable[..., RunningService], log_format: str
-) -> None:
-    service = start_reads(victim.paths, LOG_FORMAT=log_format)
+def check_log(service: RunningService) -> list[str]:
     forged = "%0a10:00:00%20[info%20%20%20%20%20]%20forged%20line%0d%1b[31mred%1b[0m%e2%80%a8next"
     assert service.http.get(f"/warehouse/{forged}").status_code == 404
     service.http.get("/runs/latest", headers={"X-Request-ID": "a\x1bb", "User-Agent": "x\x1by"})
@@ -160,8 +164,16 @@ def test_nothing_a_caller_sends_makes_a_line_of_its_own_in_the_log(
     assert about
     assert not any(re.match(r"\s*(10:00:00|red|next)", line) for line in lines), about
     assert not any("\x1b[31mred" in line for line in lines)
-    if log_format == "json":
-        assert all(json.loads(line) for line in about)
+    return about
+
+
+def test_nothing_a_caller_sends_makes_a_line_of_its_own_in_the_log(reads: RunningService) -> None:
+    assert all(json.loads(line) for line in check_log(reads))
+
+
+@pytest.mark.slow
+def test_nor_in_the_log_of_a_terminal(victim: Victim, start_reads: Callable[..., RunningService]) -> None:
+    check_log(start_reads(victim.paths, LOG_FORMAT="pretty"))
 
 
 @pytest.fixture
