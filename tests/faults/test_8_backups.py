@@ -10,12 +10,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pytest
 from run_fixtures import query_file
 from victim import Victim
 
 from ingestion.paths import DataPaths
+from ingestion.raw_store import connect
+from ingestion.writer_lock import writer_lock
 from orchestration.backup import restore_backup
 from orchestration.errors import BackupUnreadable, DirectoryInUse, NotEmpty
 from orchestration.leader import Leadership
@@ -92,7 +93,7 @@ def test_backups_taken_while_runs_write_are_whole(victim: Victim, tmp_path: Path
             else:
                 run.outcome()
             runs[0] += 1
-            with duckdb.connect(str(victim.paths.build_file)) as connection:
+            with writer_lock(victim.paths, "the test", print), connect(victim.paths.build_file) as connection:
                 connection.execute("delete from meta.builds")  # so that each run builds, all of it
 
     writer = threading.Thread(target=write)
