@@ -19,7 +19,7 @@ from ingestion.writer_lock import writer_lock
 from orchestration.builds import begin_build, finish_build, is_up_to_date
 from orchestration.errors import IngestionFailed
 from orchestration.progress import note
-from orchestration.publish import publish_build, sweep
+from orchestration.publish import discard_old, publish_build, sweep
 from orchestration.settings import OrchestrationSettings
 from orchestration.snapshots import Manifest, newest_snapshot, record_check, served_snapshot
 from orchestration.transform import NodeResult, Say, build_models, has_packages, install_packages
@@ -74,6 +74,7 @@ class Steps:
     install: Callable[[], None]
     build: Callable[[], list[NodeResult]]
     publish: Callable[[], Manifest]
+    discard: Callable[[], object]  # the snapshots over the limit, which a run killed after it published left
 
 
 def run_pipeline(
@@ -101,6 +102,7 @@ def run_pipeline(
         if not full and is_up_to_date(paths):
             if newest := newest_snapshot(paths):
                 record_check(paths, newest)
+            steps.discard()
             summary.snapshot = served_snapshot(paths)
         else:
             if has_packages():
@@ -128,6 +130,7 @@ def plain_steps(
         install=lambda: install_packages(orchestration, paths),
         build=lambda: build_and_record(orchestration, paths, run_id, say),
         publish=lambda: publish_build(paths, keep=orchestration.snapshots_keep, run_id=run_id),
+        discard=lambda: discard_old(paths, orchestration.snapshots_keep),
     )
 
 

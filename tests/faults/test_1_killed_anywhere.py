@@ -17,7 +17,7 @@ from warm_runs import Hardship
 pytestmark = pytest.mark.xdist_group("faults-warm")
 
 FAST = 4
-BATCHES, BATCH = 8, 26
+BATCHES, BATCH = 20, 12
 
 # What a run is doing when it writes to these, in the order of a run.
 STEPS = {
