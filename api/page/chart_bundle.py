@@ -12,7 +12,7 @@ import zlib
 from importlib.metadata import version
 from pathlib import Path
 
-BUNDLE_NAME = "charts.js"
+BUNDLE_NAME = "vega.js"
 # What decides the file's content: the package, and which of its libraries are wanted.
 _SNIPPET = "window.vegaEmbed = vegaEmbed;"
 RECIPE = hashlib.blake2b(f"{version('vl-convert-python')} {_SNIPPET}".encode(), digest_size=8).hexdigest()

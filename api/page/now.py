@@ -48,7 +48,7 @@ class Asked:
     """The view's state, as the address has it."""
 
     measure: Measure
-    dept: str | None
+    codes: tuple[str, ...]  # of départements; none means all
     order: str
     is_descending: bool
     text: str
@@ -73,8 +73,9 @@ def _read_state(request: Request) -> Asked:
     order = parameters.get("sort") or "name"
     if order.removeprefix("-") not in _ORDERS:
         raise BadValue("sort", f"“{order[:20]}” is no order", f"choose {', '.join(_ORDERS)}, with - for descending")
-    dept = resolve_departments([parameters["dept"]])[0] if parameters.get("dept") else None
-    return Asked(measure, dept, order.removeprefix("-"), order.startswith("-"), parameters.get("q", "")[:100])
+    codes = tuple(resolve_departments(parameters.getlist("dept")))
+    codes = () if len(codes) == len(all_departments()) else codes
+    return Asked(measure, codes, order.removeprefix("-"), order.startswith("-"), parameters.get("q", "")[:100])
 
 
 def gather_now(snapshot: OpenSnapshot, executor: Executor, reader: Reader, asked: Asked) -> Context:
@@ -88,7 +89,8 @@ def gather_now(snapshot: OpenSnapshot, executor: Executor, reader: Reader, asked
         station["is_old"] = newest is not None and newest - station["observed_at"] >= _OLD_AFTER
     known = [row["code"] for row in executor.fetch_dicts(snapshot, _KNOWN)]
     return {
-        "asked_state": asked,
+        "state": asked,
+        "place": next((d.name for d in all_departments() if (d.code,) == asked.codes), None),
         "measures": MEASURES,
         "measure": asked.measure,
         "stations": stations,
@@ -96,7 +98,7 @@ def gather_now(snapshot: OpenSnapshot, executor: Executor, reader: Reader, asked
         "departments": [d for d in all_departments() if d.code in known],
         "bands": [{"lower": band.lower, "name": band.name} for band in bands],
         "summary": _summarise(stations, asked.measure),
-        "map": _draw(stations, asked.dept),
+        "map": _draw(stations, asked.codes),
     }
 
 
@@ -104,10 +106,10 @@ _KNOWN = "select distinct department_code as code from marts.latest_observations
 
 
 def _read_stations(snapshot: OpenSnapshot, executor: Executor, asked: Asked) -> list[dict[str, Any]]:
-    where, params = ("where department_code = ?", [asked.dept]) if asked.dept else ("", [])
+    where = f"where department_code in ({', '.join('?' * len(asked.codes))})" if asked.codes else ""
     direction = "desc" if asked.is_descending else "asc"
     order = f"order by {_ORDERS[asked.order]} {direction} nulls last, station_name, station_id"
-    rows = executor.fetch_dicts(snapshot, f"{_COLUMNS} {where} {order}", params)
+    rows = executor.fetch_dicts(snapshot, f"{_COLUMNS} {where} {order}", asked.codes)
     names = {department.code: department.name for department in all_departments()}
     for row in rows:
         row["department_name"] = names.get(row["department_code"], "")
@@ -130,8 +132,8 @@ def _summarise(stations: Sequence[dict[str, Any]], measure: Measure) -> Context:
             "highest": by_value[-1] if by_value else None}  # fmt: skip
 
 
-def _draw(stations: Sequence[dict[str, Any]], dept: str | None) -> Context:
-    codes = {station["department_code"] for station in stations} | ({dept} if dept else set())
+def _draw(stations: Sequence[dict[str, Any]], chosen: Sequence[str]) -> Context:
+    codes = {station["department_code"] for station in stations} | set(chosen)
     frames = make_frames(codes)
     names = {department.code: department.name for department in all_departments()}
     lands = []
