@@ -1,14 +1,17 @@
 """From a request for a page to its HTML: snapshot, what the view gathers, template, ETag, compression, cache."""
 
 import hashlib
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from fastapi import Request, Response
 
 from api.errors import ApiProblem
 from api.page.assets import asset_digest
+from api.page.chart_bundle import try_bundle
 from api.page.freshness import read_freshness
 from api.page.headers import SECURITY
 from api.page.reader import Reader, read_reader
@@ -36,6 +39,13 @@ class Pages:
     def __init__(self) -> None:
         self.cache = AnswerCache(_CACHE_BYTES)
         self.board = RunStatusBoard()
+        self._is_preparing = False
+
+    def prepare_charts(self, folder: Path) -> None:
+        """Have the chart program ready before a station is opened; nobody waits for it, and it is made once."""
+        if not self._is_preparing:
+            self._is_preparing = True
+            threading.Thread(target=try_bundle, args=(folder,), name="chart-bundle", daemon=True).start()
 
 
 @dataclass(frozen=True)
@@ -51,6 +61,7 @@ class View:
 async def answer(request: Request, view: View) -> Response:
     """Answer with a view, with the empty page before the first snapshot, or with what is wrong, as a page."""
     reads, pages = get_reads(request), _pages(request)
+    pages.prepare_charts(reads.warehouse.paths.page_cache)
     status = await pages.board.read(get_service(request))
     encoding = choose_encoding(request.headers.get("accept-encoding", ""))
     try:

@@ -4,6 +4,7 @@ vl-convert carries them inside a JavaScript engine of 100 MB: it runs once, in a
 """
 
 import hashlib
+import logging
 import os
 import subprocess
 import sys
@@ -11,6 +12,8 @@ import threading
 import zlib
 from importlib.metadata import version
 from pathlib import Path
+
+log = logging.getLogger("girouette.page")
 
 BUNDLE_NAME = "vega.js"
 # What decides the file's content: the package, and which of its libraries are wanted.
@@ -33,8 +36,16 @@ def ensure_bundle(folder: Path) -> Path:
     return file
 
 
+def try_bundle(folder: Path) -> None:
+    """Make the file if it is missing; a failure is logged here and met again by who asks for it."""
+    try:
+        ensure_bundle(folder)
+    except (OSError, subprocess.SubprocessError):
+        log.warning("the chart program could not be written to %s; stations are shown without curves", folder)
+
+
 def _write(file: Path) -> None:
-    import vl_convert  # noqa: PLC0415 - only in the process that ends after it
+    import vl_convert  # only in the process that ends after it
 
     script = vl_convert.javascript_bundle(_SNIPPET)
     partial = file.with_suffix(f".{os.getpid()}")

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
+from itertools import pairwise
 
 WIDTH, HEIGHT = 1000, 820
 _INSET = 150  # side of an inset, where there is room for so much
@@ -41,9 +42,9 @@ class Frame:
         parts = []
         for ring in outlines()[code]:
             points = [tuple(round(value) for value in self.place(*point)) for point in ring]
-            steps = [points[0], *(b for a, b in zip(points, points[1:], strict=False) if a != b)]
-            if len(steps) > 2:  # noqa: PLR2004 - fewer are no area at this scale
-                moves = (f"{b[0] - a[0]} {b[1] - a[1]}" for a, b in zip(steps, steps[1:], strict=False))
+            steps = [points[0], *(b for a, b in pairwise(points) if a != b)]
+            if len(steps) > 2:
+                moves = (f"{b[0] - a[0]} {b[1] - a[1]}" for a, b in pairwise(steps))
                 parts.append(f"M{steps[0][0]} {steps[0][1]}l{' '.join(moves)}z")
         return "".join(parts)
 
@@ -80,7 +81,7 @@ def frame_of(frames: Sequence[Frame], code: str) -> Frame | None:
 
 def is_overseas(code: str) -> bool:
     """Whether a département lies far from the mainland."""
-    return len(code) > 2  # noqa: PLR2004 - 971 to 988
+    return len(code) > 2
 
 
 @lru_cache(maxsize=1)

@@ -149,5 +149,5 @@ def _draw(stations: Sequence[dict[str, Any]], chosen: Sequence[str]) -> Context:
         station["place"] = frame.place(station["longitude"], station["latitude"]) if frame and is_placed else None
     insets = [{"frame": frame, "name": names[frame.code]} for frame in frames if frame.code and len(frames) > 1]
     # Few stations get large points, two thousand small ones.
-    radius = 9 if len(stations) < 60 else 6 if len(stations) < 400 else 4  # noqa: PLR2004
+    radius = 9 if len(stations) < 60 else 6 if len(stations) < 400 else 4
     return {"width": WIDTH, "height": HEIGHT, "lands": lands, "insets": insets, "radius": radius}

@@ -63,7 +63,7 @@ def gather_snapshots(snapshot: OpenSnapshot, reads: Reads, before: str | None, a
         lease = reads.warehouse.lease
         with lease(before, field="before") as older, lease(after, field="after") as newer:
             tables = compare(older, newer, reads.settings, reads.executor.deadlines)
-    return {"kept": kept, "served_id": snapshot.id, "before": before, "after": after, "tables": tables}
+    return {"snapshots": kept, "served_id": snapshot.id, "before": before, "after": after, "tables": tables}
 
 
 def _names(snapshot: OpenSnapshot, executor: Executor, ids: Sequence[str]) -> Mapping[str, str | None]:
@@ -82,6 +82,7 @@ def _rows(snapshot: OpenSnapshot, executor: Executor, rule: str | None, station:
         snapshot,
         "select f.station_id, s.station_name, f.observed_at, f.field, f.value, f.rule, f.severity"
         " from meta.quality_findings as f left join marts.stations as s using (station_id)"
-        f" where {' and '.join(conditions)} order by f.observed_at desc nulls last, f.station_id limit {_MOST_FINDINGS}",
+        f" where {' and '.join(conditions)}"
+        f" order by f.observed_at desc nulls last, f.station_id limit {_MOST_FINDINGS}",
         [value for value in asked.values() if value],
     )

@@ -64,7 +64,7 @@ class Reader:
         """Write a duration: seconds with a decimal below a minute, else in words."""
         if seconds is None:
             return MISSING
-        if seconds < 60:  # noqa: PLR2004 - seconds in a minute
+        if seconds < 60:
             return f"{self.number(seconds, 1)} s"
         return format_timedelta(timedelta(seconds=seconds), granularity="second", threshold=1.5, locale=self.locale)
 

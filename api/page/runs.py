@@ -79,4 +79,3 @@ async def _read_one(service: Service, wanted: str | None) -> RunDetail | None:
         return await read_run(UUID(wanted), service.runs, service) if wanted else None
     except (ValueError, RunNotFound):
         return None
-

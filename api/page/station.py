@@ -64,9 +64,7 @@ async def show_station(request: Request, station_id: Annotated[str, Path(max_len
     return await answer(request, View("station.html", gather))
 
 
-def gather_station(
-    snapshot: OpenSnapshot, executor: Executor, reader: Reader, station_id: str, chosen: str
-) -> Context:
+def gather_station(snapshot: OpenSnapshot, executor: Executor, reader: Reader, station_id: str, chosen: str) -> Context:
     """Gather one station's profile, newest hour, days and gaps, and where its hours are."""
     station = read_profile(snapshot, executor, station_id).data
     newest = newest_hour(snapshot)
