@@ -86,6 +86,11 @@ test: .venv/.dev ## run the tests
 test-slow: .venv/.dev ## run the tests that take long
 	@$(BIN)/python -m pytest -q -n 2 -m slow
 
+PAGE_URL ?= http://127.0.0.1:8000
+.PHONY: screenshots
+screenshots: .venv/.dev ## take the pictures of the page anew from a running service (needs Debian's chromium)
+	@$(BIN)/python tests/page/screenshots.py $(PAGE_URL)
+
 .PHONY: check
 check: .venv/.dev ## format, lint and type checks: Python and SQL
 	@$(BIN)/ruff format --check .

@@ -11,6 +11,7 @@ from itertools import pairwise
 WIDTH, HEIGHT = 1000, 820
 _INSET = 150  # side of an inset, where there is room for so much
 _MARGIN = 12
+_LABEL = 46  # height of an inset that its name and borders take
 _UNIT = 200  # the outlines' numbers are 1/200 degree
 
 Ring = Sequence[tuple[float, float]]
@@ -69,7 +70,7 @@ def make_frames(codes: Iterable[str]) -> list[Frame]:
         box = _around(mainland or [code for code in outlines() if not is_overseas(code)])
         frames.append(Frame(None, _MARGIN, _MARGIN, WIDTH - 2 * _MARGIN, HEIGHT - bottom - 2 * _MARGIN, box))
     for position, code in enumerate(overseas):
-        frames.append(Frame(code, position * side + 6, HEIGHT - side + 6, side - 12, side - 28, _around([code])))
+        frames.append(Frame(code, position * side + 6, HEIGHT - side + 6, side - 12, side - _LABEL, _around([code])))
     return frames
 
 

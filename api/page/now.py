@@ -22,6 +22,7 @@ router = APIRouter(include_in_schema=False)
 
 # As marts.stations counts silence: later than all but one row in a hundred arrive.
 _OLD_AFTER = timedelta(hours=3)
+_SHORT_NAME = 11  # letters that fit below an inset
 
 _COLUMNS = """
 select station_id, station_name, department_code, latitude, longitude, altitude_m, observed_at,
@@ -147,7 +148,17 @@ def _draw(stations: Sequence[dict[str, Any]], chosen: Sequence[str]) -> Context:
         frame = frame_of(frames, station["department_code"])
         is_placed = frame is not None and station["latitude"] is not None
         station["place"] = frame.place(station["longitude"], station["latitude"]) if frame and is_placed else None
-    insets = [{"frame": frame, "name": names[frame.code]} for frame in frames if frame.code and len(frames) > 1]
+    beside = [frame for frame in frames if frame.code] if len(frames) > 1 else []
+    insets = [{"frame": frame, "lines": _in_two_lines(names[frame.code or ""])} for frame in beside]
     # Few stations get large points, two thousand small ones.
     radius = 9 if len(stations) < 60 else 6 if len(stations) < 400 else 4
     return {"width": WIDTH, "height": HEIGHT, "lands": lands, "insets": insets, "radius": radius}
+
+
+def _in_two_lines(name: str) -> list[str]:
+    """Break a long name where it is next to its middle, for a narrow inset."""
+    places = [place + 1 for place, letter in enumerate(name) if letter in " -"]
+    if len(name) <= _SHORT_NAME or not places:
+        return [name]
+    middle = min(places, key=lambda place: abs(place - len(name) / 2))
+    return [name[:middle].strip(), name[middle:]]

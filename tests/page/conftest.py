@@ -1,13 +1,12 @@
 """A real service with a first snapshot, and a real Chromium that notes what it was asked to load and complained of."""
 
-import os
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
+from chromium import OPTIONS, find_chromium
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from playwright.sync_api import Browser, sync_playwright
@@ -24,19 +23,14 @@ from orchestration.pipeline import plain_steps, run_pipeline
 from orchestration.serving import Service
 from orchestration.settings import OrchestrationSettings, get_settings
 
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
-_OPTIONS = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-]  # fmt: skip
-
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    if CHROMIUM is None:
+    chromium = find_chromium()
+    if chromium is None:
         pytest.skip("no Chromium on this machine: install Debian's `chromium`, or name one in CHROMIUM")
     with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=_OPTIONS)
+        started = playwright.chromium.launch(executable_path=chromium, args=OPTIONS)
         yield started
         started.close()
 

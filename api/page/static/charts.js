@@ -39,6 +39,7 @@ export async function drawCharts() {
     drawn.push(view);
   }
   place.dataset.drawn = plots.length;
+  performance.mark("curves-drawn");
 }
 
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawCharts);
@@ -137,7 +138,7 @@ const CHARTS = {
     return {
       layers: [
         // The rain of the hour that ends then.
-        { mark: { type: "bar" }, encoding: { x: { ...time("hour_before") }, x2: { field: TIME }, y: y("precipitation_mm", "mm", { scale: { domainMin: 0 } }), color: is(names[0]) } },
+        { mark: { type: "rect" }, encoding: { x: time("hour_before"), x2: { field: TIME }, y: y("precipitation_mm", "mm", { scale: { domainMin: 0 } }), y2: { datum: 0 }, color: is(names[0]) } },
         { mark: { type: "line", strokeWidth: 1.8, interpolate: "step-after" }, encoding: { y: y("rain_sum", "Σ mm", { scale: { domainMin: 0 }, axis: { orient: "right", grid: false } }), color: is(names[1]) } },
       ],
       resolve: { scale: { y: "independent" } },

@@ -148,3 +148,4 @@ document.addEventListener("visibilitychange", poll);
 
 enhance();
 document.body.dataset.ready = "yes";
+performance.mark("page-ready");
