@@ -145,9 +145,9 @@ def _draw(stations: Sequence[dict[str, Any]], chosen: Sequence[str]) -> Context:
             shown = [frame.code]
         lands += [{"code": code, "path": frame.path(code), "has_stations": code in codes} for code in shown]
     for station in stations:
-        frame = frame_of(frames, station["department_code"])
-        is_placed = frame is not None and station["latitude"] is not None
-        station["place"] = frame.place(station["longitude"], station["latitude"]) if frame and is_placed else None
+        inside = frame_of(frames, station["department_code"])
+        is_placed = inside is not None and station["latitude"] is not None
+        station["place"] = inside.place(station["longitude"], station["latitude"]) if inside and is_placed else None
     beside = [frame for frame in frames if frame.code] if len(frames) > 1 else []
     insets = [{"frame": frame, "lines": _in_two_lines(names[frame.code or ""])} for frame in beside]
     # Few stations get large points, two thousand small ones.

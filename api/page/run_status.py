@@ -57,4 +57,4 @@ async def _ask(service: Service) -> RunStatus:
             ended = await service.runs.find(states=ENDED, limit=1, sort=FlowRunSort.END_TIME_DESC)
     except (OrchestrationError, TimeoutError) as error:
         return RunStatus(problem=str(error) or "Prefect does not answer", asked_at=time.monotonic())
-    return RunStatus(*(runs[0] if runs else None for runs in (under_way, ended)), asked_at=time.monotonic())
+    return RunStatus(under_way[0] if under_way else None, ended[0] if ended else None, asked_at=time.monotonic())
