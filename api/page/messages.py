@@ -21,7 +21,9 @@ SPOKEN_BY_SCRIPTS = (
     "The run has ended",
     "No charts: the chart program could not be loaded. The tables below say the same.",
     "No charts: the observations could not be loaded. Reload the page.",
-    "Temperature", "Dew point", "Minimum to maximum of the hour", "Rain of the hour", "Rain, cumulated",
+    "Each point stands for a day: means, extremes and sums of its hours.",
+    "Each point stands for a week: means, extremes and sums of its hours.",
+    "Temperature", "Dew point", "Minimum to maximum", "Rain", "Rain, cumulated",
     "Mean wind", "Gust", "Wind from", "Pressure at sea level", "Pressure at the station", "Snow depth", "Time",
     "of",
 )  # fmt: skip

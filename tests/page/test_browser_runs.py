@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import Page, expect
+from running_service import RunningService
 from visit import KEY
 
 pytestmark = pytest.mark.xdist_group("page")
@@ -77,3 +78,24 @@ def test_giving_no_key_changes_nothing(visit: Callable):
     page.get_by_role("dialog").get_by_role("button", name="Give up").click()
     page.reload()
     expect(page.locator("#history tbody tr")).to_have_count(runs)
+
+
+def test_a_failed_run_says_why_and_what_to_do_and_the_observations_stay(visit: Callable, service: RunningService):
+    landing, aside = service.data_dir / "landing", service.data_dir / "landing-aside"
+    landing.rename(aside)
+    landing.write_text("a file where the folder should be")
+    try:
+        run = service.http.post("/runs?dept=9&full=true", headers={"X-API-Key": KEY}).json()
+        assert service.until_ended(run["id"])["state"]["type"] == "FAILED"
+    finally:
+        landing.unlink()
+        aside.rename(landing)
+    visitor = visit()
+    page = visitor.open("/page/runs")
+    expect(page.locator("#run")).to_contain_text("This run failed.")
+    expect(page.locator("#run .banner.red")).to_contain_text("landing")
+    expect(page.locator("#log")).to_be_visible()
+    expect(page.get_by_role("button", name="Run it again")).to_be_visible()
+    now = visitor.open("/")
+    expect(now.locator(".strip")).to_contain_text("Last run failed")
+    assert now.locator("#stations tbody tr").count() > 20

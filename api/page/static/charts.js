@@ -1,4 +1,5 @@
 // The curves of a station. Vega comes after the page; its interpreter makes do without eval, which the page forbids.
+import { hoursPerPoint, readPoints, TIME } from "./points.js";
 import { locale, tell, word } from "./words.js";
 
 let loading;
@@ -13,6 +14,11 @@ function loadVega() {
   return loading;
 }
 
+const NOTES = {
+  24: "Each point stands for a day: means, extremes and sums of its hours.",
+  168: "Each point stands for a week: means, extremes and sums of its hours.",
+};
+
 let drawn = []; // views to end before others are drawn
 let turn = 0;
 
@@ -22,11 +28,11 @@ export async function drawCharts() {
   const place = document.getElementById("charts");
   const plots = [...(place?.querySelectorAll("[data-chart]") ?? [])];
   if (!plots.length) return;
-  let hours;
+  let points;
   try {
     const rows = fetch(place.dataset.hours).then((answer) => (answer.ok ? answer.json() : Promise.reject(new Error("hours"))));
     const [answer] = await Promise.all([rows, loadVega()]);
-    hours = readHours(answer.data);
+    points = readPoints(answer.data);
   } catch (error) {
     tell(word(error.message === "charts"
       ? "No charts: the chart program could not be loaded. The tables below say the same."
@@ -35,36 +41,15 @@ export async function drawCharts() {
   }
   for (const plot of plots) {
     if (mine !== turn) return;
-    const { view } = await window.vegaEmbed(plot, chart(plot.dataset.chart, hours), options());
+    const { view } = await window.vegaEmbed(plot, chart(plot.dataset.chart, points), options());
     drawn.push(view);
   }
+  document.getElementById("points-note").textContent = NOTES[hoursPerPoint(points)] ? word(NOTES[hoursPerPoint(points)]) : "";
   place.dataset.drawn = plots.length;
   performance.mark("curves-drawn");
 }
 
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawCharts);
-
-const TIME = "observed_at";
-
-// Times come in the reader's zone with their offset. They are shown as they read, whatever zone the browser is in.
-function readHours(rows) {
-  const hours = [];
-  let before = null;
-  let rain = 0;
-  for (const row of rows) {
-    const instant = Date.parse(row[TIME]);
-    const hour = { ...row, [TIME]: Date.parse(`${row[TIME].slice(0, 19)}Z`) };
-    hour.hour_before = hour[TIME] - 3600000;
-    if (hour.gust_ms !== null) hour.gust_kmh = hour.gust_ms * 3.6;
-    rain += hour.precipitation_mm ?? 0;
-    hour.rain_sum = Math.round(rain * 10) / 10;
-    // An empty row where hours are missing, so that no line is drawn across.
-    if (before !== null && instant - before > 3600000) hours.push({ [TIME]: hour[TIME] - 3600000 });
-    before = instant;
-    hours.push(hour);
-  }
-  return hours;
-}
 
 function colour(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -94,8 +79,8 @@ function options() {
 }
 
 // What the curves have in common: the time below, one rule that finds the nearest hour and tells its values.
-function chart(kind, hours) {
-  const { layers, tips, resolve } = CHARTS[kind](hours);
+function chart(kind, points) {
+  const { layers, tips, resolve } = CHARTS[kind](points);
   const x = time(TIME);
   const tooltip = [{ field: TIME, type: "temporal", scale: { type: "utc" }, title: word("Time"), format: "%a %e %b %H:%M", timeUnit: "utcyearmonthdatehoursminutes" },
     ...tips.map(([field, title, format]) => ({ field, type: "quantitative", title: word(title), format }))];
@@ -107,7 +92,7 @@ function chart(kind, hours) {
   return {
     $schema: "https://vega.github.io/schema/vega-lite/v6.json",
     width: "container", height: 190, autosize: { type: "fit", contains: "padding" },
-    data: { values: hours },
+    data: { values: points },
     layer: [...layers.map((layer) => ({ ...layer, encoding: { x, ...layer.encoding } })), ruler],
     ...(resolve ? { resolve } : {}),
   };
@@ -120,7 +105,7 @@ const named = (names, colours) => (name) => ({ datum: word(name), scale: { domai
 
 const CHARTS = {
   temperature() {
-    const names = ["Temperature", "Dew point", "Minimum to maximum of the hour"];
+    const names = ["Temperature", "Dew point", "Minimum to maximum"];
     const is = named(names, ["#d1495b", "#2a9d8f", "#e8a0a8"]);
     const scale = { zero: false };
     return {
@@ -133,16 +118,16 @@ const CHARTS = {
     };
   },
   rain() {
-    const names = ["Rain of the hour", "Rain, cumulated"];
+    const names = ["Rain", "Rain, cumulated"];
     const is = named(names, ["#3d8bd1", "#8a5cd1"]);
     return {
       layers: [
-        // The rain of the hour that ends then.
-        { mark: { type: "rect" }, encoding: { x: time("hour_before"), x2: { field: TIME }, y: y("precipitation_mm", "mm", { scale: { domainMin: 0 } }), y2: { datum: 0 }, color: is(names[0]) } },
+        // From the beginning to the end of the time it fell in.
+        { mark: { type: "rect" }, encoding: { x: time("from"), x2: { field: TIME }, y: y("precipitation_mm", "mm", { scale: { domainMin: 0 } }), y2: { datum: 0 }, color: is(names[0]) } },
         { mark: { type: "line", strokeWidth: 1.8, interpolate: "step-after" }, encoding: { y: y("rain_sum", "Σ mm", { scale: { domainMin: 0 }, axis: { orient: "right", grid: false } }), color: is(names[1]) } },
       ],
       resolve: { scale: { y: "independent" } },
-      tips: [["precipitation_mm", "Rain of the hour", ".1f"], ["rain_sum", "Rain, cumulated", ".1f"]],
+      tips: [["precipitation_mm", "Rain", ".1f"], ["rain_sum", "Rain, cumulated", ".1f"]],
     };
   },
   wind() {
@@ -176,8 +161,8 @@ const CHARTS = {
       tips: [["sea_level_pressure_hpa", "Pressure at sea level", ".1f"], ["pressure_hpa", "Pressure at the station", ".1f"]],
     };
   },
-  snow(hours) {
-    const deepest = Math.max(5, ...hours.map((hour) => hour.snow_depth_cm ?? 0)); // a bare ground is a flat line, not an empty picture
+  snow(points) {
+    const deepest = Math.max(5, ...points.map((point) => point.snow_depth_cm ?? 0)); // a bare ground is a flat line, not an empty picture
     const is = named(["Snow depth"], ["#4fa3d1"]);
     return {
       layers: [{ mark: { type: "area", opacity: 0.6, line: true, invalid: "break-paths-show-domains" }, encoding: { y: y("snow_depth_cm", "cm", { scale: { domain: [0, deepest] } }), color: is("Snow depth") } }],
