@@ -30,6 +30,8 @@ log = logging.getLogger("girouette.worker")
 
 # How soon a run set to Cancelling from Prefect's own UI is noticed; our API notifies at once.
 CANCEL_POLL_SECONDS = 1.0
+# How long Prefect's server may take to record what a run told it last.
+LATE_EVENTS_SECONDS = 5.0
 
 
 class WarmWorker(BaseWorker[ProcessJobConfiguration, ProcessVariables, ProcessWorkerResult]):
@@ -50,6 +52,7 @@ class WarmWorker(BaseWorker[ProcessJobConfiguration, ProcessVariables, ProcessWo
         self._accepting = True
         self._children: dict[UUID, BaseProcess] = {}
         self._look: dict[UUID, asyncio.Event] = {}
+        self._sweeps: set[asyncio.Task[None]] = set()
 
     @classmethod
     def __dispatch_key__(cls) -> str:
@@ -150,7 +153,17 @@ class WarmWorker(BaseWorker[ProcessJobConfiguration, ProcessVariables, ProcessWo
         child.kill()
         await asyncio.to_thread(child.join)
         if not await self._is_over(flow_run_id):
-            await end_run(self.client, flow_run_id, Cancelled(message=why))
+            cancelled: State = Cancelled(message=why)
+            await end_run(self.client, flow_run_id, cancelled)
+            # Prefect records tasks from events, late when it is busy: one begun just before the kill may show up yet.
+            sweep = asyncio.create_task(self._end_late_tasks(flow_run_id, cancelled))
+            self._sweeps.add(sweep)
+            sweep.add_done_callback(self._sweeps.discard)
+
+    async def _end_late_tasks(self, flow_run_id: UUID, state: State) -> None:
+        await asyncio.sleep(LATE_EVENTS_SECONDS)
+        with suppress(httpx.HTTPError, ObjectNotFound):
+            await _end_tasks(self.client, flow_run_id, state)
 
     async def _tag(self, flow_run: FlowRun) -> None:
         """Let a scheduled run be found by its départements; those asked for are tagged when they are made.
@@ -181,9 +194,16 @@ class WarmWorker(BaseWorker[ProcessJobConfiguration, ProcessVariables, ProcessWo
 
 
 async def end_run(client: PrefectClient, flow_run_id: UUID, state: State) -> None:
-    """Give a run whose process is gone its last state, and the same to its unfinished tasks."""
+    """Give a run whose process is gone its last state, and the same to its unfinished tasks.
+
+    The tasks first: whoever sees the run ended sees none of them running.
+    """
+    await _end_tasks(client, flow_run_id, state)
     with suppress(ObjectNotFound):
         await client.set_flow_run_state(flow_run_id, state, force=True)
+
+
+async def _end_tasks(client: PrefectClient, flow_run_id: UUID, state: State) -> None:
     unfinished = TaskRunFilter(
         flow_run_id=TaskRunFilterFlowRunId(any_=[flow_run_id]),
         state=TaskRunFilterState(type=TaskRunFilterStateType(any_=[StateType.PENDING, StateType.RUNNING])),

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
-from running_service import RunningService, client_from
+from running_service import RunningService, client_from, free_port
 
 from api import settings as api_settings
 from api.app import create_app
@@ -19,11 +19,10 @@ from orchestration.settings import get_settings
 
 
 @pytest.fixture(scope="session")
-def service(prefect_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
-    """Give one real service with a first snapshot, on the session's Prefect server."""
-    running = RunningService(
-        tmp_path_factory.mktemp("service") / "data", prefect_server, RATE_LIMIT_CHANGES="999/minute"
-    )
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
+    """Give one real service with a first snapshot and a Prefect server of its own: one server serves one directory."""
+    url = f"http://127.0.0.1:{free_port()}/api"
+    running = RunningService(tmp_path_factory.mktemp("service") / "data", url, RATE_LIMIT_CHANGES="999/minute")
     running.until_ready()
     yield running
     running.stop()

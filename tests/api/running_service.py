@@ -29,6 +29,7 @@ class RunningService:
         self.data_dir = data_dir
         self.log = data_dir.parent / "service.log"
         self.port = free_port()
+        self.prefect_url = prefect_url
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "API_"))}
         environment |= {"DATA_DIR": str(data_dir), "PREFECT_API_URL": prefect_url, **settings}
         command = [sys.executable, "-m", "uvicorn", "api.main:app", "--port", str(self.port), *options]

@@ -12,8 +12,7 @@ import httpx
 import pytest
 from running_service import RunningService
 
-# Slow for now: beside the flow tests on one Prefect server their deployments take each other's runs.
-pytestmark = [pytest.mark.xdist_group("prefect"), pytest.mark.slow]
+pytestmark = pytest.mark.xdist_group("service")
 
 
 def events_of(service: RunningService, run_id: str, **headers: str) -> list[tuple[str, str, dict[str, Any]]]:
@@ -80,7 +79,13 @@ def test_a_cancelled_run_leaves_the_snapshot_alone(service: RunningService):
     assert service.http.post(f"/runs/{run['id']}/cancel").status_code == 202
     ended = service.until_ended(run["id"])
     assert ended["state"]["type"] == "CANCELLED"
-    assert {task["state"]["type"] for task in ended["tasks"]} <= {"COMPLETED", "CANCELLED"}
+    service.until(
+        lambda: (
+            {task["state"]["type"] for task in service.http.get(f"/runs/{run['id']}").json()["tasks"]}
+            <= {"COMPLETED", "CANCELLED"}
+        ),
+        "the end of every task",
+    )
     assert (service.data_dir / "warehouse.duckdb").readlink() == served
     again = service.http.post(f"/runs/{run['id']}/cancel")
     assert (again.status_code, again.json()["type"]) == (409, "/problems/run-has-ended")
@@ -139,20 +144,18 @@ def test_runs_are_listed_in_pages_without_gap_or_double(service: RunningService)
     assert service.http.get("/runs?since=2100-01-01T00:00:00Z").json()["runs"] == []
 
 
-def planned_by_prefect(prefect_server: str) -> int:
+def planned_by_prefect(url: str) -> int:
     """Count the automatic runs still to come: none ever comes when Prefect's scheduler fails."""
     ahead = {
         "expected_start_time": {"after_": datetime.now(UTC).isoformat()},
         "state": {"type": {"any_": ["SCHEDULED"]}},
     }
     named = {"name": {"any_": ["weather-hourly-deployment"]}}
-    answer = httpx.post(
-        f"{prefect_server}/flow_runs/count", json={"flow_runs": ahead, "deployments": named}, timeout=60
-    )
+    answer = httpx.post(f"{url}/flow_runs/count", json={"flow_runs": ahead, "deployments": named}, timeout=60)
     return int(answer.json())
 
 
-def test_the_schedule_is_paused_changed_and_resumed(service: RunningService, prefect_server: str):
+def test_the_schedule_is_paused_changed_and_resumed(service: RunningService):
     before = service.http.get("/schedule").json()
     assert (before["cron"], before["active"], len(before["next"])) == ("0 * * * *", True, 5)
     paused = service.http.patch("/schedule", json={"active": False}).json()
@@ -160,11 +163,11 @@ def test_the_schedule_is_paused_changed_and_resumed(service: RunningService, pre
     changed = service.http.patch("/schedule", json={"cron": "12 3 * * *", "departments": ["Gard", "9"]}).json()
     assert (changed["cron"], changed["active"]) == ("12 3 * * *", False)
     assert [d["code"] for d in changed["departments"]] == ["30", "9"]
-    assert planned_by_prefect(prefect_server) == 0
+    assert planned_by_prefect(service.prefect_url) == 0
     resumed = service.http.patch("/schedule", json={"active": True, "cron": "0 * * * *", "departments": ["9"]}).json()
     assert resumed["active"]
     assert all(time.endswith(":00:00Z") for time in resumed["next"])
-    service.until(lambda: planned_by_prefect(prefect_server), "runs planned by Prefect")
+    service.until(lambda: planned_by_prefect(service.prefect_url), "runs planned by Prefect")
     for wrong, field in (
         ({"cron": "61 * * * *"}, "cron"),
         ({"departments": ["Nowhere"]}, "dept"),
@@ -183,8 +186,8 @@ def test_metrics_tell_runs_rows_and_ages(service: RunningService):
     assert 'girouette_requests_total{method="POST",route="/runs",status="202"}' in text
 
 
-def test_a_second_service_on_the_directory_follows_and_passes_runs_on(service: RunningService, prefect_server: str):
-    follower = RunningService(service.data_dir, prefect_server)
+def test_a_second_service_on_the_directory_follows_and_passes_runs_on(service: RunningService):
+    follower = RunningService(service.data_dir, service.prefect_url)
     try:
         follower.until_ready()
         ready = follower.http.get("/health/ready").json()

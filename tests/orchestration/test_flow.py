@@ -157,7 +157,7 @@ def serve(prefect_server, published, upstream):
         )
         started.append(process)
         for line in process.stdout:
-            if "serving weather_hourly_pipeline/weather-hourly-deployment" in line:
+            if "serving weather-hourly-deployment" in line:
                 return process
         pytest.fail("it ended before it served")
 
