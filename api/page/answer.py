@@ -60,7 +60,7 @@ class View:
 
 async def answer(request: Request, view: View) -> Response:
     """Answer with a view, with the empty page before the first snapshot, or with what is wrong, as a page."""
-    reads, pages = get_reads(request), _pages(request)
+    reads, pages = get_reads(request), pages_of(request)
     pages.prepare_charts(reads.warehouse.paths.page_cache)
     status = await pages.board.read(get_service(request))
     encoding = choose_encoding(request.headers.get("accept-encoding", ""))
@@ -155,6 +155,7 @@ def _fallback_reader(request: Request) -> Reader:
     return read_reader(Request({**request.scope, "query_string": b""}))
 
 
-def _pages(request: Request) -> Pages:
+def pages_of(request: Request) -> Pages:
+    """Give what this application's pages keep."""
     pages: Pages = request.app.state.pages
     return pages

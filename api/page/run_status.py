@@ -12,7 +12,7 @@ from orchestration.runs import ENDED, UNDER_WAY
 from orchestration.serving import Service
 
 _WAIT_SECONDS = 1.0  # a page without the runs' state is better than no page
-_KEEP_SECONDS = 2.0  # many readers, one question
+_KEEP_SECONDS = 3.0  # however many pages are open, Prefect is asked no oftener
 
 
 @dataclass(frozen=True)

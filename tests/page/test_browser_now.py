@@ -33,6 +33,7 @@ def test_choosing_a_departement_or_typing_a_name_filters_without_losing_the_plac
     expect(page.locator("#stations tbody tr")).to_have_count(1)
     page.go_back()
     expect(page.locator("#stations tbody tr")).not_to_have_count(1)
+    expect(page.get_by_label("Station or place")).to_have_value("")
 
 
 def test_a_heading_sorts_and_a_tab_colours_by_another_quantity(visit: Callable):

@@ -16,7 +16,8 @@ function enhance() {
 
 // Fetch an address of the page and put its main part in place of ours: scroll, focus and open details stay.
 let showing = 0;
-export async function show(url, { push = true, announce = "" } = {}) {
+// What was typed or chosen stays too, but on the way back, where the address says what it was.
+export async function show(url, { push = true, announce = "", keepFields = true } = {}) {
   const turn = ++showing;
   let text;
   try {
@@ -37,7 +38,7 @@ export async function show(url, { push = true, announce = "" } = {}) {
   document.body.dataset.snapshot = fresh.body.dataset.snapshot;
   if (push && url !== location.href) history.pushState({}, "", url);
   enhance();
-  restore(kept);
+  restore(kept, keepFields);
   window.scrollTo(...scroll);
   document.body.dispatchEvent(new CustomEvent("page:shown"));
   if (announce) tell(announce);
@@ -49,16 +50,18 @@ function remember() {
   return {
     path: focused && focused !== document.body ? pathOf(focused) : null,
     selection: focused?.selectionStart === undefined ? null : [focused.selectionStart, focused.selectionEnd],
-    typed: [...document.querySelectorAll("main input[id]")].map((input) => [input.id, input.value]),
+    fields: [...document.querySelectorAll("main :is(input, select)[id]")].map((field) => [field.id, field.value, field.checked]),
     open: [...document.querySelectorAll("main details[open][id]")].map((details) => details.id),
   };
 }
 
-function restore({ path, selection, typed, open }) {
+function restore({ path, selection, fields, open }, keepFields) {
   for (const id of open) document.getElementById(id)?.setAttribute("open", "");
-  for (const [id, value] of typed) {
-    const input = document.getElementById(id);
-    if (input) input.value = value;
+  for (const [id, value, checked] of keepFields ? fields : []) {
+    const field = document.getElementById(id);
+    if (!field) continue;
+    field.value = value;
+    field.checked = checked;
   }
   const focused = path && document.querySelector(path);
   if (!focused) return;
@@ -110,7 +113,7 @@ function addressOf(form) {
   return url.href;
 }
 
-window.addEventListener("popstate", () => show(location.href, { push: false }));
+window.addEventListener("popstate", () => show(location.href, { push: false, keepFields: false }));
 
 // The badge grows old while nobody touches the page.
 function tickBadge() {
