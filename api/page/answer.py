@@ -22,7 +22,7 @@ from api.warehouse.cache import AnswerCache, Encoded
 from api.warehouse.dependencies import get_reads
 from api.warehouse.encodings import choose_encoding, compress
 from api.warehouse.execute import Executor
-from api.warehouse.problems import NoSnapshot
+from api.warehouse.problems import NoSnapshot, SnapshotDamaged
 from api.warehouse.reads import Reads, matches
 from api.warehouse.snapshot import OpenSnapshot
 
@@ -61,13 +61,12 @@ class View:
 async def answer(request: Request, view: View) -> Response:
     """Answer with a view, with the empty page before the first snapshot, or with what is wrong, as a page."""
     reads, pages = get_reads(request), pages_of(request)
-    pages.prepare_charts(reads.warehouse.paths.page_cache)
     status = await pages.board.read(get_service(request))
     encoding = choose_encoding(request.headers.get("accept-encoding", ""))
     try:
         reader = read_reader(request)
         asked = _Asked(request, view, reader, status, encoding)
-        return await reads.in_thread(lambda: _answer(asked, reads, pages.cache))
+        return await reads.in_thread(lambda: _answer(asked, reads, pages))
     except ApiProblem as problem:
         reader = _fallback_reader(request)
         shell = _shell(_Asked(request, view, reader, status, encoding), None)
@@ -85,10 +84,14 @@ class _Asked:
     encoding: str | None
 
 
-def _answer(asked: _Asked, reads: Reads, cache: AnswerCache) -> Response:
+def _answer(asked: _Asked, reads: Reads, pages: Pages) -> Response:
     try:
         with reads.warehouse.lease() as snapshot:
-            return _from_snapshot(asked, snapshot, reads.executor, cache)
+            pages.prepare_charts(reads.warehouse.paths.page_cache)
+            return _from_snapshot(asked, snapshot, reads.executor, pages.cache)
+    except SnapshotDamaged as damage:
+        reads.warehouse.condemn(damage)  # the next request is answered from the one served in its place
+        raise
     except NoSnapshot:
         template = "empty.html" if asked.view.needs_snapshot else asked.view.template
         html = render(template, asked.reader, {**_shell(asked, None), **(asked.view.live or {})})

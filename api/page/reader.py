@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -23,6 +23,14 @@ ZONES = (
 )  # fmt: skip
 _DEFAULT_LOCALES = {"en": "en_GB", "fr": "fr_FR"}
 MISSING = "–"
+
+_CLEAR_WITHOUT_YEAR = timedelta(days=300)
+_FORMS: Mapping[str, str] = {
+    "hour": "EEE d MMM HH:mm",
+    "dated": "EEE d MMM y HH:mm",
+    "clock": "HH:mm",
+    "second": "HH:mm:ss",
+}
 
 
 @dataclass(frozen=True)
@@ -46,11 +54,14 @@ class Reader:
         """Write a number; `–` when it was not measured."""
         return MISSING if value is None else _number(value, decimals, self.locale)
 
-    def moment(self, at: datetime | str | None, form: str = "short") -> str:
-        """Write a time in the reader's zone; forms are Babel's, `hour` adds the zone's name."""
+    def moment(self, at: datetime | str | None, form: str) -> str:
+        """Write a time in the reader's zone: `hour` with its day, `clock`, `second`; the year where it is not clear."""
         if at is None:
             return MISSING
-        return _moment(datetime.fromisoformat(at) if isinstance(at, str) else at, form, self.locale, self.zone)
+        moment = datetime.fromisoformat(at) if isinstance(at, str) else at
+        if form == "hour" and datetime.now(UTC) - moment > _CLEAR_WITHOUT_YEAR:
+            form = "dated"
+        return _moment(moment, form, self.locale, self.zone)
 
     def day(self, day: date) -> str:
         """Write a day, with its weekday."""
@@ -69,7 +80,7 @@ class Reader:
         return format_timedelta(timedelta(seconds=seconds), granularity="second", threshold=1.5, locale=self.locale)
 
     def zone_name(self, zone: str) -> str:
-        """Name a time zone by its city: `heure : Paris`."""
+        """Name a time zone in words and by its place."""
         if zone == "UTC":
             return "UTC"
         return get_timezone_name(ZoneInfo(zone), width="long", locale=self.locale) + f" ({zone})"
@@ -122,5 +133,4 @@ def _number(value: float, decimals: int, locale: Locale) -> str:
 
 @lru_cache(maxsize=20_000)
 def _moment(at: datetime, form: str, locale: Locale, zone: str) -> str:
-    skeletons: Mapping[str, str] = {"hour": "EEE d MMM HH:mm", "clock": "HH:mm", "second": "HH:mm:ss"}
-    return format_datetime(at, skeletons.get(form, form), ZoneInfo(zone), locale)
+    return format_datetime(at, _FORMS[form], ZoneInfo(zone), locale)
