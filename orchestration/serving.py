@@ -20,6 +20,7 @@ from orchestration.deployment import WORK_POOL, Schedule, register_deployment
 from orchestration.errors import OrchestrationError
 from orchestration.launcher import Launcher
 from orchestration.leader import Leadership
+from orchestration.prefect_client import async_settings
 from orchestration.progress import discard_old_records
 from orchestration.recovery import end_orphans, skip_missed
 from orchestration.runs import Runs
@@ -140,7 +141,7 @@ class Service:
         self.health.note("prefect", "ready")
 
     async def _start_work(self) -> None:
-        async with get_client() as client:
+        async with get_client(httpx_settings=async_settings()) as client:
             schedule = await register_deployment(client, self.settings.schedule_cron, self.departments, self.paths.root)
             alive = self.worker.running if self.worker is not None else []
             for run in await end_orphans(client, schedule.deployment_id, self.worker_name, alive):

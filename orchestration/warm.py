@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import cast
 from uuid import UUID
 
-from prefect.context import refresh_global_settings_context
+from prefect.context import SyncClientContext, refresh_global_settings_context
 from prefect.engine import handle_engine_signals
 from prefect.flow_engine import load_flow_run, run_flow
 from prefect.logging.loggers import flow_run_logger
 
 from ingestion.settings import get_settings as get_ingestion_settings
 from orchestration.flow_prefect import weather_hourly_pipeline
+from orchestration.prefect_client import sync_settings
 from orchestration.settings import ROOT, get_settings
 
 
@@ -37,7 +38,8 @@ def execute(flow_run_id: str, environment: dict[str, str | None], log_file: str)
     flow_run = load_flow_run(UUID(flow_run_id))
     with handle_engine_signals(flow_run.id):
         log = cast("logging.Logger", flow_run_logger(flow_run))
-        run_flow(weather_hourly_pipeline, flow_run=flow_run, error_logger=log)
+        with SyncClientContext(sync_settings()):
+            run_flow(weather_hourly_pipeline, flow_run=flow_run, error_logger=log)
 
 
 def _write_output_to(log_file: Path) -> None:

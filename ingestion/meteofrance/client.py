@@ -3,10 +3,8 @@
 import asyncio
 import logging
 import random
-import ssl
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import lru_cache
 from time import monotonic
 from types import TracebackType
 from typing import NoReturn, Self
@@ -25,6 +23,7 @@ from ingestion.meteofrance.endpoints import Format
 from ingestion.meteofrance.pacing import RequestPacer, pacer_for, per_minute
 from ingestion.meteofrance.refusals import TRANSIENT_STATUSES, refusal, retry_after_seconds, upstream_words
 from ingestion.settings import IngestionSettings
+from ingestion.tls import tls
 
 logger = logging.getLogger(__name__)
 
@@ -58,12 +57,6 @@ class _Transient(Exception):
         self.quota, self.wait = quota, wait
 
 
-@lru_cache(maxsize=1)
-def _tls() -> ssl.SSLContext:
-    """Read the machine's certificates once per process (20 ms), not for each client."""
-    return httpx.create_ssl_context()
-
-
 class MeteoFranceClient:
     """Async context manager over one connection pool.
 
@@ -91,7 +84,7 @@ class MeteoFranceClient:
             timeout=httpx.Timeout(settings.read_timeout_seconds, connect=settings.connect_timeout_seconds),
             follow_redirects=False,
             transport=transport,
-            verify=_tls(),
+            verify=tls(),
         )
 
     async def __aenter__(self) -> Self:
