@@ -107,6 +107,11 @@ audit: .venv/.dev ## look the locked packages up among known vulnerabilities (ne
 	@$(BIN)/pip install --quiet --disable-pip-version-check pip-audit
 	@$(BIN)/pip-audit --disable-pip --no-deps -r requirements.lock
 
+PAGE_URL ?= http://127.0.0.1:8000
+.PHONY: screenshots
+screenshots: .venv/.dev ## take the pictures of the page anew from a running service (needs Debian's chromium)
+	@$(BIN)/python tests/page/screenshots.py $(PAGE_URL)
+
 .PHONY: check
 check: .venv/.dev ## format, lint and type checks: Python and SQL
 	@$(BIN)/ruff format --check .
