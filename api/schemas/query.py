@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from api.schemas.reads import RowsQuery
 from api.warehouse.columns import known_zone
@@ -46,4 +46,4 @@ class QueryBody(BaseModel):
     limit: int | None = Field(None, ge=1, description="Most rows; there may be more if `truncated`.")
     snapshot: str | None = Field(None, max_length=80, description="A kept snapshot; the served one without it.")
     format: FormatName | None = Field(None, description="Format of the answer; without it, `Accept` decides.")
-    tz: Annotated[str, BeforeValidator(known_zone)] = Field("UTC", description="Time zone of the times in the answer.")
+    tz: Annotated[str, AfterValidator(known_zone)] = Field("UTC", description="Time zone of the times in the answer.")

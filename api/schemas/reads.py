@@ -4,7 +4,7 @@ import re
 from datetime import timedelta
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from api.warehouse.columns import known_zone
 from api.warehouse.formats import FormatName
@@ -37,7 +37,7 @@ class ReadQuery(BaseModel):
 class RowsQuery(ReadQuery):
     """What every read of rows takes."""
 
-    tz: Annotated[str, BeforeValidator(known_zone)] = Field(
+    tz: Annotated[str, AfterValidator(known_zone)] = Field(
         "UTC",
         description="IANA time zone of the times in the answer, and of times given without an offset.",
         examples=["Europe/Paris"],
