@@ -2,7 +2,7 @@
 
 import json
 import os
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ class Manifest:
     project_digest: str
     duckdb_version: str
     size_bytes: int
+    closed: list[str] = field(default_factory=list)  # files of closed months it reads, relative to the data directory
 
 
 def kept_snapshots(paths: DataPaths) -> list[Manifest]:

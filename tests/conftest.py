@@ -23,6 +23,7 @@ _OURS = (
     "DEPTS",
     "SCHEDULE_",
     "SNAPSHOTS_",
+    "CLOSE_",
     "API_",
     "READ_",
     "SQL_",
