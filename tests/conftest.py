@@ -100,6 +100,19 @@ def hours_at_once(upstream_server: Upstream, tmp_path_factory: pytest.TempPathFa
 
 
 @pytest.fixture(scope="session")
+def grown(tmp_path_factory: pytest.TempPathFactory) -> DataPaths:
+    """Load, build and publish a history long enough for months to be closed, none of them closed: to copy from.
+
+    Tests that ask for it carry `pytest.mark.xdist_group("long-history")`, so that one worker makes it.
+    """
+    from long_history import make_warehouse, publish  # it imports dbt, which most tests need not wait for
+
+    paths = make_warehouse(tmp_path_factory.mktemp("grown") / "data")
+    publish(paths)
+    return paths
+
+
+@pytest.fixture(scope="session")
 def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Start one Prefect server for the session and give its API's address.
 

@@ -8,10 +8,11 @@ from random import Random
 
 import duckdb
 import pytest
-from long_history import HISTORY, SETTLED, News, at, build, hours, load, make_warehouse, publish, read_all
+from long_history import HISTORY, SETTLED, News, at, build, hours, load, publish, read_all
 
 from ingestion.closed_months import closed_files
 from ingestion.paths import DataPaths
+from orchestration.close_months import close_months
 from orchestration.settings import get_settings
 from orchestration.transform import run_command
 
@@ -26,22 +27,16 @@ LATER = (
 )
 
 
-@pytest.fixture(scope="session")
-def grown(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_warehouse(tmp_path_factory.mktemp("grown") / "data").root
-
-
-@pytest.fixture(scope="session")
-def closed(grown: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="module")
+def closed(grown: DataPaths, tmp_path_factory: pytest.TempPathFactory) -> DataPaths:
     """The same with its settled months closed."""
     paths = copied(grown, tmp_path_factory.mktemp("closed") / "data")
-    build(paths, close_above_mb=1)
-    assert months_closed(paths) == list(SETTLED)
-    return paths.root
+    assert close_months(paths, 1, print) == list(SETTLED)
+    return paths
 
 
 @pytest.fixture
-def after(grown: Path, closed: Path, tmp_path: Path) -> Callable[..., tuple[DataPaths, DataPaths]]:
+def after(grown: DataPaths, closed: DataPaths, tmp_path: Path) -> Callable[..., tuple[DataPaths, DataPaths]]:
     """Let both warehouses hear the same news, a build after each part."""
 
     def run(*parts: Sequence[News], close_above_mb: int = 1) -> tuple[DataPaths, DataPaths]:
@@ -57,9 +52,8 @@ def after(grown: Path, closed: Path, tmp_path: Path) -> Callable[..., tuple[Data
     return run
 
 
-def copied(root: Path, to: Path) -> DataPaths:
-    shutil.copytree(root, to, symlinks=True)
-    return DataPaths(to)
+def copied(paths: DataPaths, to: Path) -> DataPaths:
+    return DataPaths(shutil.copytree(paths.root, to, symlinks=True))
 
 
 def months_closed(paths: DataPaths) -> list[object]:
@@ -67,12 +61,14 @@ def months_closed(paths: DataPaths) -> list[object]:
         return sorted({file.month for file in closed_files(connection)})
 
 
+@pytest.mark.slow
 def test_news_of_recent_hours_leave_closed_months_closed_and_right(after):
     never, closing = after(LATER)
     assert months_closed(closing) == list(SETTLED)
     assert read_all(closing.published) == read_all(never.published)
 
 
+@pytest.mark.slow
 def test_days_of_closed_months_become_final_and_take_their_stations_new_name(after):
     _, closing = after(LATER)
     with duckdb.connect(str(closing.published), read_only=True) as connection:
@@ -86,6 +82,14 @@ def test_days_of_closed_months_become_final_and_take_their_stations_new_name(aft
         ).fetchall() == [("COS NEUF",), ("COS NEUF",)]
 
 
+def test_after_news_old_and_new_everything_is_as_if_nothing_had_been_closed(after):
+    late = News.rows("9", [("09099001", at(1, 29, 5)), ("09047001", at(1, 29, 6))], at(5, 12, 3), t="263.1", rr1="9.2")
+    never, closing = after([*LATER, late], close_above_mb=100_000)
+    assert months_closed(closing) == [SETTLED[1]]
+    assert read_all(closing.published) == read_all(never.published)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("hour", "reopened"),
     [(at(1, 29, 5), 1), (at(1, 31, 23), 2), (at(3, 2, 10), 1), (at(3, 2, 11), 0)],
@@ -102,6 +106,7 @@ def test_a_correction_or_a_late_row_reopens_what_it_reaches(after, hour, reopene
     assert read_all(closing.published) == read_all(never.published)
 
 
+@pytest.mark.slow
 def test_a_month_before_all_closed_ones_is_loaded_and_closed_by_itself(after):
     news = [News.packet("9", hours(at(1, 1) - timedelta(days=40), 5), NEXT_DAY)]
     never, closing = after(news, LATER)
@@ -109,6 +114,7 @@ def test_a_month_before_all_closed_ones_is_loaded_and_closed_by_itself(after):
     assert read_all(closing.published) == read_all(never.published)
 
 
+@pytest.mark.slow
 def test_a_changed_project_makes_everything_anew_from_reopened_months(after, monkeypatch):
     monkeypatch.setattr("orchestration.builds.project_digest", lambda: "another")
     never, closing = after(LATER, close_above_mb=0)
