@@ -53,7 +53,8 @@ def closed_files(connection: duckdb.DuckDBPyConnection, months: Sequence[date] |
         return []
     rows = connection.execute(
         f"select table_name, month, file, rows from {REGISTRY}"
-        " where $months is null or list_contains($months, month) order by table_name, month",
+        " where reopened_at is null and ($months is null or list_contains($months, month))"
+        " order by table_name, month",
         {"months": None if months is None else list(months)},
     ).fetchall()
     return [ClosedFile(*row) for row in rows]
@@ -71,7 +72,9 @@ def reopen_touched(connection: duckdb.DuckDBPyConnection, rows: pa.Table) -> lis
         f"""
         with hours as (select distinct try_cast(validity_time as timestamptz) as hour from packet)
         select distinct closed.month from {REGISTRY} as closed
-        where exists (select 1 from hours where hours.hour between closed.news_from and closed.news_to)
+        where
+            closed.reopened_at is null
+            and exists (select 1 from hours where hours.hour between closed.news_from and closed.news_to)
         order by closed.month
         """
     ).fetchall()
@@ -89,7 +92,10 @@ def reopen(connection: duckdb.DuckDBPyConnection, months: Sequence[date] | None 
         _take_back(connection, closed)
     reopened = sorted({closed.month for closed in files})
     if reopened:
-        connection.execute(f"delete from {REGISTRY} where list_contains($months, month)", {"months": reopened})
+        connection.execute(
+            f"update {REGISTRY} set reopened_at = now() where reopened_at is null and list_contains($months, month)",
+            {"months": reopened},
+        )
     return reopened
 
 

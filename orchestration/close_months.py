@@ -6,6 +6,7 @@ entry in meta.closed_months: killed anywhere, nothing is lost and the next run g
 
 import hashlib
 import json
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -24,8 +25,8 @@ KEYS = {
     "raw.observations": ("geo_id_insee", "observed_at", "version"),
     "marts.hourly_observations": ("station_id", "observed_at"),
 }
-# Rows were seen to come 35 hours late, corrections days late; what comes later still reopens the month.
-SETTLED_AFTER = timedelta(days=60)
+# Rows were seen to come 35 hours late, and upstream gives no hour for longer; what comes later still reopens the month.
+SETTLED_AFTER = timedelta(days=10)
 # News of hour t changes hours up to t + 24 and the days these fall in, which are made of the hours from t - 35 to
 # t + 59 (weather_dbt/macros/days.sql): so far before and after a month news reach it.
 NEWS_BEFORE, NEWS_AFTER = timedelta(hours=59), timedelta(hours=35)
@@ -41,10 +42,12 @@ create table if not exists {REGISTRY} (
     last_hour timestamptz not null,
     news_from timestamptz not null, -- news of an hour in between reopen the month
     news_to timestamptz not null,
-    closed_at timestamptz not null
+    closed_at timestamptz not null,
+    reopened_at timestamptz -- null while the month is closed
 );
 """
 _PARTIAL = ".partial"
+_MEMORY = "600MB"  # sorting a month of all France took 2.3 GB; the rest is spilled beside the build file
 
 
 @dataclass(frozen=True)
@@ -72,14 +75,18 @@ def close_months(paths: DataPaths, above_mb: int, say: Callable[[str], None]) ->
     The caller holds the writer's lock, no connection to the build file, and has just built and tested every load.
     """
     closed: list[date] = []
+    if above_mb == 0 or paths.build_file.stat().st_size < above_mb * 1e6:  # never, or it cannot be
+        return closed
     rows = 0
     with connect(paths.build_file) as connection:
-        while above_mb and used_mb(connection) > above_mb and (month := _oldest_settled(connection)):
+        connection.execute(f"set memory_limit = '{_MEMORY}'")
+        while used_mb(connection) > above_mb and (month := _oldest_settled(connection)):
             rows += _close(connection, paths, month)
             closed.append(month)
             connection.execute("checkpoint")
         left = used_mb(connection)
     if closed:
+        _give_back_space(paths, left)
         names = ", ".join(f"{month:%Y-%m}" for month in closed)
         say(f"closed {names}: {rows:,} rows are now in {paths.closed}; the build file uses {left:,.0f} MB")
     return closed
@@ -99,6 +106,25 @@ def used_mb(connection: duckdb.DuckDBPyConnection) -> float:
     """MB of the file's blocks that hold something; free ones are filled before the file grows."""
     row = connection.execute("select used_blocks * block_size from pragma_database_size()").fetchone()
     return row[0] / 1e6 if row else 0.0
+
+
+def _give_back_space(paths: DataPaths, used: float) -> None:
+    """Write the file anew when a third of it is free: DuckDB fills free blocks again, and each snapshot copies them."""
+    if paths.build_file.stat().st_size < 1.5e6 * used:
+        return
+    folder = paths.build_file.parent / "compact"
+    shutil.rmtree(folder, ignore_errors=True)  # of a killed run
+    folder.mkdir()
+    compact = folder / paths.build_file.name
+    with duckdb.connect(config={"memory_limit": _MEMORY, "temp_directory": str(folder)}) as connection:
+        connection.execute(f"attach '{_quoted(paths.build_file)}' as warehouse (read_only)")
+        connection.execute(f"attach '{_quoted(compact)}' as compact")
+        connection.execute("copy from database warehouse to compact")
+        connection.execute("checkpoint compact")
+    sync_file(compact)
+    compact.replace(paths.build_file)
+    sync_directory(paths.build_file.parent)
+    shutil.rmtree(folder)
 
 
 def _oldest_settled(connection: duckdb.DuckDBPyConnection) -> date | None:
@@ -134,8 +160,9 @@ def record_closed(
         connection.execute(
             f"""
             insert into {REGISTRY}
-            select $table, $month, $file, $rows, $bytes, $first, $last,
-                $month::timestamptz - $before, $month::timestamptz + interval 1 month - interval 1 hour + $after, now()
+            select
+                $table, $month, $file, $rows, $bytes, $first, $last, $month::timestamptz - $before,
+                $month::timestamptz + interval 1 month - interval 1 hour + $after, now(), null
             """,
             {
                 "table": part.table,

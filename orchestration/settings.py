@@ -25,9 +25,9 @@ class OrchestrationSettings(BaseSettings):
         24, ge=2, description="Published snapshots kept for rollback and time travel; older ones are deleted."
     )
     close_above_mb: int = Field(
-        1000,
+        300,
         ge=0,
-        description="MB the build file may use before its oldest months, settled for 60 days, are closed: moved into "
+        description="MB the build file may use before its oldest months, settled for 10 days, are closed: moved into "
         "Parquet files that all snapshots share. 0 never closes one.",
     )
     dbt_profiles_dir: Path = Field(ROOT / "profiles", description="Folder of dbt's profiles.yml.")

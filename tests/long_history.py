@@ -1,4 +1,4 @@
-"""A warehouse whose history is long enough for months to be closed: two départements, a few days of four months."""
+"""A warehouse whose history is long enough for months to be closed: two départements, a few days of three months."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -93,7 +93,7 @@ HISTORY = (
     News.station_list(at(1, 28)),
     News.packet("9", hours(at(1, 29), 120), at(2, 3, 0, 10)),
     News.packet("31", hours(at(1, 29), 120), at(2, 3, 0, 20)),
-    News.packet("9", hours(at(3, 1), 48), at(3, 3, 0, 10)),
+    News.packet("9", hours(at(5, 1), 48), at(5, 3, 0, 10)),
     News.packet("9", hours(at(5, 10), 48), at(5, 12, 0, 10)),
 )
 

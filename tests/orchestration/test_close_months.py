@@ -19,9 +19,11 @@ from ingestion.errors import ClosedMonthDamaged
 from ingestion.paths import DataPaths
 from ingestion.raw_store import connect
 from orchestration import close_months as module
+from orchestration.__main__ import main as step
 from orchestration.close_months import close_months
 from orchestration.publish import publish_build
-from orchestration.settings import ROOT
+from orchestration.settings import ROOT, get_settings
+from orchestration.snapshots import roll_back
 
 pytestmark = pytest.mark.xdist_group("long-history")
 
@@ -62,6 +64,8 @@ def test_settled_months_move_into_immutable_files_and_it_says_so(paths, query):
         for file, _, size in registered
     )
     assert close(paths) == ([], [])
+    with connect(paths.build_file) as connection:
+        assert paths.build_file.stat().st_size < 1.5e6 * module.used_mb(connection) + 1e6
 
 
 def test_below_its_limit_or_without_one_nothing_is_closed_and_snapshots_are_as_ever(paths, query):
@@ -195,3 +199,26 @@ def test_files_are_deleted_a_day_after_the_last_snapshot_that_reads_them(paths):
     assert len(files(paths)) == 4
     assert not set(january) & set(files(paths))
     assert json.loads(told.read_text()) == {}
+
+
+@pytest.mark.slow
+def test_a_rebuild_from_the_landing_zone_needs_no_closed_file(paths, grown, monkeypatch):
+    monkeypatch.setenv("CLOSE_ABOVE_MB", "1")
+    get_settings.cache_clear()
+    close(paths)
+    shutil.rmtree(paths.closed)
+    assert step(["rebuild"]) == 0
+    assert len(files(paths)) == 4
+    assert read_all(paths.published) == read_all(grown.published)
+
+
+@pytest.mark.slow
+def test_a_rollback_reads_the_months_of_its_own_time(paths, grown):
+    close(paths)
+    publish(paths)
+    load(paths, News.rows("9", [("09099001", at(1, 29, 5))], at(5, 12, 1), t="270"))
+    build(paths, close_above_mb=1)
+    publish(paths)
+    assert read_all(paths.published) != read_all(grown.published)
+    roll_back(paths)
+    assert read_all(paths.published) == read_all(grown.published)

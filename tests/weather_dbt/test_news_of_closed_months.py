@@ -102,7 +102,7 @@ def test_a_correction_or_a_late_row_reopens_what_it_reaches(after, hour, reopene
     assert read_all(closing.published) == read_all(never.published)
     build(closing, close_above_mb=1)
     publish(closing)
-    assert months_closed(closing) == list(SETTLED)
+    assert set(SETTLED) <= set(months_closed(closing))
     assert read_all(closing.published) == read_all(never.published)
 
 
