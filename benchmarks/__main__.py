@@ -3,12 +3,14 @@
 import argparse
 import json
 
+from benchmarks.growth import measure_growth
 from benchmarks.report import Report, machine
 from benchmarks.runs import measure_runs
 
 PARTS = {
     "runs": lambda report, options: measure_runs(report, rounds=options.rounds, classic_rounds=options.classic_rounds),
     "france": lambda report, _: measure_runs(report, rounds=5, classic_rounds=2, dept="all"),
+    "growth": lambda report, options: measure_growth(report, rounds=5, ten_years=options.ten_years),
 }
 
 
