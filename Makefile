@@ -84,7 +84,16 @@ test: .venv/.dev ## run the tests
 
 .PHONY: test-slow
 test-slow: .venv/.dev ## run the tests that take long
-	@$(BIN)/python -m pytest -q -n 2 -m slow
+	@$(BIN)/python -m pytest -q -n 2 -m slow --timeout 3600
+
+.PHONY: bench
+bench: .venv/.dev ## measure speed side by side (25 min, idle machine, Debian's wrk): make bench ONLY=runs
+	@$(BIN)/python -m benchmarks $(foreach part,$(ONLY),--only $(part))
+
+PAGE_URL ?= http://127.0.0.1:8000
+.PHONY: screenshots
+screenshots: .venv/.dev ## take the pictures of the page anew from a running service (needs Debian's chromium)
+	@$(BIN)/python tests/page/screenshots.py $(PAGE_URL)
 
 .PHONY: check
 check: .venv/.dev ## format, lint and type checks: Python and SQL

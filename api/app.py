@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from fastapi import Depends, FastAPI
 
 from api.errors import Problem, install_problem_handlers
+from api.page.router import add_page
 from api.rate_limit import limit_rate, make_limiter
 from api.request_log import RequestLog, configure_logging
 from api.routes import events, health, metrics, runs, schedule
@@ -38,6 +39,8 @@ def create_app() -> FastAPI:
         description=_DESCRIPTION,
         version="0.1.0",
         lifespan=_lifespan,
+        docs_url=None,  # served by the page, without a content delivery network
+        redoc_url=None,
         dependencies=[Depends(limit_rate)],
     )
     app.state.limiter = make_limiter()
@@ -46,6 +49,7 @@ def create_app() -> FastAPI:
     for module in (runs, events, schedule, health, metrics):
         app.include_router(module.router)
     add_warehouse(app)
+    add_page(app)
     _document_problems(app)
     return app
 

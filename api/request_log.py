@@ -5,6 +5,7 @@ import re
 import sys
 import time
 import uuid
+from http import HTTPStatus
 
 import structlog
 from starlette.requests import Request
@@ -15,6 +16,9 @@ from api.metrics import count_request
 from api.settings import ApiSettings
 
 log = logging.getLogger("girouette.request")
+
+# Open pages ask this every few seconds: worth a line only when somebody looks for it.
+_ASKED_OFTEN = "/page/state"
 
 _SAFE_ID = re.compile(r"[\w.:-]{1,100}", re.ASCII)
 
@@ -84,7 +88,8 @@ class RequestLog:
             route = getattr(scope.get("route"), "path", "unmatched")
             count_request(scope["method"], route, status, seconds)
             # The query is left out: a careless caller may have put a key there.
-            log.info(
+            log.log(
+                logging.DEBUG if scope["path"] == _ASKED_OFTEN and status < HTTPStatus.BAD_REQUEST else logging.INFO,
                 "request",
                 extra={
                     "method": scope["method"],

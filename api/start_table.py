@@ -42,6 +42,7 @@ async def describe(service: Service) -> list[tuple[str, str]]:
         departments, following = label_of(service.departments), str(error)
     keys = get_settings().api_keys
     return [
+        ("Page", url),
         ("API", url),
         ("Docs", f"{url}/docs"),
         ("Prefect UI", service.settings.prefect_api_url.removesuffix("/api")),

@@ -4,11 +4,17 @@ import argparse
 import json
 
 from benchmarks.growth import measure_growth
+from benchmarks.idle import measure_idle
+from benchmarks.loading import measure_loading
+from benchmarks.reads import measure_reads
 from benchmarks.report import Report, machine
 from benchmarks.runs import measure_runs
 
 PARTS = {
     "runs": lambda report, options: measure_runs(report, rounds=options.rounds, classic_rounds=options.classic_rounds),
+    "reads": lambda report, options: measure_reads(report, rounds=options.read_rounds),
+    "idle": lambda report, _: measure_idle(report, rounds=3, minutes=2),
+    "loading": lambda report, options: measure_loading(report, days=options.days),
     "france": lambda report, _: measure_runs(report, rounds=5, classic_rounds=2, dept="all"),
     "growth": lambda report, options: measure_growth(report, rounds=5, ten_years=options.ten_years),
 }
@@ -20,6 +26,8 @@ def main() -> None:
     parser.add_argument("--only", action="append", choices=PARTS, help="one part; repeats (default: all of them)")
     parser.add_argument("--rounds", type=int, default=20, help="runs of each way")
     parser.add_argument("--classic-rounds", type=int, default=5, help="runs of the classic way, which take long")
+    parser.add_argument("--read-rounds", type=int, default=5, help="times each read is put under load")
+    parser.add_argument("--days", type=int, default=30, help="days of all France to load")
     parser.add_argument("--ten-years", action="store_true", help="growth to ten years too: about 40 GB and an hour")
     options = parser.parse_args()
     print(json.dumps(machine(), indent=1, ensure_ascii=False))

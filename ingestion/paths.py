@@ -71,3 +71,8 @@ class DataPaths:
     def run_records(self) -> Path:
         """One file of progress records per run."""
         return self.root / "runs"
+
+    @property
+    def page_cache(self) -> Path:
+        """What the page makes once and keeps; it can be deleted at any time."""
+        return self.root / "cache" / "page"

@@ -13,8 +13,8 @@ from orchestration.settings import DBT_PROJECT
 
 log = logging.getLogger("girouette.launcher")
 
-_PRELOADED = "orchestration.warm"
-# Importing Prefect, dbt and DuckDB takes 5 s on idle cores; a machine that needs longer is better served cold.
+_PRELOADED = "orchestration.preload"
+# Importing and the rehearsal take 10 s on idle cores; a machine that needs much longer is better served cold.
 PRELOAD_SECONDS = 120
 
 

@@ -35,6 +35,7 @@ from ingestion.paths import DataPaths
 from orchestration.deployment import Schedule, change_schedule, read_schedule
 from orchestration.errors import KeyReused, RunNotCancellable, RunNotFound, RunNotRetriable, ServerNotReady
 from orchestration.parameters import as_parameter, as_tags, as_texts
+from orchestration.prefect_client import async_settings
 
 WAITING = (StateType.SCHEDULED, StateType.PENDING)
 UNDER_WAY = (StateType.PENDING, StateType.RUNNING, StateType.CANCELLING, StateType.PAUSED)
@@ -212,7 +213,7 @@ class Runs:
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 if self._client is None:
-                    client = PrefectClient(self.api_url)
+                    client = PrefectClient(self.api_url, httpx_settings=async_settings())
                     self._client = await client.__aenter__()
                 yield self._client
         except ObjectNotFound as error:

@@ -20,6 +20,7 @@ from orchestration.deployment import WORK_POOL, Schedule, register_deployment
 from orchestration.errors import OrchestrationError
 from orchestration.launcher import Launcher
 from orchestration.leader import Leadership
+from orchestration.prefect_client import async_settings
 from orchestration.progress import discard_old_records
 from orchestration.recovery import end_orphans, skip_missed
 from orchestration.runs import Runs
@@ -77,13 +78,14 @@ class Service:
 
     async def run(self) -> None:
         """Serve until cancelled; `stop` then ends what was started."""
-        while not await asyncio.to_thread(self.leadership.try_acquire):
-            self.health.note("role", "follower")
-            is_up = await self._is_answering()
-            self.health.note("prefect", "ready" if is_up else "starting", "" if is_up else "the leader starts it")
-            self.health.note("worker", "elsewhere")
-            self.health.note("schedule", "elsewhere")
-            await asyncio.sleep(1)
+        async with httpx.AsyncClient(timeout=WATCH_SECONDS) as client:
+            while not await asyncio.to_thread(self.leadership.try_acquire):
+                self.health.note("role", "follower")
+                is_up = await self._is_answering(client)
+                self.health.note("prefect", "ready" if is_up else "starting", "" if is_up else "the leader starts it")
+                self.health.note("worker", "elsewhere")
+                self.health.note("schedule", "elsewhere")
+                await asyncio.sleep(1)
         self.health.note("role", "leader")
         await asyncio.to_thread(discard_old_records, self.paths)
         async with asyncio.TaskGroup() as parts:
@@ -139,7 +141,7 @@ class Service:
         self.health.note("prefect", "ready")
 
     async def _start_work(self) -> None:
-        async with get_client() as client:
+        async with get_client(httpx_settings=async_settings()) as client:
             schedule = await register_deployment(client, self.settings.schedule_cron, self.departments, self.paths.root)
             alive = self.worker.running if self.worker is not None else []
             for run in await end_orphans(client, schedule.deployment_id, self.worker_name, alive):
@@ -191,15 +193,16 @@ class Service:
     async def _watch_server(self) -> None:
         """Return once the server is lost: ours dead or hung is ended, another's is waited for."""
         misses = beats = 0
-        while misses < MISSES_UNTIL_LOST:
-            await asyncio.sleep(WATCH_SECONDS)
-            beats += 1
-            if beats % BEATS_PER_SCHEDULE == 0:
-                with contextlib.suppress(OrchestrationError):
-                    await self._check_schedule()
-            if self._server is not None and self._server.poll() is not None:
-                break
-            misses = 0 if await self._is_answering() else misses + 1
+        async with httpx.AsyncClient(timeout=WATCH_SECONDS) as client:
+            while misses < MISSES_UNTIL_LOST:
+                await asyncio.sleep(WATCH_SECONDS)
+                beats += 1
+                if beats % BEATS_PER_SCHEDULE == 0:
+                    with contextlib.suppress(OrchestrationError):
+                        await self._check_schedule()
+                if self._server is not None and self._server.poll() is not None:
+                    break
+                misses = 0 if await self._is_answering(client) else misses + 1
         self.health.note("prefect", "lost", "the Prefect server stopped answering and is being restarted")
         log.error("the Prefect server at %s stopped answering", self.settings.prefect_api_url)
         if self._server is not None:
@@ -207,10 +210,9 @@ class Service:
             await asyncio.to_thread(stop_server, self._server)
             self._server = None
 
-    async def _is_answering(self) -> bool:
+    async def _is_answering(self, client: httpx.AsyncClient) -> bool:
         try:
-            async with httpx.AsyncClient(timeout=WATCH_SECONDS) as client:
-                return (await client.get(f"{self.settings.prefect_api_url}/health")).json() is True
+            return (await client.get(f"{self.settings.prefect_api_url}/health")).json() is True
         except (httpx.HTTPError, ValueError):
             return False
 

@@ -1,4 +1,4 @@
-"""What the forkserver imports before the first run, and what a forked run does: the flow run, by its id.
+"""What the process of a run does: the flow run, by its id.
 
 Importing Prefect, dbt and DuckDB takes seconds; a process forked from one that has them starts at once.
 """
@@ -8,28 +8,21 @@ import os
 import signal
 import sys
 import threading
-from contextlib import suppress
 from multiprocessing import parent_process
 from multiprocessing.connection import wait
 from pathlib import Path
 from typing import cast
 from uuid import UUID
 
-from prefect.context import refresh_global_settings_context
+from prefect.context import SyncClientContext, refresh_global_settings_context
 from prefect.engine import handle_engine_signals
 from prefect.flow_engine import load_flow_run, run_flow
 from prefect.logging.loggers import flow_run_logger
 
-from ingestion.paths import DataPaths
 from ingestion.settings import get_settings as get_ingestion_settings
-from orchestration.errors import OrchestrationError
 from orchestration.flow_prefect import weather_hourly_pipeline
+from orchestration.prefect_client import sync_settings
 from orchestration.settings import ROOT, get_settings
-from orchestration.transform import parsed_project
-
-# Parsed once here, found in the memory of every fork; a project that cannot be parsed is the runs' to report.
-with suppress(OrchestrationError):
-    parsed_project(get_settings(), DataPaths(get_ingestion_settings().data_dir))
 
 
 def execute(flow_run_id: str, environment: dict[str, str | None], log_file: str) -> None:
@@ -45,7 +38,8 @@ def execute(flow_run_id: str, environment: dict[str, str | None], log_file: str)
     flow_run = load_flow_run(UUID(flow_run_id))
     with handle_engine_signals(flow_run.id):
         log = cast("logging.Logger", flow_run_logger(flow_run))
-        run_flow(weather_hourly_pipeline, flow_run=flow_run, error_logger=log)
+        with SyncClientContext(sync_settings()):
+            run_flow(weather_hourly_pipeline, flow_run=flow_run, error_logger=log)
 
 
 def _write_output_to(log_file: Path) -> None:

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 import anyio.abc
 import httpx
-from prefect.client.orchestration import PrefectClient
+from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.filters import (
     TaskRunFilter,
     TaskRunFilterFlowRunId,
@@ -25,6 +25,7 @@ from ingestion.departments import resolve_all
 from ingestion.errors import IngestionError
 from orchestration.launcher import Launcher
 from orchestration.parameters import as_tags, as_texts
+from orchestration.prefect_client import async_settings
 
 log = logging.getLogger("girouette.worker")
 
@@ -75,6 +76,11 @@ class WarmWorker(BaseWorker[ProcessJobConfiguration, ProcessVariables, ProcessWo
         async with asyncio.TaskGroup() as loops:
             loops.create_task(self.start(printer=self._logger.debug))
             loops.create_task(self._poll_when_woken())
+
+    async def setup(self) -> None:
+        """Take a client of our own, which asks again sooner than Prefect's."""
+        await super().setup()
+        self._client = await self._exit_stack.enter_async_context(get_client(httpx_settings=async_settings()))
 
     async def drain(self, seconds: float) -> None:
         """Take no further runs and wait for the running one, so long; after that it is cancelled."""

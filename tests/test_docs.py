@@ -11,7 +11,7 @@ from ingestion.settings import IngestionSettings
 from orchestration.settings import OrchestrationSettings
 
 ROOT = Path(__file__).resolve().parents[1]
-GUIDES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+GUIDES = [ROOT / "README.md", ROOT / "README.fr.md", *sorted((ROOT / "docs").glob("*.md"))]
 SETTINGS = [
     name.upper()
     for settings in (IngestionSettings, OrchestrationSettings, ApiSettings, WarehouseSettings)
@@ -46,3 +46,16 @@ def test_every_mart_is_in_the_readme():
 def test_links_between_documents_lead_somewhere(guide: Path):
     links = re.findall(r"\]\((?!http)([^)#]+)(?:#[^)]*)?\)", guide.read_text())
     assert [link for link in links if not (guide.parent / link).exists()] == []
+
+
+def test_the_french_readme_says_the_same():
+    english, french = ((ROOT / name).read_text() for name in ("README.md", "README.fr.md"))
+    for same in (
+        r"^(?:\.venv|make|curl|echo|DATA_DIR)[^#\n]*",
+        r"^(#+) ",
+        r"^\| (`[^|]*)\|",
+        r"!\[[^]]*\]\(([^)]*)\)",
+        r"https?://\S+",
+    ):
+        assert re.findall(same, english, re.MULTILINE) == re.findall(same, french, re.MULTILINE)
+    assert english.count("\n|") == french.count("\n|")

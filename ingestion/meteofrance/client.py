@@ -23,6 +23,7 @@ from ingestion.meteofrance.endpoints import Format
 from ingestion.meteofrance.pacing import RequestPacer, pacer_for, per_minute
 from ingestion.meteofrance.refusals import TRANSIENT_STATUSES, refusal, retry_after_seconds, upstream_words
 from ingestion.settings import IngestionSettings
+from ingestion.tls import tls
 
 logger = logging.getLogger(__name__)
 
@@ -83,6 +84,7 @@ class MeteoFranceClient:
             timeout=httpx.Timeout(settings.read_timeout_seconds, connect=settings.connect_timeout_seconds),
             follow_redirects=False,
             transport=transport,
+            verify=tls(),
         )
 
     async def __aenter__(self) -> Self:

@@ -1,0 +1,30 @@
+"""`/page/state`: what an open page asks every few seconds, answered without touching the warehouse."""
+
+import hashlib
+
+import orjson
+from fastapi import APIRouter, Request, Response
+
+from api.page.answer import pages_of
+from api.page.headers import NO_SNIFF
+from api.service import ServiceDep
+from api.warehouse.dependencies import ReadsDep
+from api.warehouse.reads import matches
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.api_route("/page/state", methods=["GET", "HEAD"])
+async def read_state(request: Request, service: ServiceDep, reads: ReadsDep) -> Response:
+    """Say which snapshot is served and how the runs stand; 304 while both are as they were."""
+    status = await pages_of(request).board.read(service)
+    body = orjson.dumps({"snapshot": reads.warehouse.served_id, "runs": _digest(status.stamp.encode())})
+    etag = f'"{_digest(body)}"'
+    headers = {"ETag": etag, "Cache-Control": "no-cache", **NO_SNIFF}
+    if matches(request.headers.get("if-none-match", "").encode("latin-1"), etag):
+        return Response(status_code=304, headers=headers)
+    return Response(body, headers=headers, media_type="application/json")
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.blake2b(content, digest_size=8).hexdigest()

@@ -1,0 +1,13 @@
+"""The border to the application: the page's addresses, none of which is in the OpenAPI document."""
+
+from fastapi import FastAPI
+
+from api.page import assets, docs, live, now, quality, runs, station
+from api.page.answer import Pages
+
+
+def add_page(app: FastAPI) -> None:
+    """Add the views, what they load, and /docs."""
+    app.state.pages = Pages()
+    for module in (now, station, runs, quality, live, assets, docs):
+        app.include_router(module.router)

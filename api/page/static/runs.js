@@ -1,0 +1,140 @@
+// The runs: buttons that call the API, and a run followed live by its event stream.
+import { locale, tell, word } from "./words.js";
+
+let stream = null;
+
+export function followRuns(show) {
+  document.querySelector("[data-run-form]")?.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const wish = new URLSearchParams([...new FormData(event.target)].filter(([, value]) => value));
+    change(`/runs?${wish}`, "The run was asked for.", show);
+  });
+  for (const button of document.querySelectorAll("[data-change]")) {
+    button.addEventListener("click", () => change(button.dataset.change, button.dataset.said, show, button));
+  }
+  listen(document.querySelector("#run[data-live]"), show);
+}
+
+// Ask the API for a change. The key is asked for when the service wants one, and forgotten with the tab.
+async function change(address, said, show, button) {
+  if (button) button.disabled = true;
+  try {
+    let answer = await post(address);
+    while (answer.status === 401) {
+      sessionStorage.removeItem("api-key");
+      if (!(await askKey())) return;
+      answer = await post(address);
+    }
+    const body = await answer.json();
+    if (!answer.ok) {
+      tell(`${body.title}. ${body.detail}. ${body.next_step}`);
+      return;
+    }
+    const url = new URL(location.href);
+    url.searchParams.set("run", body.id);
+    await show(url.href, { announce: word(body.coalesced ? "An equal run was already under way: this is it." : said) });
+  } catch {
+    tell(word("The service does not answer; the page tries again."));
+  } finally {
+    if (button) button.disabled = false;
+  }
+}
+
+function post(address) {
+  const key = sessionStorage.getItem("api-key");
+  return fetch(address, { method: "POST", headers: key ? { "X-API-Key": key } : {} });
+}
+
+function askKey() {
+  const dialog = document.getElementById("key-dialog");
+  const field = document.getElementById("key");
+  field.value = "";
+  dialog.returnValue = "";
+  dialog.showModal();
+  return new Promise((resolve) => {
+    dialog.addEventListener("close", () => {
+      const given = dialog.returnValue === "ok" && field.value;
+      if (given) sessionStorage.setItem("api-key", field.value);
+      resolve(Boolean(given));
+    }, { once: true });
+  });
+}
+
+// Everything so far comes first, so what the server drew is replaced as the events tell it again.
+function listen(section, show) {
+  stream?.close();
+  stream = null;
+  if (!section) return;
+  const id = section.dataset.run;
+  const mine = stream = new EventSource(`/runs/${id}/events`);
+  const nodes = section.querySelector("#nodes");
+  const packets = section.querySelector("#packets tbody");
+  const seconds = new Intl.NumberFormat(locale(), { minimumFractionDigits: 2, maximumFractionDigits: 2 });
+  const count = new Intl.NumberFormat(locale());
+  nodes.replaceChildren();
+  packets.replaceChildren();
+  let lines = Number(section.dataset.lines);
+
+  on("state", (state) => {
+    const pill = section.querySelector("[data-state] .state");
+    const names = JSON.parse(section.querySelector("[data-state]").dataset.names);
+    pill.className = `state ${state.type.toLowerCase()}`;
+    pill.textContent = names[state.type];
+  });
+  on("packet", (packet) => {
+    const row = packets.insertRow();
+    const name = document.createElement("th");
+    name.scope = "row";
+    name.textContent = packet.error ? `${packet.name} · ${packet.error}` : packet.name;
+    row.append(name);
+    for (const value of [packet.new, packet.changed, packet.unchanged]) {
+      const cell = row.insertCell();
+      cell.className = "n";
+      cell.textContent = value === null || value === undefined ? "–" : count.format(value);
+    }
+  });
+  on("node", (node) => {
+    const item = document.createElement("li");
+    item.textContent = `${node.name}: ${node.status}, ${seconds.format(node.seconds)} s`;
+    nodes.append(item);
+    const bar = section.querySelector("progress");
+    if (node.of) [bar.max, bar.value] = [node.of, node.n];
+    section.querySelector("[data-count]").textContent = node.of ? `${node.n} ${word("of")} ${node.of}` : node.n;
+  });
+  on("end", () => {
+    mine.close();
+    show(location.href, { push: false, announce: word("The run has ended") });
+  });
+
+  function on(kind, act) {
+    mine.addEventListener(kind, (event) => {
+      if (mine !== stream) return;
+      act(JSON.parse(event.data));
+      readLog();
+    });
+  }
+
+  // The log has a page of its own; what is new of it is asked for at most every second.
+  let reading = false;
+  async function readLog() {
+    if (reading) return;
+    reading = true;
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    try {
+      const answer = mine === stream && (await fetch(`/runs/${id}/logs?offset=${lines}`));
+      const log = document.getElementById("log");
+      if (answer?.ok && log) {
+        const clock = new Intl.DateTimeFormat(locale(), { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
+        for (const line of (await answer.json()).lines) {
+          const text = document.createElement("span");
+          text.className = line.level;
+          text.textContent = `${clock.format(new Date(line.at))} ${line.message}\n`;
+          log.append(text);
+          lines += 1;
+        }
+        log.scrollTop = log.scrollHeight;
+      }
+    } catch { /* the end of the run shows the whole log */ }
+    reading = false;
+  }
+}

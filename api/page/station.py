@@ -1,0 +1,120 @@
+"""The view of one station: what it reports now, its curves, its days, its sensors and its gaps."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Annotated, Any
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Path, Request, Response
+
+from api.page.answer import Context, View, answer
+from api.page.reader import Reader
+from api.warehouse.execute import Executor
+from api.warehouse.problems import BadValue
+from api.warehouse.snapshot import OpenSnapshot
+from api.warehouse.station_profile import newest_hour, read_profile
+
+router = APIRouter(include_in_schema=False)
+
+# What the address says, and how far back that is from the snapshot's newest hour.
+RANGES: Mapping[str, timedelta | None] = {
+    "24h": timedelta(hours=24),
+    "7d": timedelta(days=7),
+    "30d": timedelta(days=30),
+    "all": None,
+}
+_DAYS_AT_LEAST = timedelta(days=7)
+_MOST_DAYS = 400
+_MOST_GAPS = 50
+_MOST_POINTS = 100_000
+
+# What the curves are drawn from, and what is downloaded.
+FIELDS = (
+    "temperature_c", "temperature_min_c", "temperature_max_c", "dew_point_c", "humidity_pct", "precipitation_mm",
+    "wind_speed_kmh", "wind_direction_deg", "gust_ms", "sea_level_pressure_hpa", "pressure_hpa", "snow_depth_cm",
+)  # fmt: skip
+
+_GAPS = """
+with hours as (
+    select observed_at, lag(observed_at) over (order by observed_at) as before
+    from marts.hourly_observations where station_id = ?
+)
+select before + interval 1 hour as since, observed_at - interval 1 hour as until,
+    date_diff('hour', before, observed_at) - 1 as hours
+from hours where observed_at > before + interval 1 hour and observed_at >= ?
+order by since desc limit ?
+"""
+_DAYS = """
+select observed_date, temperature_min_c, temperature_max_c, temperature_mean_c, precipitation_mm, wind_mean_ms * 3.6
+    as wind_kmh, gust_max_ms * 3.6 as gust_kmh, sea_level_pressure_mean_hpa, snow_depth_max_cm, present_hours, is_final
+from marts.daily_observations where station_id = ? and observed_date >= ? order by observed_date desc limit ?
+"""
+
+
+@router.api_route("/page/station/{station_id}", methods=["GET", "HEAD"])
+async def show_station(request: Request, station_id: Annotated[str, Path(max_length=20)]) -> Response:
+    """Show a station: `?range=24h`, `7d`, `30d` or `all`."""
+
+    def gather(snapshot: OpenSnapshot, executor: Executor, reader: Reader) -> Context:
+        chosen = request.query_params.get("range") or "7d"
+        if chosen not in RANGES:
+            raise BadValue("range", f"“{chosen[:20]}” is no range", f"choose {', '.join(RANGES)}")
+        return gather_station(snapshot, executor, reader, station_id, chosen)
+
+    return await answer(request, View("station.html", gather))
+
+
+def gather_station(snapshot: OpenSnapshot, executor: Executor, reader: Reader, station_id: str, chosen: str) -> Context:
+    """Gather one station's profile, newest hour, days and gaps, and where its hours are."""
+    station = read_profile(snapshot, executor, station_id).data
+    newest = newest_hour(snapshot)
+    first = datetime.fromisoformat(station["first_observed_at"]) if station["first_observed_at"] else newest
+    span = RANGES[chosen]
+    start = max(newest - span, first) if newest and first and span else first
+    latest = executor.fetch_dicts(
+        snapshot, "select * from marts.latest_observations where station_id = ?", [station_id]
+    )
+    return {
+        "station": station,
+        "latest": latest[0] if latest else None,
+        "ranges": list(RANGES),
+        "chosen": chosen,
+        "hours": _hours_address(station_id, start, reader) if start else None,
+        "days": _read_days(snapshot, executor, station_id, start, newest),
+        "gaps": executor.fetch_dicts(snapshot, _GAPS, [station_id, start, _MOST_GAPS]) if start else [],
+        "charts": _charts(station["sensors"]),
+    }
+
+
+def _hours_address(station_id: str, start: datetime, reader: Reader) -> str:
+    """The API's own address of the hours shown; a format is added to it."""
+    query = {
+        "station": station_id,
+        "start": start.isoformat(),
+        "fields": ",".join(FIELDS),
+        "tz": reader.zone,
+        "limit": _MOST_POINTS,
+    }
+    return f"/warehouse/observations?{urlencode(query)}"
+
+
+def _read_days(
+    snapshot: OpenSnapshot, executor: Executor, station_id: str, start: datetime | None, newest: datetime | None
+) -> list[dict[str, Any]]:
+    if start is None or newest is None:
+        return []
+    since = min(start, newest - _DAYS_AT_LEAST).date()
+    return executor.fetch_dicts(snapshot, _DAYS, [station_id, since, _MOST_DAYS])
+
+
+def _charts(sensors: list[dict[str, Any]]) -> list[str]:
+    """The curves that this station has sensors for."""
+    reported = {sensor["sensor"] for sensor in sensors}
+    wanted = {
+        "temperature": {"temperature", "dew_point"},
+        "rain": {"precipitation"},
+        "wind": {"wind", "gust"},
+        "pressure": {"pressure", "sea_level_pressure"},
+        "snow": {"snow_depth"},
+    }
+    return [chart for chart, needed in wanted.items() if needed & reported]

@@ -1,0 +1,48 @@
+"""Prefect's server is asked again soon when it was busy; anything else it says is taken as said."""
+
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import httpx
+import pytest
+
+from orchestration.prefect_client import sync_settings
+
+
+class Busy(BaseHTTPRequestHandler):
+    """Answers what is left in `answers`, one status after another."""
+
+    answers: list[int]
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(self.answers.pop(0))
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def server() -> Iterator[HTTPServer]:
+    serving = HTTPServer(("127.0.0.1", 0), Busy)
+    thread = threading.Thread(target=serving.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield serving
+    serving.shutdown()
+    thread.join()
+    serving.server_close()
+
+
+@pytest.mark.parametrize(
+    ("answers", "expected", "left"),
+    [([503, 503, 201], 201, []), ([409, 201], 409, [201]), ([500, 201], 500, [201]), ([503] * 9, 503, [503])],
+)
+def test_a_busy_database_is_asked_again(server, answers, expected, left):
+    Busy.answers = list(answers)
+    with httpx.Client(**sync_settings()) as client:
+        answer = client.post(f"http://127.0.0.1:{server.server_port}/flow_runs", json={})
+    assert answer.status_code == expected
+    assert Busy.answers == left

@@ -1,0 +1,179 @@
+"""The page as an HTTP answer: headers, ETag, languages, zones, and the faces it has when something is missing."""
+
+import json
+import re
+import shutil
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+
+from ingestion.paths import DataPaths
+
+Serve = Callable[[Path], TestClient]
+VIEWS = ["/", "/page/station/09289001", "/page/runs", "/page/quality"]
+
+pytestmark = pytest.mark.xdist_group("page-answers")
+
+
+@pytest.fixture
+def client(serve: Serve, published: Path) -> TestClient:
+    return serve(published)
+
+
+@pytest.mark.parametrize("path", [*VIEWS, "/docs"])
+def test_a_view_forbids_everything_that_is_not_its_own(client: TestClient, path: str):
+    answer = client.get(path)
+    assert answer.status_code == 200
+    policy = answer.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "script-src 'self'" in policy
+    assert "frame-ancestors 'none'" in policy
+    assert "unsafe" not in policy
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    # Nothing that the policy would stop: no script or style inside, no handler or style in a tag, no other host.
+    assert re.findall(r"<script(?![^>]*(?: src=| type=\"application/json\"))", answer.text) == []
+    assert re.findall(r"<style|<[^>]* (?:style|on[a-z]+)=", answer.text) == []
+    assert re.findall(r"(?:src|href)=\"(?:https?:)?//(?!127\.0\.0\.1)", answer.text) == []
+
+
+@pytest.mark.parametrize("path", ["/", "/page/station/09289001", "/page/quality"])
+def test_a_view_is_sent_once_per_snapshot_and_reader(client: TestClient, path: str):
+    first = client.get(path)
+    again = client.get(path, headers={"If-None-Match": first.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    french = client.get(path, headers={"If-None-Match": first.headers["etag"], "Accept-Language": "fr"})
+    assert french.status_code == 200
+    assert french.headers["etag"] != first.headers["etag"]
+    assert client.head(path).headers["etag"] == first.headers["etag"]
+
+
+def test_everything_a_view_loads_is_there_and_lasts(client: TestClient):
+    page = client.get("/").text + client.get("/docs").text
+    addresses = set(re.findall(r"/static/[^\"]+", page))
+    scripts = {re.sub(r"[^/]+$", f"{name}.js", next(iter(addresses))) for name in ("map", "charts", "runs", "words")}
+    assert len(addresses) > 5
+    for address in addresses | scripts:
+        answer = client.get(address)
+        assert answer.status_code == 200, address
+        assert "immutable" in answer.headers["cache-control"]
+    assert client.get("/static/0000/page.js").status_code == 404
+    assert client.get(re.sub(r"[^/]+$", "..%2Frouter.py", next(iter(addresses)))).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("accepted", "query", "tag", "heading"),
+    [
+        ("fr", "", "fr-FR", "Le temps aux stations"),
+        ("fr-CA,en;q=0.5", "", "fr-CA", "Le temps aux stations"),
+        ("de-DE,de;q=0.9,en-US;q=0.3", "", "en-US", "The weather at the stations"),
+        ("fr", "?lang=en", "en-GB", "The weather at the stations"),
+        ("", "?lang=fr", "fr-FR", "Le temps aux stations"),
+        ("fr;q=x,,;q=1", "", "fr-FR", "Le temps aux stations"),
+        ("xx", "?lang=xx", "en-GB", "The weather at the stations"),
+    ],
+)
+def test_the_language_is_the_browsers_unless_the_address_says_another(
+    client: TestClient, accepted: str, query: str, tag: str, heading: str
+):
+    text = client.get(f"/{query}", headers={"Accept-Language": accepted}).text
+    assert f'<html lang="{tag}">' in text
+    assert f"<h1>{heading}</h1>" in text
+
+
+def test_numbers_and_times_are_the_readers(client: TestClient):
+    station = "/page/station/09289001"
+    hours = {
+        zone: re.search(r"<h2>(?:At|À) ([^<]*)", client.get(f"{station}?tz={zone}").text)
+        for zone in ("UTC", "Europe/Paris", "Pacific/Noumea")
+    }
+    told = {zone: found[1][-5:-3] for zone, found in hours.items() if found}
+    assert (int(told["Europe/Paris"]) - int(told["UTC"])) % 24 == 1
+    assert (int(told["Pacific/Noumea"]) - int(told["UTC"])) % 24 == 11
+    assert re.search(r"<dd>-?\d+,\d <span class=\"unit\">°C", client.get(f"{station}?lang=fr").text)
+    assert re.search(r"<dd>-?\d+\.\d <span class=\"unit\">°C", client.get(f"{station}?lang=en").text)
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "said"),
+    [
+        ("/?tz=Mars/Olympus", 422, "is no time zone"),
+        ("/?show=mood", 422, "choose temperature, rain, wind, snow"),
+        ("/?sort=beauty", 422, "is no order"),
+        ("/?dept=Ariege5", 422, "Ariège"),
+        ("/page/station/99999999", 404, "station"),
+        ("/page/station/09289001?range=2y", 422, "choose 24h, 7d, 30d, all"),
+        ("/page/quality?before=nothing&after=nothing", 410, "is not kept"),
+        ("/?q=<script>alert(1)</script>", 200, "&lt;script&gt;"),
+    ],
+)
+def test_a_wrong_address_is_answered_with_a_page_that_says_what_to_do(
+    client: TestClient, path: str, status: int, said: str
+):
+    answer = client.get(path)
+    assert answer.status_code == status
+    assert said in answer.text
+    assert "<script>alert" not in answer.text
+    assert answer.headers["content-type"].startswith("text/html")
+
+
+def test_before_the_first_snapshot_the_page_says_so_and_what_to_do(serve: Serve, data_dir: Path):
+    client = serve(data_dir)
+    for path in ("/", "/page/quality", "/page/station/09289001"):
+        answer = client.get(path)
+        assert answer.status_code == 200
+        assert "No data yet" in answer.text
+        assert "prefect-server.log" in answer.text
+    assert "Prefect does not answer" in client.get("/page/runs").text
+
+
+def test_without_prefect_the_observations_stay_readable(client: TestClient):
+    now = client.get("/").text
+    assert "Runs unknown" in now
+    assert 'id="stations"' in now
+    assert "Prefect does not answer" in client.get("/page/runs").text
+
+
+@pytest.mark.parametrize(("hours", "level"), [(1, "green"), (3, "amber"), (9, "red")])
+def test_the_badge_turns_amber_then_red(serve: Serve, published: Path, data_dir: Path, hours: int, level: str):
+    shutil.copytree(published, data_dir, symlinks=True)
+    manifest = DataPaths(data_dir).published.resolve().parent / "manifest.json"
+    facts = json.loads(manifest.read_text())
+    facts["newest_observation"] = (datetime.now(UTC) - timedelta(hours=hours, minutes=1)).isoformat()
+    manifest.write_text(json.dumps(facts))
+    assert f'class="badge {level}"' in serve(data_dir).get("/").text
+
+
+def test_real_data_has_no_demo_banner_and_the_demo_has_one(serve: Serve, published: Path, data_dir: Path):
+    assert "METEOFRANCE_TOKEN" not in serve(published).get("/").text
+    shutil.copytree(published, data_dir, symlinks=True)
+    manifest = DataPaths(data_dir).published.resolve().parent / "manifest.json"
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"source": "demo"}))
+    assert "METEOFRANCE_TOKEN" in serve(data_dir).get("/").text
+
+
+def test_the_table_is_sorted_and_searched_by_the_address(client: TestClient):
+    def names(query: str) -> list[str]:
+        return re.findall(r'<th scope="row"><a [^>]*>([^<]*)', client.get(f"/?{query}").text)
+
+    every = names("")
+    assert every == sorted(every)
+    assert names("sort=-name") == sorted(every, reverse=True)
+    assert names("q=st+girons") == ["ST GIRONS"]
+    assert names("q=saint-girons") == ["ST GIRONS"]
+    assert set(names("q=ariège")) == set(every)
+    assert names("dept=31") == []
+
+
+def test_what_the_page_asks_again_and_again_costs_nothing(client: TestClient, published: Path):
+    first = client.get("/page/state")
+    assert first.json()["snapshot"] == DataPaths(published).published.resolve().parent.name
+    again = client.get("/page/state", headers={"If-None-Match": first.headers["etag"]})
+    assert again.status_code == 304
+
+
+def test_the_page_is_not_in_the_api_document(client: TestClient):
+    paths = client.get("/openapi.json").json()["paths"]
+    assert [path for path in paths if path == "/" or path.startswith(("/page", "/static", "/docs"))] == []
