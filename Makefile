@@ -66,6 +66,14 @@ rollback: .venv/.runtime ## serve the snapshot before: make rollback [SNAPSHOT=i
 rebuild: .venv/.runtime ## make the build file anew from the landing zone, then publish
 	@$(BIN)/python -m orchestration rebuild
 
+.PHONY: backup
+backup: .venv/.runtime ## write a backup while everything runs: make backup [TO=folder]
+	@$(BIN)/python -m orchestration backup $(if $(TO),--to "$(TO)")
+
+.PHONY: restore
+restore: .venv/.runtime ## lay a backup into an empty DATA_DIR: make restore FROM=file [FORCE=1]
+	@$(BIN)/python -m orchestration restore $(if $(FROM),--from "$(FROM)") $(if $(FORCE),--force)
+
 .PHONY: prefect-server
 prefect-server: .venv/.runtime ## start a Prefect server with its UI on http://127.0.0.1:4200
 	@$(BIN)/python -m orchestration.server
@@ -89,6 +97,15 @@ test-slow: .venv/.dev ## run the tests that take long
 .PHONY: bench
 bench: .venv/.dev ## measure speed side by side (25 min, idle machine, Debian's wrk): make bench ONLY=runs
 	@$(BIN)/python -m benchmarks $(foreach part,$(ONLY),--only $(part))
+
+.PHONY: test-faults
+test-faults: .venv/.dev ## attack every promise of docs/reliability.md, the long attacks too
+	@$(BIN)/python -m pytest -q -n 2 --timeout 10000 tests/faults
+
+.PHONY: audit
+audit: .venv/.dev ## look the locked packages up among known vulnerabilities (needs the internet)
+	@$(BIN)/pip install --quiet --disable-pip-version-check pip-audit
+	@$(BIN)/pip-audit --disable-pip --no-deps -r requirements.lock
 
 PAGE_URL ?= http://127.0.0.1:8000
 .PHONY: screenshots

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import resource
 import signal
 from collections.abc import AsyncIterator
 
@@ -21,6 +22,8 @@ from ingestion.paths import DataPaths
 from ingestion.settings import get_settings as get_ingestion_settings
 from orchestration.serving import Service
 from orchestration.settings import get_settings as get_orchestration_settings
+
+_MOST_FILES = 65_536
 
 _DESCRIPTION = """
 Météo-France's observations in a tested DuckDB warehouse: ask for runs, follow them, read what they published.
@@ -58,6 +61,7 @@ def create_app() -> FastAPI:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     ingestion = get_ingestion_settings()
     configure_logging(get_settings())
+    _allow_open_files()
     paths = DataPaths(ingestion.data_dir)
     service = Service(resolve_all(ingestion.depts), get_orchestration_settings(), paths)
     app.state.service = service
@@ -75,6 +79,13 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
                     await task
             await service.stop()
             _end_with_zero()
+
+
+def _allow_open_files() -> None:
+    """Take all the open files this user may have: a shell's usual 1,024 are fewer than a thousand readers need."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < (wanted := _MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_FILES)):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _end_with_zero() -> None:

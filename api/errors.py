@@ -9,7 +9,7 @@ ApiProblem
 
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -19,7 +19,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-from ingestion.errors import IngestionError, UnknownDepartment
+from ingestion.errors import IngestionError, StorageFailed, UnknownDepartment
 from orchestration import errors as domain
 
 log = logging.getLogger("girouette.api")
@@ -123,6 +123,10 @@ _DOMAIN: dict[type[Exception], tuple[int, str, str, str | None, str]] = {
         422, "unknown-department", "Unknown département", "dept",
         "send a code (`9`, `2A`, `974`), a name (`Ariège`), or `all`",
     ),
+    StorageFailed: (
+        503, "storage-failed", "The data directory cannot be used", None,
+        "free the machine of what `detail` names; GET /health/ready says when it is well again.",
+    ),
     domain.RunNotFound: (404, "run-not-found", "No such run", "run_id", "list the runs with GET /runs."),
     domain.RunNotCancellable: (
         409, "run-has-ended", "The run has already ended", "run_id", "read how it ended with GET /runs/{id}.",
@@ -148,6 +152,7 @@ def install_problem_handlers(app: FastAPI) -> None:
     app.add_exception_handler(ApiProblem, _on_problem)
     app.add_exception_handler(IngestionError, _on_domain_error)
     app.add_exception_handler(domain.OrchestrationError, _on_domain_error)
+    app.add_exception_handler(OSError, _on_os_error)
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
     app.add_exception_handler(HTTPException, _on_http_exception)
 
@@ -189,10 +194,22 @@ async def _on_domain_error(request: Request, error: Exception) -> JSONResponse:
     return unexpected_problem(request, error)
 
 
+async def _on_os_error(request: Request, error: Exception) -> JSONResponse:
+    """Tell of a machine that refuses (no rights, too many open files) without its paths: the log has them."""
+    if not isinstance(error, OSError) or isinstance(error, TimeoutError | ConnectionError):
+        return unexpected_problem(request, error)
+    log.error("the machine refused", extra={"request_id": request.scope.get("request_id")}, exc_info=error)
+    return await _on_domain_error(request, StorageFailed(error.errno, error.strerror or "", None, "the data directory"))
+
+
 async def _on_invalid_request(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for it
     faults = [(".".join(str(part) for part in e["loc"][1:]) or str(e["loc"][0]), e["msg"]) for e in error.errors()]
-    problem = ApiProblem(
+    return problem_response(request, _invalid_request(faults))
+
+
+def _invalid_request(faults: Sequence[tuple[str, str]]) -> ApiProblem:
+    return ApiProblem(
         422,
         "The request is not valid",
         "; ".join(f"{field}: {what}" for field, what in faults),
@@ -200,12 +217,14 @@ async def _on_invalid_request(request: Request, error: Exception) -> JSONRespons
         field=faults[0][0],
         next_step="correct it; /docs lists what each address takes",
     )
-    return problem_response(request, problem)
 
 
 async def _on_http_exception(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for it
     headers = dict(error.headers or {})
+    if error.status_code == HTTPStatus.BAD_REQUEST and isinstance(error.__cause__, UnicodeDecodeError):
+        # A body that is not even text is as invalid as one that is not JSON.
+        return problem_response(request, _invalid_request([("body", "it is not UTF-8 text")]))
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         headers["Allow"] = ", ".join(sorted(_methods_of(request)))  # Starlette names the first route's only
     problem = ApiProblem(

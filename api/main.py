@@ -5,5 +5,6 @@ from orchestration.settings import export_prefect_settings
 export_prefect_settings()  # before anything imports Prefect, which reads its settings only once
 
 from api.app import create_app
+from api.limits import Limits
 
-app = create_app()
+app = Limits(create_app())

@@ -6,6 +6,7 @@ import sys
 import time
 import uuid
 from http import HTTPStatus
+from urllib.parse import quote
 
 import structlog
 from starlette.requests import Request
@@ -53,6 +54,11 @@ def configure_logging(settings: ApiSettings) -> None:
         logger.setLevel(level)
 
 
+def _as_sent(scope: Scope) -> str:
+    """Give the path with its escapes: decoded it could hold line ends, and forge lines of the log."""
+    return (scope.get("raw_path") or quote(scope["path"]).encode()).decode("ascii", "replace").partition("?")[0]
+
+
 class RequestLog:
     """Gives each request an id, the caller's if it sent a sane one, and logs it when it ends."""
 
@@ -93,7 +99,7 @@ class RequestLog:
                 "request",
                 extra={
                     "method": scope["method"],
-                    "path": scope["path"],
+                    "path": _as_sent(scope),
                     "status": status,
                     "ms": round(seconds * 1000, 1),
                     "client": scope["client"][0] if scope.get("client") else None,

@@ -25,6 +25,10 @@ class ApiSettings(BaseSettings):
     rate_limit_reads: str = Field(
         "6000/minute", description="Reads one client may ask for; clients on this machine are not counted."
     )
+    body_kb: int = Field(1024, ge=1, description="Largest body of a request.")
+    stall_seconds: float = Field(
+        60.0, gt=0, description="How long a caller may send nothing of its body, or take nothing of its answer."
+    )
     log_format: Literal["auto", "pretty", "json"] = Field(
         "auto", description="`auto` is pretty on a terminal and JSON otherwise."
     )

@@ -13,6 +13,7 @@ from ingestion.paths import DataPaths
 from ingestion.replay import load_files, load_left_behind
 from ingestion.settings import IngestionSettings, get_settings
 from ingestion.source import notice
+from ingestion.storage import storage_faults
 from ingestion.writer_lock import writer_lock
 
 
@@ -29,7 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Captured payloads are Météo-France's own; a token is not needed to read a file.
         settings = settings.model_copy(update={"meteofrance_source": "meteofrance"})
     try:
-        with writer_lock(DataPaths(settings.data_dir), "python -m ingestion", say):
+        paths = DataPaths(settings.data_dir)
+        with storage_faults(paths), writer_lock(paths, "python -m ingestion", say):
             load_left_behind(settings, say)
             return _load_files(settings, options.file) if options.file else _ingest(settings, options.dept)
     except IngestionError as error:

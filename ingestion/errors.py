@@ -4,6 +4,9 @@ IngestionError
 ├── UnknownDepartment        not a département; names the nearest ones
 ├── SourceMismatch           demo and real data asked to share one warehouse
 ├── WarehouseNewer           the build file was made by a newer Girouette
+├── WarehouseOlder           the build file was made by an older Girouette, and this step does not renew it
+├── WarehouseDamaged         the build file cannot be read
+├── StorageFailed            the machine refuses: disk full, no right to write, too many open files
 ├── FileUnreadable           a captured file cannot be read
 ├── ClosedMonthDamaged       a closed month's file is missing, or not the one that was written
 ├── UpstreamError            Météo-France did not give an answer that can be used
@@ -22,10 +25,28 @@ IngestionError
     └── HeaderChanged        a column the warehouse cannot do without is gone
 """
 
+import errno as numbers
 from collections.abc import Sequence
 from pathlib import Path
 
 PORTAL = "portail-api.meteofrance.fr"
+
+_FREE_SPACE = "free some space, or lower SNAPSHOTS_KEEP"
+_ALLOW = "let the user that runs Girouette write there, or set DATA_DIR to another folder"
+_ALLOW_FILES = "allow more open files (`ulimit -n`)"
+# What to do about a refusal of the machine, by its number; 0 stands for every other.
+_ADVICE = {
+    numbers.ENOSPC: _FREE_SPACE,
+    numbers.EDQUOT: _FREE_SPACE,
+    numbers.EFBIG: "allow larger files (`ulimit -f`)",
+    numbers.EACCES: _ALLOW,
+    numbers.EPERM: _ALLOW,
+    numbers.EROFS: _ALLOW,
+    numbers.EMFILE: _ALLOW_FILES,
+    numbers.ENFILE: _ALLOW_FILES,
+    numbers.ENOMEM: "give it more memory",
+    0: "check the disk and the rights of DATA_DIR",
+}
 
 
 def printable(text: str, limit: int = 300) -> str:
@@ -82,6 +103,38 @@ class WarehouseNewer(IngestionError):
         super().__init__(
             f"{data_dir} was written by a newer Girouette (schema {held}, this one knows {known}): "
             "update Girouette, or set DATA_DIR to another folder"
+        )
+
+
+class WarehouseOlder(IngestionError):
+    """The build file was made by an older Girouette; nothing was touched."""
+
+    def __init__(self, held: int, known: int, data_dir: Path | str) -> None:
+        super().__init__(
+            f"{data_dir} was written by an older Girouette (schema {held}, this one writes {known}): "
+            "the next run, or `make rebuild`, makes the build file anew from the landing zone"
+        )
+
+
+class WarehouseDamaged(IngestionError):
+    """The build file is no longer one."""
+
+    def __init__(self, file: Path, why: str) -> None:
+        super().__init__(
+            f"{file} cannot be read ({printable(why, 160)}): run `make rebuild`, which makes it anew from the landing "
+            "zone; what was published stays served"
+        )
+
+
+class StorageFailed(IngestionError):
+    """The machine refused to write or to open; `errno` says why, where it is known."""
+
+    def __init__(self, errno: int | None, reason: str, file: str | bytes | int | None, data_dir: Path | str) -> None:
+        self.errno = errno
+        where = f" at {printable(str(file), 200)}" if isinstance(file, str) else ""
+        super().__init__(
+            f"{data_dir} cannot be used ({printable(reason, 160)}{where}): {_ADVICE.get(errno or 0, _ADVICE[0])}; "
+            "what was published stays served and the next run goes on from here"
         )
 
 

@@ -6,7 +6,6 @@ needed to load the payload again, so the build file can be made anew from this f
 
 import gzip
 import hashlib
-import os
 import re
 import zlib
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Literal, cast, get_args
 
+from ingestion.durable import PARTIAL, make_directory, write_durably
 from ingestion.errors import FileUnreadable
 
 Dataset = Literal["paquet-horaire", "paquet-stations-horaire", "liste-stations"]
@@ -89,14 +89,14 @@ def describe_payload(
 
 def land_payload(landed: LandedPayload, body: bytes) -> None:
     """Write one payload durably, before anyone parses it."""
-    landed.path.parent.mkdir(parents=True, exist_ok=True)
-    partial = landed.path.with_suffix(".partial")
-    with partial.open("wb") as file:
-        file.write(gzip.compress(body, compresslevel=4, mtime=0))
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(landed.path)
-    sync_directory(landed.path.parent)
+    make_directory(landed.path.parent)
+    write_durably(landed.path, gzip.compress(body, compresslevel=4, mtime=0))
+
+
+def sweep_partial(folder: Path) -> None:
+    """Delete what killed or failed runs left half written; the caller holds the writer's lock."""
+    for partial in folder.glob(f"????-??-??/*{PARTIAL}"):
+        partial.unlink()
 
 
 def landed_payloads(folder: Path, since: date | None = None) -> Iterator[LandedPayload]:
@@ -113,21 +113,3 @@ def _newest_stamp(folder: Path) -> datetime:
         if names:
             return datetime.strptime(names[0].split("_")[0], _STAMP).replace(tzinfo=UTC)
     return datetime.min.replace(tzinfo=UTC)
-
-
-def sync_directory(path: Path) -> None:
-    """Make a rename inside `path` survive a power cut."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def sync_file(path: Path) -> None:
-    """Make what was written to `path` survive a power cut."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import duckdb
@@ -70,7 +71,8 @@ def load_payload(
         record_load(connection, load_id, landed, source, run_id, status="failed", seconds=seconds, error=str(error))
         raise
     except BaseException:
-        connection.rollback()
+        with suppress(duckdb.Error):  # a database that failed to write is closed already; its error is the one to tell
+            connection.rollback()
         raise
     return result
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import duckdb
 
 from ingestion.departments import all_departments
-from ingestion.errors import SourceMismatch, WarehouseNewer
+from ingestion.errors import SourceMismatch, WarehouseNewer, WarehouseOlder
 from ingestion.meteofrance.schema import OBSERVATION_COLUMNS, STATION_COLUMNS
 from ingestion.paths import DataPaths
 from ingestion.settings import Source
 
-# Raised by one whenever the tables below change; `make rebuild` then makes the file from the landing zone.
+# Raised by one whenever the tables below change; the next run then makes the file anew from the landing zone.
 SCHEMA_VERSION = 1
 
 # No primary key: an index over every hour ever seen would be held in memory and copied into each snapshot.
@@ -72,11 +72,13 @@ create table if not exists meta.rejected_rows (
 def open_build_file(paths: DataPaths, source: Source) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open the build file for writing, made when absent, and refuse the other source's warehouse.
 
-    The caller holds the writer's lock. Raises SourceMismatch or WarehouseNewer and leaves the file as it was.
+    The caller holds the writer's lock. Raises SourceMismatch, WarehouseNewer or WarehouseOlder and leaves the file
+    as it was.
     """
     paths.build_file.parent.mkdir(parents=True, exist_ok=True)
     with connect(paths.build_file) as connection:
-        _refuse_foreign_file(connection, paths, source)
+        _refuse_other_source(connection, paths, source)
+        _refuse_other_version(connection, paths)
         connection.begin()
         connection.execute(_TABLES)
         if connection.execute("select count(*) from meta.warehouse").fetchone() == (0,):
@@ -96,6 +98,22 @@ def connect(file: Path) -> duckdb.DuckDBPyConnection:
     return connection
 
 
+def _schema_version(connection: duckdb.DuckDBPyConnection) -> int | None:
+    # 0 from before there were versions, None for an empty file.
+    if (held := _warehouse_row(connection)) is not None:
+        return held[1]
+    tables = connection.execute("select count(*) from duckdb_tables() where schema_name = 'raw'").fetchone()
+    return None if tables == (0,) else 0
+
+
+def check_version(paths: DataPaths) -> None:
+    """Raise WarehouseNewer or WarehouseOlder unless the build file is of this Girouette's shape, or absent."""
+    if not paths.build_file.exists():
+        return
+    with connect(paths.build_file) as connection:
+        _refuse_other_version(connection, paths)
+
+
 def _warehouse_row(connection: duckdb.DuckDBPyConnection) -> tuple[Source, int] | None:
     found = connection.execute(
         "select count(*) from duckdb_tables() where schema_name = 'meta' and table_name = 'warehouse'"
@@ -105,11 +123,15 @@ def _warehouse_row(connection: duckdb.DuckDBPyConnection) -> tuple[Source, int] 
     return connection.execute("select source, schema_version from meta.warehouse").fetchone()
 
 
-def _refuse_foreign_file(connection: duckdb.DuckDBPyConnection, paths: DataPaths, source: Source) -> None:
+def _refuse_other_source(connection: duckdb.DuckDBPyConnection, paths: DataPaths, source: Source) -> None:
     held = _warehouse_row(connection)
-    if held is None:
-        return
-    if held[0] != source:
+    if held is not None and held[0] != source:
         raise SourceMismatch(held[0], source, paths.root)
-    if held[1] > SCHEMA_VERSION:
-        raise WarehouseNewer(held[1], SCHEMA_VERSION, paths.root)
+
+
+def _refuse_other_version(connection: duckdb.DuckDBPyConnection, paths: DataPaths) -> None:
+    held = _schema_version(connection)
+    if held is not None and held < SCHEMA_VERSION:
+        raise WarehouseOlder(held, SCHEMA_VERSION, paths.root)
+    if held is not None and held > SCHEMA_VERSION:
+        raise WarehouseNewer(held, SCHEMA_VERSION, paths.root)

@@ -6,13 +6,22 @@ from pathlib import Path
 
 import duckdb
 
-from ingestion.errors import FileUnreadable, IngestionError
-from ingestion.landing import FILE_SCOPE, LandedPayload, decompress, describe_payload, land_payload, landed_payloads
+from ingestion.errors import FileUnreadable, IngestionError, WarehouseOlder
+from ingestion.landing import (
+    FILE_SCOPE,
+    LandedPayload,
+    decompress,
+    describe_payload,
+    land_payload,
+    landed_payloads,
+    sweep_partial,
+)
 from ingestion.load import load_payload
 from ingestion.load_log import LoadResult, unloaded
 from ingestion.paths import DataPaths
 from ingestion.raw_store import open_build_file
 from ingestion.settings import IngestionSettings
+from ingestion.upgrade import discard_when_replaced, set_aside
 
 Say = Callable[[str], None]
 
@@ -30,8 +39,23 @@ def load_files(settings: IngestionSettings, files: Sequence[Path]) -> Iterable[t
 
 
 def load_left_behind(settings: IngestionSettings, say: Say) -> int:
-    """Load what a killed run had landed and not loaded; return how many payloads that were."""
+    """Load what a killed run had landed and not loaded; return how many payloads that were.
+
+    A build file of an older Girouette is one that has loaded nothing.
+    """
     paths = DataPaths(settings.data_dir)
+    sweep_partial(paths.landing / settings.source)
+    try:
+        count = _load_unloaded(paths, settings, say)
+    except WarehouseOlder as older:
+        say(f"{older}: that is what happens now")
+        set_aside(paths)
+        count = _load_unloaded(paths, settings, say)
+    discard_when_replaced(paths, say)
+    return count
+
+
+def _load_unloaded(paths: DataPaths, settings: IngestionSettings, say: Say) -> int:
     with open_build_file(paths, settings.source) as connection:
         waiting = unloaded(connection, paths.landing / settings.source)
         return _load_each(connection, waiting, settings, say)

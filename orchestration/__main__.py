@@ -1,14 +1,19 @@
-"""`python -m orchestration build|publish|rollback|rebuild|docs|freshness`: steps by hand, behind the Makefile."""
+"""`python -m orchestration build|publish|rollback|rebuild|…`: steps by hand, behind the Makefile."""
 
 import argparse
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
 
 from ingestion.errors import IngestionError
 from ingestion.paths import DataPaths
+from ingestion.raw_store import check_version
 from ingestion.replay import rebuild_raw
 from ingestion.settings import get_settings as get_ingestion_settings
+from ingestion.storage import storage_faults
 from ingestion.writer_lock import writer_lock
+from orchestration.backup import frozen, restore_backup, write_backup
 from orchestration.errors import OrchestrationError
 from orchestration.pipeline import build_and_record
 from orchestration.publish import publish_build
@@ -25,13 +30,24 @@ def say(line: str) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one step; return the process's exit code."""
     parser = argparse.ArgumentParser(prog="python -m orchestration", description=__doc__)
-    parser.add_argument("step", choices=sorted(_STEPS))
+    parser.add_argument("step", choices=sorted([*_STEPS, "backup", "restore"]))
     parser.add_argument("--snapshot", metavar="ID", help="with rollback: the snapshot to serve")
+    parser.add_argument("--to", type=Path, default=Path("backups"), metavar="FOLDER", help="with backup: where it goes")
+    parser.add_argument("--from", type=Path, dest="backup", metavar="FILE", help="with restore: the backup")
+    parser.add_argument("--force", action="store_true", help="with restore: replace what is in DATA_DIR")
     options = parser.parse_args(arguments)
     paths = DataPaths(get_ingestion_settings().data_dir)
     try:
-        with writer_lock(paths, f"python -m orchestration {options.step}", say):
-            _STEPS[options.step](paths, options.snapshot)
+        with storage_faults(paths):
+            if options.step == "backup":
+                backup(paths, options.to)
+            elif options.step == "restore":
+                if options.backup is None:
+                    parser.error("restore needs --from FILE (make restore FROM=…)")
+                restore(paths, options.backup, force=options.force)
+            else:
+                with writer_lock(paths, f"python -m orchestration {options.step}", say):
+                    _STEPS[options.step](paths, options.snapshot)
     except (IngestionError, OrchestrationError) as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201
         return 1
@@ -40,11 +56,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def build(paths: DataPaths, _: str | None = None) -> None:
     """Build and test the models in the build file."""
+    check_version(paths)
     build_and_record(get_settings(), paths, None, say)
 
 
 def publish(paths: DataPaths, _: str | None = None) -> None:
     """Publish the tested build file as a new snapshot."""
+    check_version(paths)
     manifest = publish_build(paths, keep=get_settings().snapshots_keep)
     say(f"snapshot {manifest.id} published: {paths.published} points to it")
 
@@ -74,6 +92,21 @@ def docs(paths: DataPaths, _: str | None = None) -> None:
 def freshness(paths: DataPaths, _: str | None = None) -> None:
     """Ask dbt how old the sources are."""
     run_command(["source", "freshness"], get_settings(), paths, on_node=lambda node: say(str(node)))
+
+
+def backup(paths: DataPaths, target: Path) -> None:
+    """Write a backup; runs wait only until its moment is held, not until it is written."""
+    with ExitStack() as held:
+        with writer_lock(paths, "python -m orchestration backup", say):
+            folder = held.enter_context(frozen(paths))
+        file = write_backup(paths, folder, target)
+    say(f"{file} ({file.stat().st_size / 1e6:.1f} MB): `make restore FROM={file}` lays it into an empty DATA_DIR")
+
+
+def restore(paths: DataPaths, file: Path, *, force: bool) -> None:
+    """Lay a backup into the data directory."""
+    about = restore_backup(file, paths, force=force)
+    say(f"{len(about['files'])} files of {about['made_at']} are in {paths.root}, snapshot {about['served']} is served")
 
 
 _STEPS = {

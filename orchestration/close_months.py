@@ -15,8 +15,8 @@ from pathlib import Path
 import duckdb
 
 from ingestion.closed_months import REGISTRY, closed_files, reopen
+from ingestion.durable import sync_directory, sync_file
 from ingestion.errors import ClosedMonthDamaged
-from ingestion.landing import sync_directory, sync_file
 from ingestion.paths import DataPaths
 from ingestion.raw_store import connect
 

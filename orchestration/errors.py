@@ -6,16 +6,23 @@ OrchestrationError
 ├── NothingToPublish  there is no tested build yet
 ├── SnapshotNotFound  no such snapshot, or none to go back to
 ├── ServerNotReady    the Prefect server does not answer
+│   └── NotRegistered it answers, and does not know our deployment
 ├── PortTaken         another program listens where the Prefect server should
 ├── RunNotFound       Prefect knows no such run of this flow
 ├── RunNotCancellable the run has already ended
 ├── RunNotRetriable   the run has not ended yet
 ├── KeyReused         an idempotency key came again with another wish
+├── NothingToBackUp   there is no build file yet
+├── NotEmpty          a backup is not laid over what is there
+├── DirectoryInUse    a service or a run works in the data directory
+├── BackupUnreadable  a file that is no whole backup
 └── BadSchedule       a cron expression that cannot be
 """
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+from ingestion.errors import printable
 
 
 class OrchestrationError(Exception):
@@ -65,6 +72,13 @@ class ServerNotReady(OrchestrationError):
         super().__init__(f"the Prefect server at {url} is not ready: {why}")
 
 
+class NotRegistered(ServerNotReady):
+    """The server does not know our deployment: it is a new one, or was emptied."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url, "the deployment is not registered yet")
+
+
 class PortTaken(OrchestrationError):
     """Another program listens where the Prefect server should."""
 
@@ -102,6 +116,38 @@ class KeyReused(OrchestrationError):
     def __init__(self, run_id: str) -> None:
         super().__init__(
             f"this Idempotency-Key belongs to run {run_id}, which has other parameters: send a new key for a new run"
+        )
+
+
+class NothingToBackUp(OrchestrationError):
+    """There is no build file yet."""
+
+    def __init__(self, data_dir: Path) -> None:
+        super().__init__(f"{data_dir} holds nothing to back up yet: `make flow-run` or `make run` fetches first data")
+
+
+class NotEmpty(OrchestrationError):
+    """A backup is not laid over what is there, unless that is asked for."""
+
+    def __init__(self, data_dir: Path) -> None:
+        super().__init__(
+            f"{data_dir} is not empty: set DATA_DIR to a new folder, or add FORCE=1 to replace all that is there"
+        )
+
+
+class DirectoryInUse(OrchestrationError):
+    """A service or a run works in the data directory."""
+
+    def __init__(self, data_dir: Path, holder: str) -> None:
+        super().__init__(f"{data_dir} is in use ({holder}): stop the service, or wait for the run's end, first")
+
+
+class BackupUnreadable(OrchestrationError):
+    """A file that is no whole backup; nothing was replaced."""
+
+    def __init__(self, file: Path, why: str) -> None:
+        super().__init__(
+            f"{file} is no whole backup ({printable(why)}): nothing was touched; take another one of `make backup`"
         )
 
 

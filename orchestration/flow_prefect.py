@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from orchestration.settings import export_prefect_settings
+from orchestration.settings import export_prefect_settings, get_settings
 
 if __name__ == "__main__":
     export_prefect_settings()  # without an address Prefect would start a server of its own
@@ -29,6 +29,7 @@ from orchestration.errors import OrchestrationError
 from orchestration.parameters import as_texts
 from orchestration.pipeline import FETCHES_AT_ONCE, Outcome, Steps, run_pipeline
 from orchestration.progress import note
+from orchestration.publish import discard_old
 from orchestration.run_once import run_once
 from orchestration.serve import serve
 
@@ -92,6 +93,7 @@ def _task_steps(run_id: str | None, paths: DataPaths) -> Steps:
         install=tasks.dbt_deps,
         build=lambda: tasks.dbt_build(run_id),
         publish=lambda: tasks.publish(run_id),
+        discard=lambda: discard_old(paths, get_settings().snapshots_keep),
     )
 
 

@@ -14,7 +14,6 @@ class Leadership:
     """The right to serve the schedule of one data directory."""
 
     def __init__(self, paths: DataPaths) -> None:
-        paths.leader_lock.parent.mkdir(parents=True, exist_ok=True)
         # Taken in one thread and given back in another: the lock belongs to the process.
         self._lock = FileLock(paths.leader_lock, thread_local=False)
         self._signature = paths.leader_lock.with_suffix(".json")
@@ -25,9 +24,10 @@ class Leadership:
         return self._lock.is_locked
 
     def try_acquire(self) -> bool:
-        """Become the leader unless another process is."""
+        """Become the leader unless another process is; raises OSError where the lock cannot be written."""
         if self.is_held:
             return True
+        self._signature.parent.mkdir(parents=True, exist_ok=True)
         try:
             self._lock.acquire(timeout=0)
         except Timeout:

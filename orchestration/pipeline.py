@@ -14,12 +14,13 @@ from ingestion.paths import DataPaths
 from ingestion.replay import load_left_behind
 from ingestion.settings import IngestionSettings
 from ingestion.source import notice
+from ingestion.storage import storage_faults
 from ingestion.writer_lock import writer_lock
 from orchestration.builds import begin_build, finish_build, is_up_to_date
 from orchestration.close_months import close_months, reopen_all
 from orchestration.errors import IngestionFailed
 from orchestration.progress import note
-from orchestration.publish import publish_build, sweep
+from orchestration.publish import discard_old, publish_build, sweep
 from orchestration.settings import OrchestrationSettings
 from orchestration.snapshots import Manifest, newest_snapshot, record_check, served_snapshot
 from orchestration.transform import NodeResult, Say, build_models, has_packages, install_packages
@@ -74,6 +75,7 @@ class Steps:
     install: Callable[[], None]
     build: Callable[[], list[NodeResult]]
     publish: Callable[[], Manifest]
+    discard: Callable[[], object]  # the snapshots over the limit, which a run killed after it published left
 
 
 def run_pipeline(
@@ -86,21 +88,22 @@ def run_pipeline(
 ) -> RunSummary:
     """Run every step once, as the only writer.
 
-    Raises IngestionFailed when nothing could be fetched and BuildFailed when dbt failed; either way the
-    snapshot served before stays served. With `full`, builds even when nothing is new.
+    Raises IngestionFailed when nothing could be fetched, BuildFailed when dbt failed, StorageFailed when the
+    machine refused to write; the snapshot served before stays served. With `full`, builds even when nothing is new.
     """
     started = time.perf_counter()
     paths = DataPaths(ingestion.data_dir)
     summary = RunSummary(ingestion.source, departments)
     if said := notice(ingestion):
         say(said)
-    with writer_lock(paths, "a run of the pipeline", say):
+    with storage_faults(paths), writer_lock(paths, "a run of the pipeline", say):
         sweep(paths)
         load_left_behind(ingestion, say)
         _ingest(summary, steps, plan_requests(departments, datetime.now(UTC)))
         if not full and is_up_to_date(paths):
             if newest := newest_snapshot(paths):
                 record_check(paths, newest)
+            steps.discard()
             summary.snapshot = served_snapshot(paths)
         else:
             if has_packages():
@@ -128,6 +131,7 @@ def plain_steps(
         install=lambda: install_packages(orchestration, paths),
         build=lambda: build_and_record(orchestration, paths, run_id, say),
         publish=lambda: publish_build(paths, keep=orchestration.snapshots_keep, run_id=run_id),
+        discard=lambda: discard_old(paths, orchestration.snapshots_keep),
     )
 
 

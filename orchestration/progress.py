@@ -5,6 +5,7 @@ The records need no Prefect query to be followed, survive restarts, and are writ
 
 import json
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,10 +24,13 @@ def note(paths: DataPaths, run_id: str | None, kind: str, **facts: Any) -> None:
         return
     record = {"at": datetime.now(UTC).isoformat(timespec="milliseconds"), "kind": kind, **facts}
     file = record_file(paths, run_id)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    # One write of one line: a reader never meets half a record, save at the very end of the file.
-    with file.open("ab", buffering=0) as lines:
-        lines.write(json.dumps(record, ensure_ascii=False).encode() + b"\n")
+    # Records are for who looks on: a disk that takes none is no reason for the run to fail, and if it is one, the
+    # run's own writes say so.
+    with suppress(OSError):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        # One write of one line: a reader never meets half a record, save at the very end of the file.
+        with file.open("ab", buffering=0) as lines:
+            lines.write(json.dumps(record, ensure_ascii=False).encode() + b"\n")
 
 
 def read_records(paths: DataPaths, run_id: str, skip: int = 0) -> list[Record]:

@@ -1,5 +1,6 @@
 """Publish the build file: copy it to a new snapshot, then move the pointer. Readers never wait."""
 
+import errno
 import json
 import os
 import shutil
@@ -11,7 +12,7 @@ from typing import Any
 import duckdb
 
 from ingestion.closed_months import ClosedFile, closed_files
-from ingestion.landing import sync_directory, sync_file
+from ingestion.durable import sync_directory, sync_file, write_durably
 from ingestion.paths import WAREHOUSE_FILE, DataPaths
 from ingestion.raw_store import connect
 from orchestration.builds import last_build
@@ -46,27 +47,31 @@ def publish_build(paths: DataPaths, *, keep: int, run_id: str | None = None) -> 
     now = datetime.now(UTC)
     snapshot_id = f"{sequence:06d}-{now:%Y%m%dT%H%M%SZ}"
     unfinished = paths.snapshots / f"{_UNFINISHED}{snapshot_id}"
-    unfinished.mkdir(parents=True)
-    copy_file(paths.build_file, unfinished / WAREHOUSE_FILE)
-    if closed:
-        unite_closed(unfinished / WAREHOUSE_FILE, paths, closed)
-        sync_file(unfinished / WAREHOUSE_FILE)
     stamp = now.isoformat(timespec="seconds")
     served = served_snapshot(paths)
-    manifest = Manifest(
-        id=snapshot_id,
-        sequence=sequence,
-        previous=served.id if served else None,
-        published_at=stamp,
-        checked_at=stamp,
-        run_id=run_id,
-        size_bytes=(unfinished / WAREHOUSE_FILE).stat().st_size,
-        closed=[part.file for part in closed],
-        **facts,
-    )
-    models = json.dumps(describe_models(paths), ensure_ascii=False, indent=1)
-    (unfinished / MODELS).write_text(models, encoding="utf-8")
-    write_manifest(unfinished, manifest)
+    unfinished.mkdir(parents=True)
+    try:
+        copy_file(paths.build_file, unfinished / WAREHOUSE_FILE)
+        if closed:
+            unite_closed(unfinished / WAREHOUSE_FILE, paths, closed)
+            sync_file(unfinished / WAREHOUSE_FILE)
+        manifest = Manifest(
+            id=snapshot_id,
+            sequence=sequence,
+            previous=served.id if served else None,
+            published_at=stamp,
+            checked_at=stamp,
+            run_id=run_id,
+            size_bytes=(unfinished / WAREHOUSE_FILE).stat().st_size,
+            closed=[part.file for part in closed],
+            **facts,
+        )
+        models = json.dumps(describe_models(paths), ensure_ascii=False, indent=1)
+        write_durably(unfinished / MODELS, models.encode())
+        write_manifest(unfinished, manifest)
+    except OSError:
+        shutil.rmtree(unfinished, ignore_errors=True)  # a disk that is full is not left fuller
+        raise
     # Aimed first: killed right after the rename, the snapshot would be the newest and never be served.
     aim_pointer(paths, snapshot_id)
     unfinished.rename(paths.snapshots / snapshot_id)
@@ -106,7 +111,10 @@ def copy_file(source: Path, target: Path) -> None:
     with source.open("rb") as reader, target.open("xb") as writer:
         remaining = os.fstat(reader.fileno()).st_size
         try:
-            while remaining and (copied := os.copy_file_range(reader.fileno(), writer.fileno(), remaining)):
+            while remaining:
+                copied = os.copy_file_range(reader.fileno(), writer.fileno(), remaining)
+                if copied == 0:  # some file systems say so for "cannot": half a file must not become a snapshot
+                    raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))  # noqa: TRY301 - one way out for both
                 remaining -= copied
         except (AttributeError, OSError):  # not Linux, or two file systems that cannot
             reader.seek(0)

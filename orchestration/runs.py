@@ -32,8 +32,16 @@ from prefect.types._datetime import now
 
 from ingestion.departments import Department, label_of, resolve_all
 from ingestion.paths import DataPaths
+from ingestion.storage import storage_faults
 from orchestration.deployment import Schedule, change_schedule, read_schedule
-from orchestration.errors import KeyReused, RunNotCancellable, RunNotFound, RunNotRetriable, ServerNotReady
+from orchestration.errors import (
+    KeyReused,
+    NotRegistered,
+    RunNotCancellable,
+    RunNotFound,
+    RunNotRetriable,
+    ServerNotReady,
+)
 from orchestration.parameters import as_parameter, as_tags, as_texts
 from orchestration.prefect_client import async_settings
 
@@ -42,6 +50,10 @@ UNDER_WAY = (StateType.PENDING, StateType.RUNNING, StateType.CANCELLING, StateTy
 ENDED = (StateType.COMPLETED, StateType.FAILED, StateType.CRASHED, StateType.CANCELLED)
 # Longer than any healthy answer; a hung server is told from a slow one by the leader.
 ANSWER_SECONDS = 15
+
+
+# How long the deployment is taken to be the one it was.
+DEPLOYMENT_SECONDS = 30
 
 
 class Parameters(TypedDict):
@@ -69,6 +81,7 @@ class Runs:
         self._turn = asyncio.Lock()
         self._client: PrefectClient | None = None
         self._deployment_id: UUID | None = None
+        self._known_until = 0.0
 
     async def close(self) -> None:
         """Close the connection."""
@@ -202,9 +215,11 @@ class Runs:
             return await change_schedule(client, cron=cron, departments=departments, is_active=is_active)
 
     async def _known_deployment(self, client: PrefectClient) -> UUID:
-        """Give the deployment's id; it is asked for once."""
-        if self._deployment_id is None:
+        """Give the deployment's id; it is asked for now and then, as a server may come back with an empty database."""
+        time = asyncio.get_running_loop().time()
+        if self._deployment_id is None or time > self._known_until:
             self._deployment_id = (await read_schedule(client)).deployment_id
+            self._known_until = time + DEPLOYMENT_SECONDS
         return self._deployment_id
 
     @asynccontextmanager
@@ -218,17 +233,19 @@ class Runs:
                 yield self._client
         except ObjectNotFound as error:
             self._deployment_id = None  # deleted by hand, or another database: look again next time
-            raise ServerNotReady(self.api_url, "the deployment is not registered yet") from error
+            raise NotRegistered(self.api_url) from error
         except (httpx.HTTPError, TimeoutError, PrefectException) as error:
+            self._deployment_id = None
             raise ServerNotReady(self.api_url, str(error) or type(error).__name__) from error
 
     @asynccontextmanager
     async def _one_at_a_time(self) -> AsyncIterator[None]:
         """Hold back other wishes, of this process and of others, between looking for an equal run and creating one."""
-        self._paths.trigger_lock.parent.mkdir(parents=True, exist_ok=True)
         async with self._turn:
-            lock = FileLock(self._paths.trigger_lock, thread_local=False)
-            await asyncio.to_thread(lock.acquire)
+            with storage_faults(self._paths):
+                self._paths.trigger_lock.parent.mkdir(parents=True, exist_ok=True)
+                lock = FileLock(self._paths.trigger_lock, thread_local=False)
+                await asyncio.to_thread(lock.acquire)
             try:
                 yield
             finally:

@@ -15,16 +15,18 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import StateType
 
 from ingestion.departments import Department, label_of
+from ingestion.errors import IngestionError, StorageFailed
 from ingestion.paths import DataPaths
+from ingestion.storage import storage_faults
 from orchestration.deployment import WORK_POOL, Schedule, register_deployment
-from orchestration.errors import OrchestrationError
+from orchestration.errors import NotRegistered, OrchestrationError
 from orchestration.launcher import Launcher
 from orchestration.leader import Leadership
 from orchestration.prefect_client import async_settings
 from orchestration.progress import discard_old_records
 from orchestration.recovery import end_orphans, skip_missed
 from orchestration.runs import Runs
-from orchestration.server import ensure_server, stop_server
+from orchestration.server import ensure_server, is_answering, stop_server
 from orchestration.settings import OrchestrationSettings
 from orchestration.snapshots import newest_snapshot
 from orchestration.worker import WarmWorker
@@ -79,12 +81,7 @@ class Service:
     async def run(self) -> None:
         """Serve until cancelled; `stop` then ends what was started."""
         async with httpx.AsyncClient(timeout=WATCH_SECONDS) as client:
-            while not await asyncio.to_thread(self.leadership.try_acquire):
-                self.health.note("role", "follower")
-                is_up = await self._is_answering(client)
-                self.health.note("prefect", "ready" if is_up else "starting", "" if is_up else "the leader starts it")
-                self.health.note("worker", "elsewhere")
-                self.health.note("schedule", "elsewhere")
+            while not await self._try_to_lead(client):
                 await asyncio.sleep(1)
         self.health.note("role", "leader")
         await asyncio.to_thread(discard_old_records, self.paths)
@@ -92,6 +89,25 @@ class Service:
             parts.create_task(self._preload())
             parts.create_task(self._watch_wake_file())
             parts.create_task(self._keep_serving())
+
+    async def _try_to_lead(self, client: httpx.AsyncClient) -> bool:
+        """Become the leader, or follow; where nothing can be written nobody leads, and reads go on."""
+        try:
+            with storage_faults(self.paths):
+                if await asyncio.to_thread(self.leadership.try_acquire):
+                    return True
+        except StorageFailed as error:
+            if self.health.reasons.get("worker") != str(error):
+                log.error("%s", error)  # noqa: TRY400 - the message says it all
+            for part in ("prefect", "worker", "schedule"):
+                self.health.note(part, "failed", str(error))
+            return False
+        self.health.note("role", "follower")
+        is_up = await self._is_answering(client)
+        self.health.note("prefect", "ready" if is_up else "starting", "" if is_up else "the leader starts it")
+        self.health.note("worker", "elsewhere")
+        self.health.note("schedule", "elsewhere")
+        return False
 
     async def stop(self) -> None:
         """Stop taking runs, give a running one its time, and leave no process behind."""
@@ -113,10 +129,11 @@ class Service:
     async def _keep_serving(self) -> None:
         while True:
             try:
-                await self._start_server()
-                await self._start_work()
-                await self._watch_server()
-            except (OrchestrationError, httpx.HTTPError, OSError) as error:
+                with storage_faults(self.paths):
+                    await self._start_server()
+                    await self._start_work()
+                    await self._watch_server()
+            except (OrchestrationError, IngestionError, httpx.HTTPError, OSError) as error:
                 self.health.note("prefect", "failed", str(error))
                 log.error("%s", error)  # noqa: TRY400 - the message says it all
                 await asyncio.sleep(WATCH_SECONDS)
@@ -128,6 +145,11 @@ class Service:
     async def _start_server(self) -> None:
         self.health.note("prefect", "starting", f"a Prefect server is starting at {self.settings.prefect_api_url}")
         url, paths = self.settings.prefect_api_url, self.paths
+        if self._server is not None:
+            if await asyncio.to_thread(is_answering, url):  # ours, and well: nothing to start
+                self.health.note("prefect", "ready")
+                return
+            await self._end_server()
         starting = asyncio.to_thread(ensure_server, url, paths, log.info, lambda: not self._is_stopping)
         # Shielded: a thread cannot be cancelled, and its child must be known to be stopped.
         started = asyncio.ensure_future(starting)
@@ -191,20 +213,29 @@ class Service:
                 await asyncio.sleep(WATCH_SECONDS)
 
     async def _watch_server(self) -> None:
-        """Return once the server is lost: ours dead or hung is ended, another's is waited for."""
+        """Return once the server is lost or has forgotten us: ours dead or hung is ended, another's is waited for."""
         misses = beats = 0
         async with httpx.AsyncClient(timeout=WATCH_SECONDS) as client:
             while misses < MISSES_UNTIL_LOST:
                 await asyncio.sleep(WATCH_SECONDS)
                 beats += 1
                 if beats % BEATS_PER_SCHEDULE == 0:
-                    with contextlib.suppress(OrchestrationError):
+                    try:
                         await self._check_schedule()
+                    except NotRegistered as error:
+                        log.warning("%s: it lost its database, and gets the deployment and the schedule anew", error)
+                        return
+                    except OrchestrationError as error:
+                        log.debug("the schedule was not checked: %s", error)
                 if self._server is not None and self._server.poll() is not None:
                     break
                 misses = 0 if await self._is_answering(client) else misses + 1
         self.health.note("prefect", "lost", "the Prefect server stopped answering and is being restarted")
         log.error("the Prefect server at %s stopped answering", self.settings.prefect_api_url)
+        await self._end_server()
+
+    async def _end_server(self) -> None:
+        """End a server of ours that is dead or hung."""
         if self._server is not None:
             self._server.kill()
             await asyncio.to_thread(stop_server, self._server)

@@ -1,13 +1,12 @@
 """Published snapshots: what lies in `data/snapshots`, which one is served, and moving between them."""
 
 import json
-import os
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ingestion.landing import sync_directory
+from ingestion.durable import sync_directory, write_durably
 from ingestion.paths import WAREHOUSE_FILE, DataPaths
 from orchestration.errors import SnapshotNotFound
 
@@ -21,19 +20,20 @@ class Manifest:
 
     id: str
     sequence: int  # orders snapshots even when the clock was set back
-    previous: str | None
     published_at: str
-    checked_at: str  # when a run last found nothing newer upstream
-    run_id: str | None
     source: str
-    departments: list[str]
-    newest_observation: str | None
     row_counts: dict[str, int]
-    dbt: dict[str, Any]  # nodes by status, seconds, and each node's result
-    last_load_id: int
-    project_digest: str
-    duckdb_version: str
     size_bytes: int
+    # What follows may be missing from the manifest of another version: the snapshot is none the worse for it.
+    previous: str | None = None
+    checked_at: str = ""  # when a run last found nothing newer upstream
+    run_id: str | None = None
+    departments: list[str] = field(default_factory=list)
+    newest_observation: str | None = None
+    dbt: dict[str, Any] = field(default_factory=dict)  # nodes by status, seconds, and each node's result
+    last_load_id: int = 0
+    project_digest: str = ""
+    duckdb_version: str = ""
     closed: list[str] = field(default_factory=list)  # files of closed months it reads, relative to the data directory
 
 
@@ -103,17 +103,18 @@ def record_check(paths: DataPaths, manifest: Manifest) -> Manifest:
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Write a manifest atomically and durably."""
-    partial = folder / f".{MANIFEST}.partial"
-    with partial.open("w", encoding="utf-8") as file:
-        json.dump(asdict(manifest), file, indent=2, ensure_ascii=False)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(folder / MANIFEST)
-    sync_directory(folder)
+    write_durably(folder / MANIFEST, json.dumps(asdict(manifest), indent=2, ensure_ascii=False).encode())
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read a manifest, an older or newer Girouette's too; raises OSError, ValueError or TypeError."""
+    facts = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    known = {name.name for name in fields(Manifest)}
+    return Manifest(**{name: value for name, value in dict(facts).items() if name in known})
 
 
 def _read(folder: Path) -> Manifest | None:
     try:
-        return Manifest(**json.loads((folder / MANIFEST).read_text(encoding="utf-8")))
+        return read_manifest(folder)
     except (OSError, ValueError, TypeError):
         return None

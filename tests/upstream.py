@@ -21,6 +21,9 @@ NOW = datetime(2026, 11, 20, 5, 12, tzinfo=UTC)  # past, as an hour from the fut
 TOKEN = "a-token-of-the-tests"
 
 
+_ON_THE_WIRE = (FaultKind.READ_TIMEOUT, FaultKind.READ_ERROR, FaultKind.STALLED_BODY)
+
+
 class Upstream:
     """Météo-France as the demo source plays it: at a moment the test sets, with the faults it asks for."""
 
@@ -32,7 +35,7 @@ class Upstream:
         """Begin anew: a clock that stands still, no request seen, these faults to come."""
         self.now = now
         self.requests: list[str] = []
-        self.network_faults = [f.kind for f in faults if f.kind in (FaultKind.READ_TIMEOUT, FaultKind.READ_ERROR)]
+        self.network_faults = [fault.kind for fault in faults if fault.kind in _ON_THE_WIRE]
         self.app = create_demo_app(
             clock=lambda: self.now,
             token=TOKEN,
@@ -61,10 +64,13 @@ class Upstream:
         if FaultKind.READ_TIMEOUT in self.network_faults:
             while (await receive())["type"] != "http.disconnect":
                 await asyncio.sleep(0)
-        elif FaultKind.READ_ERROR in self.network_faults:
+        elif self.network_faults:
             headers = [(b"content-type", b"text/csv"), (b"content-length", b"1000")]
             await send({"type": "http.response.start", "status": 200, "headers": headers})
-            await send({"type": "http.response.body", "body": b"lat;lon;geo_id"})
+            stalls = FaultKind.STALLED_BODY in self.network_faults
+            await send({"type": "http.response.body", "body": b"lat;lon;geo_id", "more_body": stalls})
+            while stalls and (await receive())["type"] != "http.disconnect":
+                await asyncio.sleep(0)
         else:
             await self.app(scope, receive, send)
 

@@ -1,5 +1,6 @@
 """Columns made ready for their format: time zones, ISO 8601, numbers as numbers, cells safe in a spreadsheet."""
 
+import re
 from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -12,8 +13,13 @@ from api.warehouse.problems import BadValue
 _FIRST_MICROSECOND = -62_135_596_800_000_000  # 0001-01-01
 _LAST_MICROSECOND = 253_402_300_799_999_999  # 9999-12-31T23:59:59.999999
 # What makes a spreadsheet take a text for a formula, unless the text is a number.
-_FORMULA = r"^[=+\-@\t\r]"
+_FORMULA = r"^[=+\-@\t\r\n＝＋－＠]"
 _NUMBER = r"^[+-]?[0-9]+([.,][0-9]+)?([eE][+-]?[0-9]+)?$"
+
+
+def safe_name(name: str) -> str:
+    """A column's name as a cell: callers' SQL may name a column like a formula, too."""
+    return f"'{name}" if re.match(_FORMULA, name) else name
 
 
 @lru_cache(maxsize=256)

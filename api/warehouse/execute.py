@@ -9,7 +9,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from api.warehouse.problems import SnapshotDamaged, TooLarge, TooSlow
+from api.warehouse.problems import SnapshotDamaged, SnapshotOutdated, TooLarge, TooSlow
 from api.warehouse.settings import WarehouseSettings
 from api.warehouse.snapshot import OpenSnapshot
 
@@ -91,6 +91,8 @@ class Executor:
                 yield cursor.execute(sql, list(params)).to_arrow_reader(_BATCH_ROWS)
         except duckdb.InterruptException as error:
             raise TooSlow(limit) from error
+        except (duckdb.BinderException, duckdb.CatalogException) as error:
+            raise SnapshotOutdated(snapshot.id, str(error)) from error
         except duckdb.OutOfMemoryException as error:
             raise TooLarge(self.settings.read_memory_mb) from error
         except (duckdb.IOException, duckdb.FatalException, duckdb.InternalException) as error:

@@ -4,6 +4,7 @@ ApiProblem
 ├── NoSnapshot         503 nothing was published yet
 ├── SnapshotGone       410 a snapshot that is no longer kept
 ├── SnapshotDamaged    503 the file cannot be read; another one is served from the next request on
+├── SnapshotOutdated   503 another version published it, with other tables
 ├── Busy               503 too many reads at once
 ├── WriterBusy         503 a run is writing
 ├── TooSlow            504 a query ran into its time limit
@@ -52,10 +53,10 @@ class SnapshotGone(ApiProblem):
 
 
 class SnapshotDamaged(ApiProblem):
-    """The file of a snapshot cannot be read."""
+    """The file of a snapshot cannot be read; `is_passing` when the machine refused, and may not the next time."""
 
-    def __init__(self, snapshot_id: str, why: str) -> None:
-        self.snapshot_id = snapshot_id
+    def __init__(self, snapshot_id: str, why: str, *, is_passing: bool = False) -> None:
+        self.snapshot_id, self.is_passing = snapshot_id, is_passing
         super().__init__(
             503,
             "Snapshot damaged",
@@ -64,6 +65,20 @@ class SnapshotDamaged(ApiProblem):
             next_step="ask again for another snapshot; /health/ready tells more; POST /runs publishes a new one",
         )
         self.headers = {"Retry-After": "1"}
+
+
+class SnapshotOutdated(ApiProblem):
+    """Another version of Girouette published the snapshot, with other tables than this one asks."""
+
+    def __init__(self, snapshot_id: str, why: str) -> None:
+        super().__init__(
+            503,
+            "Snapshot of another version",
+            f"snapshot {snapshot_id} was published by another version of Girouette: {printable(why)}",
+            type="/problems/snapshot-outdated",
+            next_step="POST /runs?full=true publishes one of this version; /warehouse/tables lists what this one has",
+        )
+        self.headers = {"Retry-After": "60"}
 
 
 class Busy(ApiProblem):

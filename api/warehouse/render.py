@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.ipc
 import pyarrow.parquet
 
-from api.warehouse.columns import for_csv, for_json, in_time_zone
+from api.warehouse.columns import for_csv, for_json, in_time_zone, safe_name
 from api.warehouse.formats import ARROW, CSV, GEOJSON, JSON, NDJSON, PARQUET, Format
 
 _CHUNK_ROWS = 20_000
@@ -108,6 +108,7 @@ def _csv(table: pa.Table) -> Iterator[bytes]:
 
 
 def _csv_name(name: str) -> str:
+    name = safe_name(name)
     return '"' + name.replace('"', '""') + '"' if any(c in name for c in ',"\r\n') else name
 
 

@@ -17,7 +17,8 @@ from api.warehouse.problems import SnapshotDamaged
 from api.warehouse.settings import WarehouseSettings
 from ingestion.closed_months import missing_files
 from ingestion.paths import WAREHOUSE_FILE, DataPaths
-from orchestration.snapshots import MODELS, Manifest
+from ingestion.storage import is_refusal
+from orchestration.snapshots import MODELS, Manifest, read_manifest
 
 ATTRIBUTION = "Source : Météo-France, Licence Ouverte / Etalab 2.0"
 _DEMO_ATTRIBUTION = f"Invented weather of Girouette's demo source; places: {ATTRIBUTION}"
@@ -92,7 +93,7 @@ class OpenSnapshot:
 def open_snapshot(folder: Path, settings: WarehouseSettings) -> OpenSnapshot:
     """Open a snapshot's file read-only and closed to everything else; raises SnapshotDamaged."""
     try:
-        manifest = Manifest(**json.loads((folder / "manifest.json").read_text(encoding="utf-8")))
+        manifest = read_manifest(folder)
         size = os.stat(folder / WAREHOUSE_FILE).st_size  # noqa: PTH116 - next to a read that may vanish any time
         if size != manifest.size_bytes:
             raise SnapshotDamaged(folder.name, f"{size} bytes where the manifest says {manifest.size_bytes}")
@@ -106,7 +107,8 @@ def open_snapshot(folder: Path, settings: WarehouseSettings) -> OpenSnapshot:
             closed_months=paths.closed if manifest.closed else None,
         )
     except (OSError, ValueError, TypeError, duckdb.Error) as error:
-        raise SnapshotDamaged(folder.name, str(error)) from error
+        is_passing = isinstance(error, OSError) or is_refusal(str(error))
+        raise SnapshotDamaged(folder.name, str(error), is_passing=is_passing) from error
     snapshot = OpenSnapshot(manifest, folder, connection)
     try:
         _ = snapshot.relations

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ from ingestion.paths import DataPaths
 from orchestration.snapshots import kept_snapshots
 
 _WATCH_SECONDS = 0.5
+_AGAIN_SECONDS = 1.0  # how soon a snapshot is tried again that the machine (no rights, too many files) kept closed
 
 
 class Warehouse:
@@ -30,6 +32,8 @@ class Warehouse:
         self._current: OpenSnapshot | None = None
         self._target: str | None = None  # what the link said when _current was chosen
         self._damaged: dict[str, str] = {}
+        self._refused: dict[str, str] = {}  # by the machine, for a while
+        self._again_at = 0.0
         self._lock = threading.RLock()  # of what stands above; never held while a file is opened
         self._opening = threading.RLock()
         self._wake = threading.Event()
@@ -62,7 +66,7 @@ class Warehouse:
 
     def is_kept(self, snapshot_id: str) -> bool:
         """Whether a snapshot still lies in the data directory."""
-        return (self.paths.snapshots / snapshot_id).is_dir()
+        return os.path.isdir(self.paths.snapshots / snapshot_id)  # noqa: PTH112 - False where nobody may look
 
     @contextmanager
     def lease(self, snapshot_id: str | None = None, *, field: str = "snapshot") -> Iterator[OpenSnapshot]:
@@ -96,6 +100,7 @@ class Warehouse:
         is_ready = self.ping()
         current = self._current
         alarms = [f"{detail}; it is skipped" for detail in self._damaged.values()]
+        alarms += [f"{detail}; it is tried again" for detail in self._refused.values()]
         pointed = self._pointed_id()
         if current is not None and pointed not in (None, current.id):
             alarms.append(f"the pointer names snapshot {pointed}, and {current.id} is served in its place")
@@ -121,7 +126,7 @@ class Warehouse:
         """Follow the pointer now; a snapshot that cannot be opened is skipped for the newest one that can."""
         with self._opening:
             target = self._read_link()
-            if target == self._target and self._current is not None:
+            if self._current is not None and (target == self._target or time.monotonic() < self._again_at):
                 return
             pointed = self._pointed_id()
             chosen = self._try(pointed) if pointed else None
@@ -131,7 +136,7 @@ class Warehouse:
             with self._lock:
                 self._current = chosen or self._current
                 # Remembered even when it was skipped: a damaged file is not tried again at every request.
-                self._target = target
+                self._target = target if pointed not in self._refused else None
             if chosen is not None:
                 self._let_go(chosen)
 
@@ -155,12 +160,14 @@ class Warehouse:
     def _try(self, snapshot_id: str) -> OpenSnapshot | None:
         if snapshot_id in self._damaged:
             return None
+        self._refused.pop(snapshot_id, None)
         try:
             return self._hold(snapshot_id)
         except SnapshotDamaged as damage:
             # Gone is not damaged: it was deleted, or the pointer moved on meanwhile.
             if self.is_kept(snapshot_id) or snapshot_id == self._pointed_id():
-                self._damaged[snapshot_id] = damage.detail
+                (self._refused if damage.is_passing else self._damaged)[snapshot_id] = damage.detail
+                self._again_at = time.monotonic() + _AGAIN_SECONDS
             return None
 
     def _hold(self, snapshot_id: str) -> OpenSnapshot:
@@ -209,3 +216,4 @@ class Warehouse:
                 with self._lock:
                     self._close_unused()
                     self._damaged = {key: why for key, why in self._damaged.items() if self.is_kept(key)}
+                    self._refused = {key: why for key, why in self._refused.items() if self.is_kept(key)}

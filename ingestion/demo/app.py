@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 
 import duckdb
 from starlette.applications import Starlette
@@ -146,7 +147,10 @@ def _packet_response(text: str, packet_format: PacketFormat, fault: Fault | None
 
 async def _answer_refusal(request: Request, error: Exception) -> Response:
     assert isinstance(error, ApiError)  # noqa: S101 - Starlette types every handler's error as Exception
-    return error.as_response(request.headers.get("accept", ""))
+    answer = error.as_response(request.headers.get("accept", ""))
+    if answer.status_code == HTTPStatus.FOUND:
+        answer.headers["Location"] = str(request.url)
+    return answer
 
 
 async def _answer_no_such_resource(request: Request, _: Exception) -> Response:

@@ -8,6 +8,8 @@ from ingestion.demo.faults import Fault, FaultKind
 from ingestion.demo.packet import PacketFormat
 from ingestion.demo.rows import Cell, PacketRows, join_packet, split_packet
 
+ENDLESS_BYTES = 200_000_000
+
 HTML_PAGE = "<!DOCTYPE html><html><head><title>Maintenance</title></head><body>Service en maintenance</body></html>"
 
 
@@ -34,6 +36,11 @@ def _header_only(text: str, packet_format: PacketFormat) -> bytes:
 def _cut_gzip(text: str, _format: PacketFormat) -> bytes:
     compressed = gzip.compress(text.encode(), mtime=0)
     return compressed[: len(compressed) * 2 // 3]
+
+
+def _never_end(text: str, _format: PacketFormat) -> bytes:
+    body = text.encode()
+    return (body * (ENDLESS_BYTES // max(1, len(body)) + 1))[:ENDLESS_BYTES]
 
 
 def _drop_column(packet: PacketRows, column: str | None) -> None:
@@ -105,6 +112,7 @@ TEXT_FAULTS: dict[FaultKind, Callable[[str, PacketFormat], bytes]] = {
     FaultKind.HEADER_ONLY: _header_only,
     FaultKind.WRONG_DELIMITER: lambda text, _: text.replace(";", ",").encode(),
     FaultKind.CUT_GZIP: _cut_gzip,
+    FaultKind.ENDLESS_BODY: _never_end,
 }
 ROW_FAULTS: dict[FaultKind, RowFault] = {
     FaultKind.MISSING_COLUMN: _drop_column,
@@ -118,6 +126,7 @@ ROW_FAULTS: dict[FaultKind, RowFault] = {
     FaultKind.COMMA_VALUE: _write_in_first_row("12,5"),
     FaultKind.HUGE_VALUE: _write_in_first_row("1e308"),
     FaultKind.TEXT_VALUE: _write_in_first_row("abc"),
+    FaultKind.NUL_VALUE: _write_in_first_row("28\x001.2"),
     FaultKind.SHORT_ROW: _shorten_middle_row,
     FaultKind.LONG_ROW: _lengthen_middle_row,
     FaultKind.BAD_STATION_ID: _spoil_station_id,

@@ -75,6 +75,11 @@ def throttled(retry_after: int | None = None) -> ApiError:
     return ApiError(429, "900802", "Message throttled out", "You have exceeded your quota", retry_after)
 
 
+def redirected() -> ApiError:
+    """A gateway set up wrongly: it sends the caller to the address that was asked for."""
+    return ApiError(302, "302", "Found")
+
+
 def failed(status: int, message: str, retry_after: int | None = None) -> ApiError:
     """A transient failure of the gateway or of the service behind it."""
     return ApiError(status, str(status), message, retry_after=retry_after)

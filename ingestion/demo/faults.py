@@ -12,6 +12,7 @@ from ingestion.demo.errors import (
     failed,
     no_such_resource,
     not_subscribed,
+    redirected,
     throttled,
 )
 
@@ -29,11 +30,15 @@ class FaultKind(StrEnum):
     BAD_GATEWAY = "bad_gateway"
     UNAVAILABLE = "unavailable"
     GATEWAY_TIMEOUT = "gateway_timeout"
+    REDIRECT_LOOP = "redirect_loop"
 
     CONNECT_ERROR = "connect_error"
     CONNECT_TIMEOUT = "connect_timeout"
     READ_ERROR = "read_error"
     READ_TIMEOUT = "read_timeout"
+    NAME_NOT_FOUND = "name_not_found"
+    BAD_CERTIFICATE = "bad_certificate"
+    STALLED_BODY = "stalled_body"
 
     TRUNCATED_BODY = "truncated_body"
     EMPTY_BODY = "empty_body"
@@ -41,6 +46,7 @@ class FaultKind(StrEnum):
     HEADER_ONLY = "header_only"
     WRONG_DELIMITER = "wrong_delimiter"
     CUT_GZIP = "cut_gzip"
+    ENDLESS_BODY = "endless_body"
 
     MISSING_COLUMN = "missing_column"
     EXTRA_COLUMN = "extra_column"
@@ -53,6 +59,7 @@ class FaultKind(StrEnum):
     COMMA_VALUE = "comma_value"
     HUGE_VALUE = "huge_value"
     TEXT_VALUE = "text_value"
+    NUL_VALUE = "nul_value"
     SHORT_ROW = "short_row"
     LONG_ROW = "long_row"
     BAD_STATION_ID = "bad_station_id"
@@ -117,6 +124,7 @@ def refusal(fault: Fault) -> ApiError | None:
         FaultKind.SERVER_ERROR: failed(500, "Internal Server Error"),
         FaultKind.BAD_GATEWAY: failed(502, "Bad Gateway"),
         FaultKind.UNAVAILABLE: failed(503, "Service Unavailable", fault.retry_after),
+        FaultKind.REDIRECT_LOOP: redirected(),
         FaultKind.GATEWAY_TIMEOUT: failed(504, "Gateway Timeout"),
     }
     return refusals.get(fault.kind)

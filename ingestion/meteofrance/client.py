@@ -27,7 +27,7 @@ from ingestion.tls import tls
 
 logger = logging.getLogger(__name__)
 
-LARGEST_BODY = 256 * 2**20  # bytes, decompressed; all of France over a day is about 10 MB
+LARGEST_BODY = 64 * 2**20  # bytes, decompressed; all of France over a day is about 10 MB
 _FIRST_QUOTA_WAIT = 5.0  # seconds, then doubled: five tries outlast the minute the quota counts by
 _LONGEST_WAIT = 120.0  # seconds; whatever Retry-After asks, as the quota counts by the minute
 _WHOLE_ANSWER = 10  # read timeouts; an answer that trickles for longer is given up

@@ -27,6 +27,9 @@ ERROR_TABLE = [
     (FaultKind.UNAVAILABLE, errors.UpstreamDown, r"in 2 tries .*last: 503 "),
     (FaultKind.GATEWAY_TIMEOUT, errors.UpstreamDown, r"in 2 tries .*last: 504 "),
     (FaultKind.READ_TIMEOUT, errors.UpstreamDown, r"in 2 tries .*last: ReadTimeout"),
+    (FaultKind.STALLED_BODY, errors.UpstreamDown, r"in 2 tries .*last: ReadTimeout"),
+    (FaultKind.REDIRECT_LOOP, errors.Redirected, r"redirects to .*/v2/paquet/horaire.*not followed"),
+    (FaultKind.ENDLESS_BODY, errors.PayloadTooLarge, r"larger than 64 MB, more than any packet"),
     (FaultKind.READ_ERROR, errors.UpstreamDown, r"in 2 tries .*last: RemoteProtocolError"),
     (FaultKind.TRUNCATED_BODY, errors.PayloadTruncated, r"cut short \(row \d+ of \d+ breaks off.*fetch it again"),
     (FaultKind.EMPTY_BODY, errors.PayloadTruncated, r"it is empty, without even a header"),
@@ -79,6 +82,15 @@ def test_a_server_that_refuses_connections_is_down(settings):
         ingest_packet(gone, ARIEGE)
 
 
+def test_a_name_nobody_knows_and_a_server_without_tls_are_told_as_what_they_are(upstream, settings):
+    for url, words in (
+        ("https://girouette.invalid/public", "Name or service not known|No address|name resolution"),
+        (upstream.url.replace("http:", "https:"), "SSL"),
+    ):
+        with pytest.raises(errors.UpstreamDown, match=words):
+            ingest_packet(settings.model_copy(update={"meteofrance_url": url}), ARIEGE)
+
+
 def test_an_unknown_department_is_upstreams_400_in_its_own_words(settings):
     with pytest.raises(errors.RequestRefused, match=r"Contrôle de paramètres en erreur.*'09'"):
         ingest_packet(settings, PacketRequest("paquet-horaire", "09", "09"))
@@ -100,6 +112,7 @@ def test_a_packet_of_a_header_alone_brings_nothing(upstream, settings, warehouse
 ROWS_SET_ASIDE = [
     (FaultKind.SHORT_ROW, "29 fields where the header has 32"),
     (FaultKind.LONG_ROW, "34 fields where the header has 32"),
+    (FaultKind.NUL_VALUE, "holds a NUL byte"),
     (FaultKind.BAD_STATION_ID, "geo_id_insee is not eight digits"),
     (FaultKind.CONFLICTING_ROWS, "another row of the same payload has this key and a later insert_time"),
 ]

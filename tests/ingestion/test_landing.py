@@ -55,7 +55,7 @@ def test_a_killed_write_leaves_no_payload(land, tmp_path, monkeypatch):
     def killed(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("ingestion.landing.os.fsync", killed)
+    monkeypatch.setattr("ingestion.durable.os.fsync", killed)
     with pytest.raises(KeyboardInterrupt):
         land()
     assert list(landed_payloads(tmp_path)) == []

@@ -14,6 +14,7 @@ from orchestration import pipeline
 from orchestration.__main__ import main as step
 from orchestration.errors import BuildFailed, IngestionFailed
 from orchestration.flow_prefect import main as flow_main
+from orchestration.settings import get_settings
 from orchestration.snapshots import kept_snapshots, record_check, roll_back, served_snapshot
 
 
@@ -201,3 +202,16 @@ def test_a_run_on_the_other_sources_warehouse_is_refused(published, run, upstrea
     with pytest.raises(SourceMismatch, match="holds data from the source `meteofrance`"):
         pipeline.run_pipeline([], steps, pipeline_settings, print)
     assert served_snapshot(published) == before
+
+
+def test_a_run_without_news_deletes_what_a_killed_one_left_over_the_limit(published, run, later, monkeypatch):
+    monkeypatch.setenv("SNAPSHOTS_KEEP", "2")
+    get_settings.cache_clear()
+    with monkeypatch.context() as at:
+        at.setattr("orchestration.publish.discard_old", lambda *_: [])
+        for hours in (1, 2):
+            later(hours)
+            assert run().is_published
+    assert len(kept_snapshots(published)) == 3
+    assert not run().is_published
+    assert [manifest.sequence for manifest in kept_snapshots(published)] == [2, 3]

@@ -175,3 +175,14 @@ def test_a_copy_falls_back_where_the_kernel_cannot_copy(tmp_path, monkeypatch):
     (tmp_path / "a").write_bytes(b"x" * 5_000_000)
     publish_module.copy_file(tmp_path / "a", tmp_path / "b")
     assert (tmp_path / "b").read_bytes() == (tmp_path / "a").read_bytes()
+
+
+def test_a_kernel_that_copies_nothing_and_calls_it_success_makes_no_half_snapshot(tmp_path, monkeypatch):
+    answers = iter([1_000, 0])
+    copy = os.copy_file_range
+    monkeypatch.setattr(
+        os, "copy_file_range", lambda source, target, _: (n := next(answers)) and copy(source, target, n)
+    )
+    (tmp_path / "a").write_bytes(os.urandom(50_000))
+    publish_module.copy_file(tmp_path / "a", tmp_path / "b")
+    assert (tmp_path / "b").read_bytes() == (tmp_path / "a").read_bytes()

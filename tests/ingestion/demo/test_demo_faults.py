@@ -61,11 +61,17 @@ def test_every_body_fault_spoils_every_format_once(make_demo, packet_format):
         (FaultKind.BAD_GATEWAY, 502),
         (FaultKind.UNAVAILABLE, 503),
         (FaultKind.GATEWAY_TIMEOUT, 504),
+        (FaultKind.REDIRECT_LOOP, 302),
     ],
 )
 def test_status_faults_answer_with_their_status(make_demo, kind, status):
     demo = make_demo(faults=[Fault(kind)])
     assert [demo.department().status_code, demo.department().status_code] == [status, 200]
+
+
+def test_a_redirect_leads_back_to_where_it_came_from(make_demo):
+    answer = make_demo(faults=[Fault(FaultKind.REDIRECT_LOOP)]).department()
+    assert answer.headers["location"] == str(answer.request.url)
 
 
 def test_a_bad_request_speaks_the_language_of_its_kind(make_demo):
@@ -180,6 +186,7 @@ def test_an_hour_can_come_from_the_future(spoil):
         (FaultKind.COMMA_VALUE, "12,5"),
         (FaultKind.HUGE_VALUE, "1e308"),
         (FaultKind.TEXT_VALUE, "abc"),
+        (FaultKind.NUL_VALUE, "28\x001.2"),
     ],
 )
 def test_a_value_can_be_unreadable(spoil, kind, value):

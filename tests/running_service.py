@@ -15,7 +15,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 PATIENCE = 180  # the machine may be busy; nothing here asserts how fast things are
 ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 
@@ -37,6 +37,15 @@ class RunningService:
             self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
         self.started.append(self)
         self.http = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=60)
+
+    @classmethod
+    def adopt(cls, process: "subprocess.Popen[bytes]", data_dir: Path, port: int, log: Path) -> "RunningService":
+        """Talk to a service that was started in another way."""
+        service = cls.__new__(cls)
+        service.process, service.data_dir, service.port, service.log = process, data_dir, port, log
+        service.http = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60)
+        cls.started.append(service)
+        return service
 
     def until(self, is_so: Callable[[], Any], what: str) -> Any:
         """Wait for something, patiently; a service that ends meanwhile is told at once."""

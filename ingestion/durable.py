@@ -1,0 +1,44 @@
+"""Files and folders that survive a power cut: content first, then the name, then the folder that holds the name."""
+
+import os
+from pathlib import Path
+
+PARTIAL = ".partial"  # ends the name of a file that is still being written
+
+
+def write_durably(path: Path, content: bytes) -> None:
+    """Write a file: whoever finds it under its name, even after a power cut, finds all of it."""
+    partial = path.with_name(path.name + PARTIAL)
+    with partial.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+    sync_directory(path.parent)
+
+
+def make_directory(path: Path) -> None:
+    """Make a folder, and those above it that are missing, each by a name that lasts."""
+    if path.is_dir():
+        return
+    make_directory(path.parent)
+    path.mkdir(exist_ok=True)
+    sync_directory(path.parent)
+
+
+def sync_directory(path: Path) -> None:
+    """Make what was created or renamed inside `path` survive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_file(path: Path) -> None:
+    """Make what another program wrote to `path` survive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

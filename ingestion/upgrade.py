@@ -1,0 +1,53 @@
+"""A build file of an older Girouette: made anew from the landing zone, which no version changes."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import duckdb
+
+from ingestion.paths import DataPaths
+from ingestion.raw_store import connect
+
+Say = Callable[[str], None]
+
+_HOURS = "select distinct geo_id_insee, observed_at from {}raw.observations"
+
+
+def set_aside(paths: DataPaths) -> None:
+    """Move an outdated build file aside; the caller, who holds the lock, loads the landing zone anew."""
+    with connect(paths.build_file) as connection:
+        connection.execute("checkpoint")
+    paths.build_file.replace(set_aside_file(paths))
+
+
+def set_aside_file(paths: DataPaths) -> Path:
+    """Where an outdated build file waits until another has taken its place."""
+    return paths.build_file.with_name("outdated.duckdb")
+
+
+def discard_when_replaced(paths: DataPaths, say: Say) -> None:
+    """Delete a build file set aside, if there is one, unless it knows hours that the landing zone lacks."""
+    aside = set_aside_file(paths)
+    if not aside.exists():
+        return
+    missing = _hours_missing(paths.build_file, aside)
+    if missing == 0:
+        aside.unlink()
+        say(f"{paths.build_file} holds everything the old one did")
+        return
+    kept = aside.with_name(f"kept-{aside.name}")
+    aside.replace(kept)
+    what = "could not be compared with the new one" if missing is None else f"knows {missing:,} hours more"
+    say(f"the old build file {what}: it is kept as {kept}, as payloads are missing from the landing zone")
+
+
+def _hours_missing(new: Path, old: Path) -> int | None:
+    with connect(new) as connection:
+        try:
+            connection.execute(f"attach '{str(old).replace(chr(39), chr(39) * 2)}' as old_file (read_only)")
+            counted = connection.execute(
+                f"select count(*) from ({_HOURS.format('old_file.')} except {_HOURS.format('')})"
+            ).fetchone()
+        except duckdb.Error:  # a shape from before hours were kept this way
+            return None
+    return int(counted[0]) if counted else None

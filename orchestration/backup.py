@@ -1,0 +1,211 @@
+"""Backups: everything that cannot be made again, as one file, taken while the service runs; and the way back.
+
+In `girouette-<time>.tar.zst`: the landing zone, the build file, closed months, the served snapshot, the records of runs, Prefect's
+database when it is ours, and at the end `backup.json`, which says what the others are and their SHA-256.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import sqlite3
+import tarfile
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, nullcontext
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from filelock import Timeout
+
+from ingestion.durable import PARTIAL, make_directory, sync_directory
+from ingestion.paths import DataPaths
+from ingestion.raw_store import connect
+from ingestion.writer_lock import writer_lock
+from orchestration.errors import BackupUnreadable, DirectoryInUse, NotEmpty, NothingToBackUp
+from orchestration.leader import Leadership
+from orchestration.publish import copy_file
+from orchestration.snapshots import serve_snapshot, served_snapshot
+
+FORMAT = 1
+CONTENTS = "backup.json"
+_PREFECT = Path("prefect") / "prefect.db"
+_IGNORED = (".gitkeep", "lost+found")
+_BACKUP, _RESTORE = ".backup-", ".restore-"
+_LONGEST_HOURS = 24  # what a backup older than this left, nobody writes to any more
+
+
+@contextmanager
+def frozen(paths: DataPaths) -> Iterator[Path]:
+    """Hold what a backup needs as it is at one moment, in a folder that goes at the end.
+
+    The caller holds the writer's lock until the folder is there, and need not longer: landed payloads and snapshots
+    never change, so that links to them are enough; the build file is copied.
+    """
+    if not paths.build_file.exists():
+        raise NothingToBackUp(paths.root)
+    _sweep(paths)
+    folder = Path(tempfile.mkdtemp(prefix=_BACKUP, dir=paths.root))
+    try:
+        with connect(paths.build_file) as connection:
+            connection.execute("checkpoint")
+        (folder / "build").mkdir()
+        copy_file(paths.build_file, folder / "build" / paths.build_file.name)
+        served = served_snapshot(paths)
+        kept = list(paths.landing.rglob("*.gz"))
+        kept += list(paths.closed.rglob("*.parquet"))
+        kept += list((paths.snapshots / served.id).iterdir()) if served is not None else []
+        for path in kept:
+            link = folder / path.relative_to(paths.root)
+            link.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                os.link(path, link)
+            except OSError:  # a file system without links
+                copy_file(path, link)
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def write_backup(paths: DataPaths, folder: Path, target: Path) -> Path:
+    """Write what was frozen, and what the service keeps beside it, as one file under `target`; return the file."""
+    _copy_service_state(paths, folder)
+    now = datetime.now(UTC)
+    make_directory(target)
+    file = target / f"girouette-{now:%Y%m%dT%H%M%SZ}.tar.zst"
+    served = sorted((folder / "snapshots").glob("*"))
+    digests: dict[str, str] = {}
+    partial = file.with_name(file.name + PARTIAL)
+    try:
+        with partial.open("wb") as raw:
+            with (
+                pa.CompressedOutputStream(pa.PythonFile(raw, mode="w"), "zstd") as stream,
+                tarfile.open(fileobj=stream, mode="w|") as archive,
+            ):
+                for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+                    name = str(path.relative_to(folder))
+                    digests[name] = _digest(path)
+                    archive.add(path, name)
+                about = {
+                    "format": FORMAT,
+                    "made_at": now.isoformat(timespec="seconds"),
+                    "served": served[0].name if served else None,
+                    "files": digests,
+                }
+                contents = folder / CONTENTS
+                contents.write_text(json.dumps(about, indent=1))
+                archive.add(contents, CONTENTS)
+            _sync(partial)
+        partial.replace(file)
+        sync_directory(target)
+    finally:
+        partial.unlink(missing_ok=True)
+    return file
+
+
+def restore_backup(file: Path, paths: DataPaths, *, force: bool = False) -> dict[str, Any]:
+    """Lay a backup's files into a data directory and serve its snapshot; return what the backup says of itself.
+
+    Everything is unpacked and checked before anything is replaced. Raises BackupUnreadable, NotEmpty, or
+    DirectoryInUse when a service or a run works there.
+    """
+    make_directory(paths.root)
+    present = [entry for entry in paths.root.iterdir() if entry.name not in _IGNORED]
+    if present and not force:
+        raise NotEmpty(paths.root)
+    folder = Path(tempfile.mkdtemp(prefix=_RESTORE, dir=paths.root))
+    try:
+        with _nobody_else(paths) if present else nullcontext():
+            about = _unpack(file, folder)
+            for entry in present:
+                shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
+            for entry in folder.iterdir():
+                if entry.name != CONTENTS:
+                    entry.replace(paths.root / entry.name)
+            sync_directory(paths.root)
+            if about["served"]:
+                serve_snapshot(paths, about["served"])
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return about
+
+
+@contextmanager
+def _nobody_else(paths: DataPaths) -> Iterator[None]:
+    """Keep services and runs out of the data directory; raises DirectoryInUse when one is in."""
+    leadership = Leadership(paths)
+    if not leadership.try_acquire():
+        raise DirectoryInUse(paths.root, f"process {(leadership.holder() or {}).get('pid', 'unknown')}")
+    try:
+        with writer_lock(paths, "a restore", lambda _: None, timeout=0):
+            yield
+    except Timeout as error:
+        raise DirectoryInUse(paths.root, "a run") from error
+    finally:
+        leadership.release()
+
+
+def _unpack(file: Path, folder: Path) -> dict[str, Any]:
+    """Unpack into `folder` and compare every file with what the backup says of it."""
+    try:
+        with (
+            file.open("rb") as raw,
+            pa.CompressedInputStream(pa.PythonFile(raw, mode="r"), "zstd") as stream,
+            tarfile.open(fileobj=stream, mode="r|") as archive,
+        ):
+            for member in archive:
+                target = (folder / member.name).resolve()
+                if not member.isfile() or not target.is_relative_to(folder.resolve()):
+                    raise BackupUnreadable(file, f"it holds {member.name}, which is no file of a backup")
+                target.parent.mkdir(parents=True, exist_ok=True)
+                source = archive.extractfile(member)
+                assert source is not None  # noqa: S101 - a file has content
+                with target.open("wb") as copy:
+                    shutil.copyfileobj(source, copy, 1 << 20)
+                    copy.flush()
+                    os.fsync(copy.fileno())
+        about: dict[str, Any] = json.loads((folder / CONTENTS).read_text())
+        known = about["format"]
+    except (OSError, tarfile.TarError, ValueError, KeyError, pa.ArrowException) as error:
+        raise BackupUnreadable(file, str(error)) from error
+    if known != FORMAT:
+        raise BackupUnreadable(file, f"it has format {known}, and this Girouette knows {FORMAT}")
+    found = {str(p.relative_to(folder)): _digest(p) for p in folder.rglob("*") if p.is_file() and p.name != CONTENTS}
+    if found != about["files"]:
+        wrong = sorted(name for name in {*found, *about["files"]} if found.get(name) != about["files"].get(name))
+        raise BackupUnreadable(file, f"{len(wrong)} of its files are not what it says, the first is {wrong[0]}")
+    return about
+
+
+def _copy_service_state(paths: DataPaths, folder: Path) -> None:
+    if paths.run_records.is_dir():
+        shutil.copytree(paths.run_records, folder / paths.run_records.name)
+    if (paths.root / _PREFECT).exists():
+        (folder / _PREFECT).parent.mkdir()
+        # SQLite's own way to copy a database that others write to.
+        with (
+            closing(sqlite3.connect(paths.root / _PREFECT)) as live,
+            closing(sqlite3.connect(folder / _PREFECT)) as copy,
+        ):
+            live.backup(copy)
+
+
+def _sweep(paths: DataPaths) -> None:
+    """Delete what backups and restores that were killed left behind."""
+    for prefix in (_BACKUP, _RESTORE):
+        for folder in paths.root.glob(f"{prefix}*"):
+            if folder.stat().st_mtime < time.time() - _LONGEST_HOURS * 3600:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
