@@ -1,7 +1,8 @@
 """Backups: everything that cannot be made again, as one file, taken while the service runs; and the way back.
 
-In `girouette-<time>.tar.zst`: the landing zone, the build file, closed months, the served snapshot, the records of runs, Prefect's
-database when it is ours, and at the end `backup.json`, which says what the others are and their SHA-256.
+In `girouette-<time>.tar.zst`: the landing zone, the build file, closed months, the served snapshot, the records
+of runs, Prefect's database when it is ours, and at the end `backup.json`, which says what the others are and their
+SHA-256.
 """
 
 import hashlib
