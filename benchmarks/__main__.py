@@ -3,6 +3,7 @@
 import argparse
 import json
 
+from benchmarks.growth import measure_growth
 from benchmarks.idle import measure_idle
 from benchmarks.loading import measure_loading
 from benchmarks.reads import measure_reads
@@ -15,6 +16,7 @@ PARTS = {
     "idle": lambda report, _: measure_idle(report, rounds=3, minutes=2),
     "loading": lambda report, options: measure_loading(report, days=options.days),
     "france": lambda report, _: measure_runs(report, rounds=5, classic_rounds=2, dept="all"),
+    "growth": lambda report, options: measure_growth(report, rounds=5, ten_years=options.ten_years),
 }
 
 

@@ -8,6 +8,7 @@ IngestionError
 ├── WarehouseDamaged         the build file cannot be read
 ├── StorageFailed            the machine refuses: disk full, no right to write, too many open files
 ├── FileUnreadable           a captured file cannot be read
+├── ClosedMonthDamaged       a closed month's file is missing, or not the one that was written
 ├── UpstreamError            Météo-France did not give an answer that can be used
 │   ├── TokenMissing         no METEOFRANCE_TOKEN
 │   ├── TokenRefused         401: bad or expired, or not a token at all
@@ -142,6 +143,17 @@ class FileUnreadable(IngestionError):
 
     def __init__(self, file: Path, why: str) -> None:
         super().__init__(f"{file} cannot be read ({printable(why)}): check the path and that the file is whole")
+
+
+class ClosedMonthDamaged(IngestionError):
+    """A file under data/closed is not what meta.closed_months says; nothing was touched."""
+
+    def __init__(self, file: Path, why: str) -> None:
+        self.file = file
+        super().__init__(
+            f"{file} {why}: put it back from a backup, or run `make rebuild`, which makes everything anew "
+            "from the landing zone"
+        )
 
 
 class UpstreamError(IngestionError):

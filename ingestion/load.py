@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import duckdb
 import pyarrow as pa
 
+from ingestion.closed_months import reopen_touched
 from ingestion.errors import IngestionError
 from ingestion.landing import LandedPayload
 from ingestion.load_log import NOTHING, LastLoad, LoadResult, counts_as_columns, next_load_id, record_load
@@ -105,6 +106,8 @@ def _merge(
     connection: duckdb.DuckDBPyConnection, landed: LandedPayload, load_id: int, started: float
 ) -> tuple[LoadResult, _Packet]:
     packet = _Packet.parse(landed)
+    if landed.dataset != "liste-stations":
+        reopen_touched(connection, packet.rows)
     target = STATIONS if landed.dataset == "liste-stations" else OBSERVATIONS
     counts = merge_rows(connection, target, packet.rows, packet.present, load_id, landed.fetched_at)
     if packet.malformed:

@@ -33,6 +33,11 @@ class DataPaths:
         return self.root / "snapshots"
 
     @property
+    def closed(self) -> Path:
+        """Parquet files of closed months, shared by the build file and every snapshot."""
+        return self.root / "closed"
+
+    @property
     def published(self) -> Path:
         """Symbolic link to the served snapshot's file."""
         return self.root / WAREHOUSE_FILE

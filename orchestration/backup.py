@@ -1,7 +1,8 @@
 """Backups: everything that cannot be made again, as one file, taken while the service runs; and the way back.
 
-In `girouette-<time>.tar.zst`: the landing zone, the build file, the served snapshot, the records of runs, Prefect's
-database when it is ours, and at the end `backup.json`, which says what the others are and their SHA-256.
+In `girouette-<time>.tar.zst`: the landing zone, the build file, closed months, the served snapshot, the records
+of runs, Prefect's database when it is ours, and at the end `backup.json`, which says what the others are and their
+SHA-256.
 """
 
 import hashlib
@@ -56,6 +57,7 @@ def frozen(paths: DataPaths) -> Iterator[Path]:
         copy_file(paths.build_file, folder / "build" / paths.build_file.name)
         served = served_snapshot(paths)
         kept = list(paths.landing.rglob("*.gz"))
+        kept += list(paths.closed.rglob("*.parquet"))
         kept += list((paths.snapshots / served.id).iterdir()) if served is not None else []
         for path in kept:
             link = folder / path.relative_to(paths.root)

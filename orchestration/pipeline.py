@@ -17,6 +17,7 @@ from ingestion.source import notice
 from ingestion.storage import storage_faults
 from ingestion.writer_lock import writer_lock
 from orchestration.builds import begin_build, finish_build, is_up_to_date
+from orchestration.close_months import close_months, reopen_all
 from orchestration.errors import IngestionFailed
 from orchestration.progress import note
 from orchestration.publish import discard_old, publish_build, sweep
@@ -155,6 +156,7 @@ def build_and_record(
     build_id, is_full = begin_build(paths, run_id)
     if is_full:
         say("dbt: full build, as the marts are new or the dbt project changed")
+        reopen_all(paths, say)
     nodes: list[NodeResult] = []
 
     def hear(node: NodeResult) -> None:
@@ -172,6 +174,7 @@ def build_and_record(
         passed = True
     finally:
         finish_build(paths, build_id, nodes, passed=passed, seconds=time.perf_counter() - started)
+    close_months(paths, orchestration.close_above_mb, say)
     return nodes
 
 

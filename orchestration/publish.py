@@ -4,16 +4,19 @@ import errno
 import json
 import os
 import shutil
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
-from ingestion.durable import sync_directory, write_durably
+from ingestion.closed_months import ClosedFile, closed_files
+from ingestion.durable import sync_directory, sync_file, write_durably
 from ingestion.paths import WAREHOUSE_FILE, DataPaths
 from ingestion.raw_store import connect
 from orchestration.builds import last_build
+from orchestration.closed_files import discard_unused, unite_closed
 from orchestration.errors import NothingToPublish
 from orchestration.model_docs import describe_models
 from orchestration.snapshots import (
@@ -38,7 +41,7 @@ def publish_build(paths: DataPaths, *, keep: int, run_id: str | None = None) -> 
     anywhere on the way, the snapshot served before stays served and the next call starts afresh.
     """
     sweep(paths)
-    facts = _describe(paths)
+    facts, closed = _describe(paths)
     newest = newest_snapshot(paths)
     sequence = newest.sequence + 1 if newest else 1
     now = datetime.now(UTC)
@@ -49,6 +52,9 @@ def publish_build(paths: DataPaths, *, keep: int, run_id: str | None = None) -> 
     unfinished.mkdir(parents=True)
     try:
         copy_file(paths.build_file, unfinished / WAREHOUSE_FILE)
+        if closed:
+            unite_closed(unfinished / WAREHOUSE_FILE, paths, closed)
+            sync_file(unfinished / WAREHOUSE_FILE)
         manifest = Manifest(
             id=snapshot_id,
             sequence=sequence,
@@ -57,6 +63,7 @@ def publish_build(paths: DataPaths, *, keep: int, run_id: str | None = None) -> 
             checked_at=stamp,
             run_id=run_id,
             size_bytes=(unfinished / WAREHOUSE_FILE).stat().st_size,
+            closed=[part.file for part in closed],
             **facts,
         )
         models = json.dumps(describe_models(paths), ensure_ascii=False, indent=1)
@@ -71,6 +78,7 @@ def publish_build(paths: DataPaths, *, keep: int, run_id: str | None = None) -> 
     sync_directory(paths.snapshots)
     move_pointer(paths)
     discard_old(paths, keep)
+    discard_unused(paths)
     return manifest
 
 
@@ -116,8 +124,8 @@ def copy_file(source: Path, target: Path) -> None:
         os.fsync(writer.fileno())
 
 
-def _describe(paths: DataPaths) -> dict[str, Any]:
-    """Checkpoint the build file and read what the manifest says of it."""
+def _describe(paths: DataPaths) -> tuple[dict[str, Any], list[ClosedFile]]:
+    """Checkpoint the build file and read what the manifest says of it, and the files of its closed months."""
     if not paths.build_file.exists():
         raise NothingToPublish(paths.build_file)
     with connect(paths.build_file) as connection:
@@ -125,6 +133,7 @@ def _describe(paths: DataPaths) -> dict[str, Any]:
         if build is None or not build.passed or not build.is_newest:
             raise NothingToPublish(paths.build_file)
         connection.execute("checkpoint")
+        closed = closed_files(connection)
         facts: dict[str, Any] = {
             "source": _value(connection, "select source from meta.warehouse"),
             "departments": _value(
@@ -136,22 +145,25 @@ def _describe(paths: DataPaths) -> dict[str, Any]:
                 connection,
                 "select strftime(max(last_observed_at), '%Y-%m-%dT%H:%M:%SZ') from marts.stations",
             ),
-            "row_counts": _row_counts(connection),
+            "row_counts": _row_counts(connection, closed),
             "dbt": build.summary,
             "last_load_id": build.last_load_id,
             "project_digest": build.project_digest,
             "duckdb_version": duckdb.__version__,
         }
-    return facts
+    return facts, closed
 
 
-def _row_counts(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
+def _row_counts(connection: duckdb.DuckDBPyConnection, closed: Sequence[ClosedFile]) -> dict[str, int]:
     # Counted, not taken from duckdb_tables(): its sizes still hold rows that an incremental model deleted.
     tables = connection.execute(
         "select schema_name || '.' || table_name from duckdb_tables()"
         " where schema_name in ('raw', 'marts', 'meta') order by 1"
     ).fetchall()
-    return {table: _value(connection, f"select count(*) from {table}") for (table,) in tables}
+    counts = {table: _value(connection, f"select count(*) from {table}") for (table,) in tables}
+    for part in closed:
+        counts[part.table] += part.rows
+    return counts
 
 
 def _value(connection: duckdb.DuckDBPyConnection, query: str) -> Any:

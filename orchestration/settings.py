@@ -24,6 +24,12 @@ class OrchestrationSettings(BaseSettings):
     snapshots_keep: int = Field(
         24, ge=2, description="Published snapshots kept for rollback and time travel; older ones are deleted."
     )
+    close_above_mb: int = Field(
+        300,
+        ge=0,
+        description="MB the build file may use before its oldest months, settled for 10 days, are closed: moved into "
+        "Parquet files that all snapshots share. 0 never closes one.",
+    )
     dbt_profiles_dir: Path = Field(ROOT / "profiles", description="Folder of dbt's profiles.yml.")
     dbt_threads: int = Field(2, ge=1, le=32, description="Models dbt builds at once.")
     prefect_api_url: str = Field(

@@ -34,6 +34,7 @@ class Manifest:
     last_load_id: int = 0
     project_digest: str = ""
     duckdb_version: str = ""
+    closed: list[str] = field(default_factory=list)  # files of closed months it reads, relative to the data directory
 
 
 def kept_snapshots(paths: DataPaths) -> list[Manifest]:

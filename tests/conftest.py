@@ -23,6 +23,7 @@ _OURS = (
     "DEPTS",
     "SCHEDULE_",
     "SNAPSHOTS_",
+    "CLOSE_",
     "API_",
     "READ_",
     "SQL_",
@@ -96,6 +97,19 @@ def hours_as_they_came(upstream_server: Upstream, tmp_path_factory: pytest.TempP
 def hours_at_once(upstream_server: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Ingest the same hours by one request each at their end."""
     return ingest_hourly(upstream_server, tmp_path_factory.mktemp("at-once") / "data", hours=0)
+
+
+@pytest.fixture(scope="session")
+def grown(tmp_path_factory: pytest.TempPathFactory) -> DataPaths:
+    """Load, build and publish a history long enough for months to be closed, none of them closed: to copy from.
+
+    Tests that ask for it carry `pytest.mark.xdist_group("long-history")`, so that one worker makes it.
+    """
+    from long_history import make_warehouse, publish  # it imports dbt, which most tests need not wait for
+
+    paths = make_warehouse(tmp_path_factory.mktemp("grown") / "data")
+    publish(paths)
+    return paths
 
 
 @pytest.fixture(scope="session")

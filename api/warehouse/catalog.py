@@ -7,6 +7,9 @@ from typing import Any
 
 import duckdb
 
+from ingestion.closed_months import is_recent_name, recent_name
+from orchestration.close_months import KEYS
+
 # Written once, here: names of schemas come from the file.
 _RELATIONS = """
 select columns.schema_name, columns.table_name, tables.table_name is not null as is_table, tables.estimated_size,
@@ -46,6 +49,7 @@ class Relation:
     columns: tuple[Column, ...]
     description: str | None = None
     tests: tuple[str, ...] = field(default=())
+    key: tuple[str, ...] | None = None  # tells the rows of a table with closed months apart, which has no rowid
 
     @property
     def full_name(self) -> str:
@@ -72,17 +76,27 @@ def read_relations(
     cursor: duckdb.DuckDBPyConnection, docs: Mapping[str, Any], row_counts: Mapping[str, int]
 ) -> dict[str, Relation]:
     """Read every published table and view; `docs` are dbt's, by `schema.name`."""
+    found = {
+        (schema, name): (is_table, size, columns)
+        for schema, name, is_table, size, columns in cursor.execute(_RELATIONS).fetchall()
+    }
     relations = {}
-    for schema, name, is_table, size, columns in cursor.execute(_RELATIONS).fetchall():
-        doc = docs.get(f"{schema}.{name}", {})
+    for (schema, name), (is_table, size, columns) in found.items():
+        if is_recent_name(name):
+            continue
+        full_name = f"{schema}.{name}"
+        doc = docs.get(full_name, {})
+        # A view over the recent part of a table and its closed months is that table, for whoever reads it.
+        recent = found.get((schema, recent_name(name)))
         relation = Relation(
             schema=schema,
             name=name,
-            kind="table" if is_table else "view",
-            rows=row_counts.get(f"{schema}.{name}", size) if is_table else None,
-            columns=tuple(_column(column, doc.get("columns", {})) for column in columns),
+            kind="table" if is_table or recent else "view",
+            rows=row_counts.get(full_name, size) if is_table or recent else None,
+            columns=tuple(_column(column, doc.get("columns", {})) for column in (recent[2] if recent else columns)),
             description=doc.get("description"),
             tests=tuple(doc.get("tests", ())),
+            key=KEYS[full_name] if recent else None,
         )
         relations[relation.full_name] = relation
     return relations

@@ -10,6 +10,8 @@ from api.warehouse.execute import Deadlines
 from api.warehouse.problems import TooLarge, TooSlow
 from api.warehouse.settings import WarehouseSettings
 from api.warehouse.snapshot import OpenSnapshot
+from ingestion.closed_months import recent_name
+from orchestration.closed_files import closed_rows, files_by_table
 
 # What makes two rows the same thing at two times; a table that is not named is compared by whole rows,
 # where a changed row counts as one removed and one added.
@@ -37,12 +39,11 @@ def compare(
         connection.execute(f"set memory_limit = '{settings.read_memory_mb}MB'")
         connection.execute(f"attach '{_literal(before)}' as before (read_only)")
         connection.execute(f"attach '{_literal(after)}' as after (read_only)")
+        if folder := before.closed_months or after.closed_months:
+            connection.execute("set allowed_directories = [?]", [f"{folder}/"])
         connection.execute("set enable_external_access = false")
         with deadlines.limit(connection, settings.read_seconds):
-            return [
-                _compare_table(connection, name, before.relations.get(name), after.relations.get(name))
-                for name in names
-            ]
+            return [_compare_table(connection, name, before, after) for name in names]
     except duckdb.InterruptException as error:
         raise TooSlow(settings.read_seconds) from error
     except duckdb.OutOfMemoryException as error:
@@ -56,8 +57,9 @@ def _literal(snapshot: OpenSnapshot) -> str:
 
 
 def _compare_table(
-    connection: duckdb.DuckDBPyConnection, name: str, before: Relation | None, after: Relation | None
+    connection: duckdb.DuckDBPyConnection, name: str, older: OpenSnapshot, newer: OpenSnapshot
 ) -> dict[str, Any]:
+    before, after = older.relations.get(name), newer.relations.get(name)
     counts: Sequence[Any]
     if before is None or after is None:
         only = before or after
@@ -70,8 +72,8 @@ def _compare_table(
     digest = f"hash({', '.join(quoted(column) for column in shared)})"
     sides = [
         f"select {', '.join(quoted(column) for column in key)}, {digest} as digest, count(*) as times"
-        f" from {side}.{relation.sql} group by all"
-        for side, relation in (("before", before), ("after", after))
+        f" from {rows} group by all"
+        for rows in (_rows_of("before", older, before, newer), _rows_of("after", newer, after, older))
     ]
     same_key = " and ".join(f"b.{quoted(column)} is not distinct from a.{quoted(column)}" for column in key)
     row = connection.execute(
@@ -81,7 +83,8 @@ def _compare_table(
         " coalesce(sum(greatest(coalesce(b.times, 0) - coalesce(a.times, 0), 0)), 0)::bigint"
         f" from b full outer join a on {same_key}"
     ).fetchone()
-    counts = row or (0, 0, 0)
+    added, changed, removed = row or (0, 0, 0)
+    counts = (added, changed + _renamed(connection, name, older, newer, after), removed)
     is_keyed = name in _KEYS
     return {
         "table": name,
@@ -92,3 +95,30 @@ def _compare_table(
         "columns_added": [column.name for column in after.columns if column.name not in before.by_name],
         "columns_removed": [column.name for column in before.columns if column.name not in after.by_name],
     }
+
+
+def _rows_of(side: str, snapshot: OpenSnapshot, relation: Relation, other: OpenSnapshot) -> str:
+    """A table's rows on one side, without the closed months that both snapshots read from the same files."""
+    files = files_by_table(snapshot.manifest.closed).get(relation.full_name)
+    if files is None:
+        return f"{side}.{relation.sql}"
+    rows = f"select * from {side}.{quoted(relation.schema)}.{quoted(recent_name(relation.name))}"
+    if own := [file for file in files if file not in other.manifest.closed]:
+        stations = f"{side}.marts.stations" if "station_name" in relation.by_name else None
+        rows += f" union all by name {closed_rows(own, snapshot.paths, stations)}"
+    return f"({rows})"
+
+
+def _renamed(
+    connection: duckdb.DuckDBPyConnection, name: str, before: OpenSnapshot, after: OpenSnapshot, relation: Relation
+) -> int:
+    """Rows of closed months that both snapshots read and that changed with their station's name."""
+    shared = [file for file in files_by_table(after.manifest.closed).get(name, ()) if file in before.manifest.closed]
+    if not shared or "station_name" not in relation.by_name:
+        return 0
+    row = connection.execute(
+        f"select count(*) from ({closed_rows(shared, after.paths, None)}) as closed where closed.station_id in ("
+        "select station_id from before.marts.stations as b full outer join after.marts.stations as a"
+        " using (station_id) where a.station_name is distinct from b.station_name)"
+    ).fetchone()
+    return int(row[0]) if row else 0

@@ -103,7 +103,8 @@ def _check_source(node: dict[str, Any], tables: frozenset[tuple[str, str]], name
             raise Refused(f"“{node['catalog_name'][:60]}” is another database; only the warehouse may be read")
         if schema in ("", "recurring") and table in named:
             return
-        if schema == "information_schema" or (schema, table) in tables:
+        # How a view is defined names the data directory.
+        if (schema == "information_schema" and table != "views") or (schema, table) in tables:
             return
         name = f"{schema}.{table}" if schema else table
         hint = "" if schema else " (give its schema too, such as marts.hourly_observations)"

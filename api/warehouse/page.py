@@ -1,7 +1,8 @@
 """Pages of a table or view: select, filters, order, limit and a cursor that gives every row exactly once.
 
 A table is paged by the values of the order and DuckDB's `rowid`, which is unique and never changes in a snapshot:
-each page is a range, however deep. A view has no rowid: it is ordered by all its columns and paged by position,
+each page is a range, however deep. A table with closed months has no rowid, and its key in the place of it. A view has
+neither: it is ordered by all its columns and paged by position,
 which is exact because a snapshot does not change; only deep pages of large views cost their sort again.
 """
 
@@ -70,7 +71,7 @@ def read_page(snapshot: OpenSnapshot, executor: Executor, page: Page) -> tuple[p
 
 
 def _read_table(snapshot: OpenSnapshot, executor: Executor, page: Page) -> tuple[pa.Table, str | None]:
-    order = [*page.order, Ordering(_ROWID)]
+    order = [*page.order, *_last_resort(page)]
     conditions = list(page.conditions)
     if page.cursor is not None:
         conditions.append(_after(order, page.cursor))
@@ -86,6 +87,15 @@ def _read_table(snapshot: OpenSnapshot, executor: Executor, page: Page) -> tuple
         values = [found.column(f"{_KEY}{position}")[page.limit - 1].as_py() for position in range(len(order))]
         following = str(Cursor(snapshot.id, page.question, tuple(_as_text(value) for value in values)))
     return found.slice(0, page.limit).select(range(len(page.selected))), following
+
+
+def _last_resort(page: Page) -> list[Ordering]:
+    """What decides between rows that the order asked for holds equal."""
+    relation = page.relation
+    if relation.key is None:
+        return [Ordering(_ROWID)]
+    taken = [ordering.column.name for ordering in page.order]
+    return [Ordering(relation.by_name[name]) for name in relation.key if name not in taken]
 
 
 def _read_view(snapshot: OpenSnapshot, executor: Executor, page: Page) -> tuple[pa.Table, str | None]:

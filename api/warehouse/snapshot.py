@@ -12,10 +12,11 @@ import duckdb
 import pyarrow as pa
 
 from api.warehouse.catalog import Relation, read_relations
-from api.warehouse.closed import connect_closed
+from api.warehouse.closed import connect_closed, open_cursor
 from api.warehouse.problems import SnapshotDamaged
 from api.warehouse.settings import WarehouseSettings
-from ingestion.paths import WAREHOUSE_FILE
+from ingestion.closed_months import missing_files
+from ingestion.paths import WAREHOUSE_FILE, DataPaths
 from ingestion.storage import is_refusal
 from orchestration.snapshots import MODELS, Manifest, read_manifest
 
@@ -63,9 +64,19 @@ class OpenSnapshot:
         """Every table and view of the published schemas, by `schema.name`."""
         return read_relations(self.connection.cursor(), self._model_docs(), self.manifest.row_counts)
 
+    @cached_property
+    def paths(self) -> DataPaths:
+        """The data directory the snapshot lies in."""
+        return DataPaths(self.folder.resolve().parents[1])
+
+    @cached_property
+    def closed_months(self) -> Path | None:
+        """The folder of closed months, when the snapshot reads any."""
+        return self.paths.closed if self.manifest.closed else None
+
     def cursor(self) -> duckdb.DuckDBPyConnection:
         """A connection of its own for one call."""
-        return self.connection.cursor()
+        return open_cursor(self.connection, self.closed_months)
 
     def close(self) -> None:
         """Close the file."""
@@ -86,8 +97,14 @@ def open_snapshot(folder: Path, settings: WarehouseSettings) -> OpenSnapshot:
         size = os.stat(folder / WAREHOUSE_FILE).st_size  # noqa: PTH116 - next to a read that may vanish any time
         if size != manifest.size_bytes:
             raise SnapshotDamaged(folder.name, f"{size} bytes where the manifest says {manifest.size_bytes}")
+        paths = DataPaths(folder.resolve().parents[1])
+        if missing := next(missing_files(paths, manifest.closed), None):
+            raise SnapshotDamaged(folder.name, f"its closed month {missing.name} is missing in {missing.parent}")
         connection = connect_closed(
-            folder / WAREHOUSE_FILE, threads=settings.read_threads, memory_mb=settings.read_memory_mb
+            folder / WAREHOUSE_FILE,
+            threads=settings.read_threads,
+            memory_mb=settings.read_memory_mb,
+            closed_months=paths.closed if manifest.closed else None,
         )
     except (OSError, ValueError, TypeError, duckdb.Error) as error:
         is_passing = isinstance(error, OSError) or is_refusal(str(error))

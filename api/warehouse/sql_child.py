@@ -17,8 +17,9 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from api.warehouse.closed import connect_closed
+from api.warehouse.closed import connect_closed, open_cursor
 from api.warehouse.guard import Refused, check
+from ingestion.closed_months import is_recent_name
 
 _BATCH_ROWS = 2_048
 # What Arrow, JSON or a caller's program cannot hold is given as text.
@@ -31,30 +32,36 @@ class Session:
     def __init__(self, memory_mb: int, threads: int) -> None:
         self.memory_mb, self.threads = memory_mb, threads
         self._file: str | None = None
+        self._closed_months: Path | None = None
         self._connection: duckdb.DuckDBPyConnection | None = None
         self._tables: frozenset[tuple[str, str]] = frozenset()
 
-    def open(self, file: str) -> duckdb.DuckDBPyConnection:
+    def open(self, file: str, closed_months: str | None) -> duckdb.DuckDBPyConnection:
         """Open the snapshot asked for, unless it is open already."""
         if self._connection is None or file != self._file:
             if self._connection is not None:
                 self._connection.close()
                 self._connection = None
-            self._connection = connect_closed(Path(file), threads=self.threads, memory_mb=self.memory_mb)
+            self._closed_months = Path(closed_months) if closed_months else None
+            self._connection = connect_closed(
+                Path(file), threads=self.threads, memory_mb=self.memory_mb, closed_months=self._closed_months
+            )
             rows = self._connection.execute(
                 "select schema_name, table_name from duckdb_tables() where not internal"
                 " union all select schema_name, view_name from duckdb_views() where not internal"
             ).fetchall()
-            self._tables = frozenset((schema.lower(), name.lower()) for schema, name in rows)
+            self._tables = frozenset(
+                (schema.lower(), name.lower()) for schema, name in rows if not is_recent_name(name)
+            )
             self._file = file
         return self._connection
 
     def run(self, request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
         """Check and run one statement; the answer's head, then its rows as an Arrow stream."""
         started = time.perf_counter()
-        connection = self.open(request["file"])
+        connection = self.open(request["file"], request["closed_months"])
         is_lasting = check(connection, request["sql"], self._tables)
-        with contextlib.closing(connection.cursor()) as cursor:
+        with contextlib.closing(open_cursor(connection, self._closed_months)) as cursor:
             cursor.execute(request["sql"], request["params"])
             description = cursor.description or ()
             names = _unique([str(column[0]) for column in description])

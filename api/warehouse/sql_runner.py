@@ -119,6 +119,7 @@ class SqlRunner:
             child = child or self._start()
             request = {
                 "file": str(snapshot.file.resolve()),
+                "closed_months": str(snapshot.closed_months) if snapshot.closed_months else None,
                 "sql": sql,
                 "params": params,
                 "max_rows": limit,

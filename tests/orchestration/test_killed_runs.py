@@ -27,6 +27,7 @@ def start(published, upstream):
             **upstream.environment,
             "DATA_DIR": str(published.root),
             "PREFECT_API_URL": "http://127.0.0.1:9/api",
+            "CLOSE_ABOVE_MB": "1",
         }
         command = [sys.executable, str(ROOT / "orchestration" / "flow_prefect.py"), "--mode", "run", "--dept", "9"]
         process = subprocess.Popen(

@@ -90,6 +90,16 @@ def client(warehouse: DataPaths) -> Iterator[httpx.Client]:
 @pytest.fixture
 def start() -> Iterator[Callable[..., httpx.Client]]:
     """Serve a data directory with limits of the test's own."""
+    yield from _servers()
+
+
+@pytest.fixture(scope="module")
+def start_for_module() -> Iterator[Callable[..., httpx.Client]]:
+    """Serve data directories that all tests of a module read."""
+    yield from _servers()
+
+
+def _servers() -> Iterator[Callable[..., httpx.Client]]:
     with ExitStack() as running:
 
         def serve(paths: DataPaths, **limits: Any) -> httpx.Client:

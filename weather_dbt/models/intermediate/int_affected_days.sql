@@ -22,9 +22,9 @@ days_of_affected_hours as (
 
     {% if daily -%}
     union
-    select observed_date
-    from {{ daily }}
-    where not is_final
+    select daily.observed_date
+    from {{ daily }} as daily
+    where not daily.is_final and {{ has_all_hours_at_hand('daily.observed_date') }}
     {%- endif %}
 
 )

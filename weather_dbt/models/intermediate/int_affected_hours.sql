@@ -1,6 +1,7 @@
 {{ config(materialized='table') }}
 
 {# Hours whose marts may differ from what the last passed build made: see macros/batch.sql. #}
+{{ refuse_to_forget_closed_months('hourly_observations') }}
 
 {% set built = built_load_id() %}
 
@@ -16,14 +17,15 @@ touched_hours as (
     union
 
     -- A station that is listed anew, renamed or moved changes its own rows and its neighbours' findings.
-    select distinct observed_at
-    from {{ source('raw', 'observations') }}
+    select distinct observations.observed_at
+    from {{ source('raw', 'observations') }} as observations
     where
-        geo_id_insee in (
+        observations.geo_id_insee in (
             select listed."Id_station"
             from {{ source('raw', 'stations') }} as listed
             where listed.load_id > {{ built }}
         )
+        and {{ is_far_from_closed_months('observations.observed_at') }}
     {%- endif %}
 
 ),

@@ -1,4 +1,9 @@
-{{ config(materialized='incremental', incremental_strategy='append', pre_hook='{{ forget_affected_days() }}') }}
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    pre_hook='{{ forget_affected_days() }}',
+    post_hook=["{{ follow_station_list(ref('int_stations'), ['station_name']) }}", '{{ settle_days() }}']
+) }}
 
 with
 

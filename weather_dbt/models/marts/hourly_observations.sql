@@ -1,4 +1,9 @@
-{{ config(materialized='incremental', incremental_strategy='append', pre_hook='{{ forget_affected_hours() }}') }}
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    pre_hook='{{ forget_affected_hours() }}',
+    post_hook="{{ follow_station_list(ref('int_stations'), ['station_name']) }}"
+) }}
 
 with
 

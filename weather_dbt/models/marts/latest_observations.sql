@@ -1,7 +1,8 @@
 {{ config(
     materialized='incremental',
     incremental_strategy='delete+insert',
-    unique_key='station_id'
+    unique_key='station_id',
+    post_hook="{{ follow_station_list(ref('stations'), ['station_name', 'latitude', 'longitude', 'altitude_m']) }}"
 ) }}
 
 with

@@ -1,0 +1,137 @@
+"""Years before a month of history: the same weather at earlier hours, in closed months as years would leave it.
+
+Written by SQL at DuckDB's speed, some seconds for a month of all France.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import duckdb
+
+from ingestion.paths import DataPaths
+from ingestion.raw_store import connect
+from orchestration.close_months import KEYS, SETTLED_AFTER, Content, Written, record_closed
+
+# What moves with the hours, by table.
+_TIMES = {
+    "raw.observations": ("observed_at", "first_seen_at", "version_seen_at"),
+    "marts.hourly_observations": ("observed_at", "first_seen_at"),
+}
+_LOADS_AN_HOUR = 37  # the station list and 36 hours of France
+
+
+def lengthen(data_dir: Path, months: int) -> None:
+    """Put so many calendar months before the month that is there, closed but for those not settled yet."""
+    paths = DataPaths(data_dir)
+    template = data_dir / "template"
+    template.mkdir()
+    with connect(paths.build_file) as connection:
+        newest = _value(connection, "select max(observed_at) from marts.hourly_observations").astimezone(UTC)
+        start = (newest - timedelta(days=30)).date()
+        whole = f"observed_at between timestamptz '{start} 00:00:00Z' and timestamptz '{newest.date()} 00:00:00Z'"
+        for table, key in KEYS.items():
+            rows = f"select * from {table} where {whole} order by {', '.join(key)}"
+            connection.execute(f"copy ({rows}) to '{template / table}' (format parquet)")
+        oldest = _value(connection, "select min(observed_at) from raw.observations").astimezone(UTC).date()
+        for month in _months_before(oldest, months):
+            following = (month + timedelta(days=31)).replace(day=1)
+            until = min(following, oldest)
+            is_settled = following <= (newest - SETTLED_AFTER).date()
+            _fill(connection, paths, template, start, month, until, is_closed=is_settled)
+        _fill_logs(connection, newest, months)
+        connection.execute("checkpoint")
+
+
+def _months_before(first: date, count: int) -> Iterator[date]:
+    month = first.replace(day=1)
+    for _ in range(count):
+        yield month
+        month = (month - timedelta(days=1)).replace(day=1)
+
+
+def _fill(
+    connection: duckdb.DuckDBPyConnection,
+    paths: DataPaths,
+    template: Path,
+    start: date,
+    month: date,
+    until: date,
+    *,
+    is_closed: bool,
+) -> None:
+    shift = (start - month).days
+    written = []
+    for table, names in _TIMES.items():
+        moved = ", ".join(f"{name} - interval {shift} day as {name}" for name in names)
+        rows = (
+            f"select * replace ({moved}) from read_parquet('{template / table}')"
+            f" where observed_at < timestamptz '{until} 00:00:00Z' + interval {shift} day"
+        )
+        if not is_closed:
+            connection.execute(f"insert into {table} by name {rows}")
+            continue
+        file = paths.closed / table / f"{month:%Y-%m}-{'0' * 16}.parquet"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        connection.execute(f"copy ({rows}) to '{file}' (format parquet, compression zstd)")
+        held = f"select count(*), min(observed_at), max(observed_at) from read_parquet('{file}')"
+        count, first, last = connection.execute(held).fetchone() or (0, None, None)
+        written.append(Written(table, file, Content(count, "", first, last)))
+    connection.execute(
+        f"""
+        insert into marts.daily_observations by name
+        select * replace (
+            observed_date - {shift} as observed_date, true as is_final,
+            first_observed_at - interval {shift} day as first_observed_at,
+            last_observed_at - interval {shift} day as last_observed_at
+        )
+        from marts.daily_observations
+        where observed_date >= date '{start}' and observed_date < date '{until}' + {shift}
+        """
+    )
+    record_closed(connection, paths, month, written)
+
+
+def _fill_logs(connection: duckdb.DuckDBPyConnection, newest: datetime, months: int) -> None:
+    """The loads and builds that so many months of hourly runs leave."""
+    hours = months * 730
+    connection.execute(
+        f"""
+        insert into meta.loads by name
+        select last.* replace (
+            hours.number * {_LOADS_AN_HOUR} + turns.number - {hours * _LOADS_AN_HOUR} as load_id,
+            uuid()::varchar as run_id,
+            strftime(timestamptz '{newest.isoformat()}' - to_hours(({hours} - hours.number + turns.number)::integer),
+                '%Y%m%dT%HZ') as scope,
+            if(turns.number < 2, 'loaded', 'unchanged') as status,
+            md5(concat(hours.number, turns.number))[:16] as payload_digest,
+            concat(payload, hours.number, turns.number) as payload,
+            timestamptz '{newest.isoformat()}' - to_hours(({hours} - hours.number)::integer) as fetched_at,
+            timestamptz '{newest.isoformat()}' - to_hours(({hours} - hours.number)::integer) as loaded_at
+        )
+        from (from meta.loads order by load_id desc limit 1) as last,
+            range({hours}) as hours (number), range({_LOADS_AN_HOUR}) as turns (number)
+        order by load_id
+        """
+    )
+    connection.execute(
+        f"""
+        insert into meta.builds by name
+        select last.* replace (
+            hours.number - {hours} as build_id,
+            uuid()::varchar as run_id,
+            built_at - to_hours(({hours} - hours.number)::integer) as built_at,
+            seconds + random() as seconds,
+            hours.number * {_LOADS_AN_HOUR} - {hours * _LOADS_AN_HOUR} as last_load_id,
+            replace(nodes::varchar, '0.0', concat('0.', hours.number % 97))::json as nodes
+        )
+        from (from meta.builds order by build_id desc limit 1) as last, range({hours}) as hours (number)
+        order by build_id
+        """
+    )
+
+
+def _value(connection: duckdb.DuckDBPyConnection, query: str) -> datetime:
+    row = connection.execute(query).fetchone()
+    assert row is not None
+    return row[0]
