@@ -189,7 +189,7 @@ def test_a_served_deployment_has_its_schedule_department_and_limit_and_keeps_the
         assert found.concurrency_options.collision_strategy.value == "ENQUEUE"
         assert not found.paused
         process.send_signal(signal.SIGTERM)
-        assert process.wait(60) in (0, -signal.SIGTERM)
+        assert process.wait(180) in (0, -signal.SIGTERM)
         after = deployment()
         assert [schedule.active for schedule in after.schedules] == [True]
         assert not after.paused

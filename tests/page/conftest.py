@@ -25,10 +25,17 @@ from orchestration.settings import OrchestrationSettings, get_settings
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    chromium = find_chromium()
-    if chromium is None:
+def chromium() -> Path:
+    """Find a browser; without one the tests that need it are skipped."""
+    found = find_chromium()
+    if found is None:
         pytest.skip("no Chromium on this machine: install Debian's `chromium`, or name one in CHROMIUM")
+    return Path(found)
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: Path) -> Iterator[Browser]:
+    """Start it for one module: while Playwright runs, nothing else in the process can `asyncio.run`."""
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=chromium, args=OPTIONS)
         yield started
@@ -36,7 +43,7 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def service(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
+def service(chromium: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
     """Two départements of the demo source, a key, and a Prefect server of its own."""
     url = f"http://127.0.0.1:{free_port()}/api"
     data_dir = tmp_path_factory.mktemp("page") / "data"
