@@ -88,7 +88,7 @@ freshness: .venv/.runtime ## ask dbt how old the sources are
 
 .PHONY: test
 test: .venv/.dev ## run the tests
-	@$(BIN)/python -m pytest -q -n 2 -m "not slow"
+	@$(BIN)/python -m pytest -q -n 3 -m "not slow"
 
 .PHONY: test-slow
 test-slow: .venv/.dev ## run the tests that take long

@@ -14,7 +14,8 @@ _SOON = Retry(
     total=7,
     allowed_methods=list(HTTPMethod),
     status_forcelist=[503],
-    retry_on_exceptions=[],
+    # Kept connections to a server that was replaced: each would cost a wait of Prefect's client, longer every time.
+    retry_on_exceptions=[httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError],
     backoff_factor=0.03,
     max_backoff_wait=1,
 )

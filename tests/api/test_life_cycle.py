@@ -160,6 +160,7 @@ def test_the_schedule_fires_each_minute(tmp_path: Path):
     assert service.stop() == 0
 
 
+@pytest.mark.slow  # what it shares with the service is shown there
 def test_serving_without_http_runs_what_is_asked_of_it(tmp_path: Path):
     environment = {
         **os.environ,

@@ -13,6 +13,7 @@ EXAMPLES = [
     errors.WarehouseNewer(3, 2, "data"),
     errors.WarehouseOlder(0, 1, "data"),
     errors.WarehouseDamaged(Path("warehouse.duckdb"), "not a\nDuckDB file"),
+    errors.ClosedMonthDamaged(Path("2025-01.parquet"), "is missing"),
     errors.StorageFailed(28, "No space left on device", "landing/a.gz", "data"),
     errors.StorageFailed(None, "something\nelse", None, "data"),
     errors.FileUnreadable(Path("captured.json"), "gone"),
