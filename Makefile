@@ -95,7 +95,7 @@ test-slow: .venv/.dev ## run the tests that take long
 	@$(BIN)/python -m pytest -q -n 2 -m slow --timeout 3600
 
 .PHONY: bench
-bench: .venv/.dev ## measure speed side by side (25 min, idle machine, Debian's wrk): make bench ONLY=runs
+bench: .venv/.dev ## measure speed side by side (half an hour, idle machine, needs wrk): make bench ONLY=runs
 	@$(BIN)/python -m benchmarks $(foreach part,$(ONLY),--only $(part))
 
 .PHONY: test-faults
