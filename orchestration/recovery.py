@@ -1,6 +1,6 @@
 """What a killed service left in Prefect: runs whose process is gone, and scheduled runs nobody took."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from uuid import UUID
 
 from prefect.client.orchestration import PrefectClient
@@ -22,15 +22,16 @@ _WORKER_LABEL = "prefect.worker.name"
 
 
 async def end_orphans(
-    client: PrefectClient, deployment_id: UUID, worker_name: str, alive: Collection[UUID] = ()
+    client: PrefectClient, deployment_id: UUID, worker_name: str, alive: Callable[[], Collection[UUID]] = tuple
 ) -> list[FlowRun]:
     """End the runs that this service's worker took and that have no process any more; return them.
 
-    Runs taken by other workers on the pool are theirs. The caller leads, so no other process has our name.
+    Runs taken by other workers on the pool are theirs. The caller leads, so no other process has our name. `alive`
+    is asked after Prefect: a run that our worker takes meanwhile is not taken for one left behind.
     """
     orphans = []
     for run in await _runs(client, deployment_id, StateType.PENDING, StateType.RUNNING, StateType.CANCELLING):
-        if run.id in alive or run.labels.get(_WORKER_LABEL, worker_name) != worker_name:
+        if run.id in alive() or run.labels.get(_WORKER_LABEL, worker_name) != worker_name:
             continue
         is_cancelling = run.state is not None and run.state.is_cancelling()
         message = "its process ended with the service that ran it; the last snapshot stays served"

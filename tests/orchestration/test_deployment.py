@@ -94,7 +94,7 @@ def test_orphans_of_this_service_are_ended_and_other_workers_runs_are_left(prefe
             await client.set_flow_run_state(run.id, Pending(), force=True)
             await client.set_flow_run_state(run.id, Running(), force=True)
             await client.update_flow_run_labels(run.id, {"prefect.worker.name": worker})
-        ended = await end_orphans(client, deployment_id, "this", alive=[alive.id])
+        ended = await end_orphans(client, deployment_id, "this", alive=lambda: [alive.id])
         assert [run.id for run in ended] == [ours.id]
         types = [(await client.read_flow_run(run.id)).state_type.value for run in runs]
         assert types == ["CRASHED", "RUNNING", "RUNNING", "SCHEDULED"]

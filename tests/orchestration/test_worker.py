@@ -30,7 +30,9 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize(("how", "is_warm"), [("well", True), ("broken", False), ("killed", True)])
+@pytest.mark.parametrize(
+    ("how", "is_warm"), [pytest.param("well", True, marks=pytest.mark.slow), ("broken", False), ("killed", True)]
+)
 def test_a_run_starts_warm_or_cold_but_starts(tmp_path: Path, how: str, is_warm: bool):
     script = tmp_path / "launch.py"
     script.write_text(_SCRIPT)
