@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from datetime import datetime
+from itertools import accumulate
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -73,7 +74,9 @@ async def _follow(
         # After the state: what a run wrote before its end is then surely seen.
         records = _numbered(read_records(paths, str(run_id)))[records_seen:]
         news: list[tuple[datetime, State | Record]] = [(state.timestamp, state) for state in states]
-        news += [(datetime.fromisoformat(record["at"]), record) for record in records]
+        # Two threads of dbt may write within a millisecond: the order of the file is the one that is counted.
+        times = accumulate((datetime.fromisoformat(record["at"]) for record in records), max)
+        news += zip(times, records, strict=True)
         for _, new in sorted(news, key=lambda found: found[0]):
             if isinstance(new, State):
                 states_seen += 1
