@@ -22,7 +22,7 @@ from typing import Any
 import pyarrow as pa
 from filelock import Timeout
 
-from ingestion.durable import PARTIAL, make_directory, sync_directory
+from ingestion.durable import PARTIAL, make_directory, sync
 from ingestion.paths import DataPaths
 from ingestion.raw_store import connect
 from ingestion.writer_lock import writer_lock
@@ -101,7 +101,7 @@ def write_backup(paths: DataPaths, folder: Path, target: Path) -> Path:
                 archive.add(contents, CONTENTS)
             _sync(partial)
         partial.replace(file)
-        sync_directory(target)
+        sync(target)
     finally:
         partial.unlink(missing_ok=True)
     return file
@@ -126,7 +126,7 @@ def restore_backup(file: Path, paths: DataPaths, *, force: bool = False) -> dict
             for entry in folder.iterdir():
                 if entry.name != CONTENTS:
                     entry.replace(paths.root / entry.name)
-            sync_directory(paths.root)
+            sync(paths.root)
             if about["served"]:
                 serve_snapshot(paths, about["served"])
     finally:

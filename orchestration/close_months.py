@@ -15,7 +15,7 @@ from pathlib import Path
 import duckdb
 
 from ingestion.closed_months import REGISTRY, closed_files, reopen
-from ingestion.durable import sync_directory, sync_file
+from ingestion.durable import sync
 from ingestion.errors import ClosedMonthDamaged
 from ingestion.paths import DataPaths
 from ingestion.raw_store import connect
@@ -121,9 +121,9 @@ def _give_back_space(paths: DataPaths, used: float) -> None:
         connection.execute(f"attach '{_quoted(compact)}' as compact")
         connection.execute("copy from database warehouse to compact")
         connection.execute("checkpoint compact")
-    sync_file(compact)
+    sync(compact)
     compact.replace(paths.build_file)
-    sync_directory(paths.build_file.parent)
+    sync(paths.build_file.parent)
     shutil.rmtree(folder)
 
 
@@ -198,11 +198,11 @@ def _write(connection: duckdb.DuckDBPyConnection, paths: DataPaths, table: str, 
     if file.exists():  # closed before, reopened for news that changed nothing here: snapshots read it
         partial.unlink()
     else:
-        sync_file(partial)
+        sync(partial)
         partial.chmod(0o444)
         partial.rename(file)
     for changed in (folder, paths.closed, paths.root):
-        sync_directory(changed)
+        sync(changed)
     return Written(table, file, told)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import duckdb
 
 from ingestion.closed_months import ClosedFile, closed_files
-from ingestion.durable import sync_directory, sync_file, write_durably
+from ingestion.durable import sync, write_durably
 from ingestion.paths import WAREHOUSE_FILE, DataPaths
 from ingestion.raw_store import connect
 from orchestration.builds import last_build
@@ -54,7 +54,7 @@ def publish_build(paths: DataPaths, *, keep: int, run_id: str | None = None) -> 
         copy_file(paths.build_file, unfinished / WAREHOUSE_FILE)
         if closed:
             unite_closed(unfinished / WAREHOUSE_FILE, paths, closed)
-            sync_file(unfinished / WAREHOUSE_FILE)
+            sync(unfinished / WAREHOUSE_FILE)
         manifest = Manifest(
             id=snapshot_id,
             sequence=sequence,
@@ -75,7 +75,7 @@ def publish_build(paths: DataPaths, *, keep: int, run_id: str | None = None) -> 
     # Aimed first: killed right after the rename, the snapshot would be the newest and never be served.
     aim_pointer(paths, snapshot_id)
     unfinished.rename(paths.snapshots / snapshot_id)
-    sync_directory(paths.snapshots)
+    sync(paths.snapshots)
     move_pointer(paths)
     discard_old(paths, keep)
     discard_unused(paths)

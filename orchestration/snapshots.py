@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ingestion.durable import sync_directory, write_durably
+from ingestion.durable import sync, write_durably
 from ingestion.paths import WAREHOUSE_FILE, DataPaths
 from orchestration.errors import SnapshotNotFound
 
@@ -65,7 +65,7 @@ def aim_pointer(paths: DataPaths, snapshot_id: str) -> None:
     link = _next_pointer(paths)
     link.unlink(missing_ok=True)
     link.symlink_to(Path(paths.snapshots.name) / snapshot_id / WAREHOUSE_FILE)
-    sync_directory(paths.root)
+    sync(paths.root)
 
 
 def move_pointer(paths: DataPaths) -> None:
@@ -73,7 +73,7 @@ def move_pointer(paths: DataPaths) -> None:
     link = _next_pointer(paths)
     if link.exists():
         link.replace(paths.published)
-        sync_directory(paths.root)
+        sync(paths.root)
     else:
         link.unlink(missing_ok=True)
 

@@ -69,8 +69,9 @@ async def _follow(
         if clock() >= next_look:
             next_look = clock() + STATE_SECONDS
             with suppress(ServerNotReady):  # Prefect is away for a while; the stream outlives it
-                states = (await runs.history(run_id))[states_seen:]
+                # The run before its history: a run that is over then surely has its last state there.
                 run = await runs.read(run_id)
+                states = (await runs.history(run_id))[states_seen:]
         # After the state: what a run wrote before its end is then surely seen.
         records = _numbered(read_records(paths, str(run_id)))[records_seen:]
         news: list[tuple[datetime, State | Record]] = [(state.timestamp, state) for state in states]
