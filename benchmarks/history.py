@@ -12,6 +12,7 @@ from ingestion.meteofrance.schema import OBSERVATION_COLUMNS
 from ingestion.paths import DataPaths
 from ingestion.raw_store import open_build_file
 from ingestion.settings import Source
+from orchestration.close_months import close_months
 from orchestration.pipeline import build_and_record
 from orchestration.publish import publish_build
 from orchestration.settings import get_settings
@@ -28,6 +29,7 @@ def make_history(data_dir: Path, months: int, until: datetime) -> Iterator[tuple
         began = time.perf_counter()
         rows = load_month(paths, start, end)
         build_and_record(get_settings(), paths, None, lambda _: None)
+        close_months(paths, get_settings().close_above_mb, lambda _: None)
         yield rows, time.perf_counter() - began
     publish_build(paths, keep=get_settings().snapshots_keep)
 

@@ -16,6 +16,7 @@ from ingestion.ingest import STATION_LIST, ingest_packet, plan_requests
 from ingestion.paths import DataPaths
 from ingestion.settings import get_settings as get_ingestion_settings
 from ingestion.writer_lock import writer_lock
+from orchestration.close_months import close_months
 from orchestration.pipeline import build_and_record
 from orchestration.publish import publish_build
 from orchestration.settings import get_settings
@@ -35,6 +36,7 @@ def main() -> None:
             rows = ingest_packet(ingestion, request).counts.new
             times.append(time.perf_counter())
             build_and_record(orchestration, paths, None, lambda _: None)
+            close_months(paths, orchestration.close_above_mb, lambda _: None)
             times.append(time.perf_counter())
             manifest = publish_build(paths, keep=orchestration.snapshots_keep)
             times.append(time.perf_counter())

@@ -14,6 +14,7 @@ from ingestion.settings import get_settings as get_ingestion_settings
 from ingestion.storage import storage_faults
 from ingestion.writer_lock import writer_lock
 from orchestration.backup import frozen, restore_backup, write_backup
+from orchestration.close_months import close_months
 from orchestration.errors import OrchestrationError
 from orchestration.pipeline import build_and_record
 from orchestration.publish import publish_build
@@ -57,7 +58,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def build(paths: DataPaths, _: str | None = None) -> None:
     """Build and test the models in the build file."""
     check_version(paths)
-    build_and_record(get_settings(), paths, None, say)
+    settings = get_settings()
+    build_and_record(settings, paths, None, say)
+    close_months(paths, settings.close_above_mb, say)
 
 
 def publish(paths: DataPaths, _: str | None = None) -> None:

@@ -25,6 +25,7 @@ from ingestion.load_log import LoadResult
 from ingestion.paths import DataPaths
 from orchestration import tasks
 from orchestration.artifacts import publish_summary
+from orchestration.close_months import close_months
 from orchestration.errors import OrchestrationError
 from orchestration.parameters import as_texts
 from orchestration.pipeline import FETCHES_AT_ONCE, Outcome, Steps, run_pipeline
@@ -92,6 +93,7 @@ def _task_steps(run_id: str | None, paths: DataPaths) -> Steps:
         ingest_all=ingest_all,
         install=tasks.dbt_deps,
         build=lambda: tasks.dbt_build(run_id),
+        close=lambda: close_months(paths, get_settings().close_above_mb, get_run_logger().info),
         publish=lambda: tasks.publish(run_id),
         discard=lambda: discard_old(paths, get_settings().snapshots_keep),
     )

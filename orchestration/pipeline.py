@@ -11,6 +11,7 @@ from ingestion.errors import IngestionError, SourceMismatch
 from ingestion.ingest import STATION_LIST, PacketRequest, ingest_packet, plan_requests
 from ingestion.load_log import LoadResult
 from ingestion.paths import DataPaths
+from ingestion.raw_store import kept_open
 from ingestion.replay import load_left_behind
 from ingestion.settings import IngestionSettings
 from ingestion.source import notice
@@ -74,6 +75,7 @@ class Steps:
     ingest_all: Callable[[Sequence[PacketRequest]], Iterable[tuple[PacketRequest, Outcome]]]
     install: Callable[[], None]
     build: Callable[[], list[NodeResult]]
+    close: Callable[[], object]  # the months that the build file has grown too large to hold
     publish: Callable[[], Manifest]
     discard: Callable[[], object]  # the snapshots over the limit, which a run killed after it published left
 
@@ -99,18 +101,22 @@ def run_pipeline(
     with storage_faults(paths), writer_lock(paths, "a run of the pipeline", say):
         sweep(paths)
         load_left_behind(ingestion, say)
-        _ingest(summary, steps, plan_requests(departments, datetime.now(UTC)))
-        if not full and is_up_to_date(paths):
+        with kept_open(paths):
+            _ingest(summary, steps, plan_requests(departments, datetime.now(UTC)))
+            is_news = full or not is_up_to_date(paths)
+            if is_news:
+                if has_packages():
+                    steps.install()
+                summary.nodes = steps.build()
+        if is_news:
+            steps.close()
+            summary.snapshot = steps.publish()
+            summary.is_published = True
+        else:
             if newest := newest_snapshot(paths):
                 record_check(paths, newest)
             steps.discard()
             summary.snapshot = served_snapshot(paths)
-        else:
-            if has_packages():
-                steps.install()
-            summary.nodes = steps.build()
-            summary.snapshot = steps.publish()
-            summary.is_published = True
     summary.seconds = time.perf_counter() - started
     return summary
 
@@ -130,6 +136,7 @@ def plain_steps(
         ingest_all=ingest_all,
         install=lambda: install_packages(orchestration, paths),
         build=lambda: build_and_record(orchestration, paths, run_id, say),
+        close=lambda: close_months(paths, orchestration.close_above_mb, say),
         publish=lambda: publish_build(paths, keep=orchestration.snapshots_keep, run_id=run_id),
         discard=lambda: discard_old(paths, orchestration.snapshots_keep),
     )
@@ -152,11 +159,6 @@ def build_and_record(
     orchestration: OrchestrationSettings, paths: DataPaths, run_id: str | None, say: Say
 ) -> list[NodeResult]:
     """Build and test the models and write into meta.builds how it went; raises BuildFailed."""
-    started = time.perf_counter()
-    build_id, is_full = begin_build(paths, run_id)
-    if is_full:
-        say("dbt: full build, as the marts are new or the dbt project changed")
-        reopen_all(paths, say)
     nodes: list[NodeResult] = []
 
     def hear(node: NodeResult) -> None:
@@ -165,16 +167,21 @@ def build_and_record(
         facts = asdict(node)
         note(paths, run_id, "node", node_kind=facts.pop("kind"), **facts)
 
-    def count(nodes: int) -> None:
-        note(paths, run_id, "dbt", nodes=nodes, full=is_full)
+    started, passed = time.perf_counter(), False
+    with kept_open(paths):
+        build_id, is_full = begin_build(paths, run_id)
+        if is_full:
+            say("dbt: full build, as the marts are new or the dbt project changed")
+            reopen_all(paths, say)
 
-    passed = False
-    try:
-        build_models(orchestration, paths, hear, count, full=is_full)
-        passed = True
-    finally:
-        finish_build(paths, build_id, nodes, passed=passed, seconds=time.perf_counter() - started)
-    close_months(paths, orchestration.close_above_mb, say)
+        def count(nodes: int) -> None:
+            note(paths, run_id, "dbt", nodes=nodes, full=is_full)
+
+        try:
+            build_models(orchestration, paths, hear, count, full=is_full)
+            passed = True
+        finally:
+            finish_build(paths, build_id, nodes, passed=passed, seconds=time.perf_counter() - started)
     return nodes
 
 

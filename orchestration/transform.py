@@ -141,13 +141,15 @@ def parsed_project(settings: OrchestrationSettings, paths: DataPaths) -> Manifes
 def _invoke(
     runner: dbtRunner, arguments: Sequence[str], settings: OrchestrationSettings, paths: DataPaths
 ) -> dbtRunnerResult:
-    # The profile finds the build file by this; absolute, so that the working directory does not matter.
-    os.environ["DATA_DIR"] = str(paths.root.resolve())
+    # The profile finds the build file by this; absolute, so that the working directory does not matter, and not
+    # resolved: DuckDB must hear the name that kept_open opened the file under.
+    os.environ["DATA_DIR"] = str(paths.root.absolute())
     os.environ["DO_NOT_TRACK"] = "1"
     places = ["--project-dir", str(DBT_PROJECT), "--profiles-dir", str(settings.dbt_profiles_dir.resolve())]
     places += ["--target-path", str(paths.dbt_target.resolve()), "--log-path", str(paths.logs.resolve())]
     try:
-        return runner.invoke([*arguments, "--quiet", "--no-use-colors", *places])
+        # Nothing on the terminal, where `hear` tells it: dbt would write each event for it even if none is shown.
+        return runner.invoke([*arguments, "--log-level", "none", *places])
     finally:
         _let_go()
 

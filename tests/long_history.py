@@ -14,6 +14,7 @@ from ingestion.load import load_payload
 from ingestion.meteofrance.schema import V2_COLUMNS
 from ingestion.paths import DataPaths
 from ingestion.raw_store import open_build_file
+from orchestration.close_months import close_months
 from orchestration.pipeline import build_and_record
 from orchestration.publish import publish_build
 from orchestration.settings import OrchestrationSettings
@@ -113,6 +114,7 @@ def build(paths: DataPaths, close_above_mb: int) -> list[str]:
     """Build, test and close as a run does; return what it said."""
     said: list[str] = []
     build_and_record(settings(close_above_mb), paths, None, said.append)
+    close_months(paths, close_above_mb, said.append)
     return said
 
 

@@ -1,6 +1,6 @@
 {{ config(
     materialized='incremental',
-    incremental_strategy='delete+insert',
+    incremental_strategy='merge',
     unique_key='station_id',
     post_hook="{{ follow_station_list(ref('stations'), ['station_name', 'latitude', 'longitude', 'altitude_m']) }}"
 ) }}
