@@ -145,6 +145,9 @@ class WarmWorker(BaseWorker[ProcessJobConfiguration, ProcessVariables, ProcessWo
                 return
         raise InfrastructureNotFound(f"no run of this worker has process {infrastructure_pid}")
 
+    async def _propose_submitting_state(self, flow_run: FlowRun) -> None:
+        """Leave the state out that Prefect has for infrastructure that takes long to come: a fork is there at once."""
+
     async def _poll_when_woken(self) -> None:
         while True:
             await self._woken.wait()
