@@ -1,13 +1,21 @@
 """The run's summary in Prefect's UI."""
 
+import httpx
 from prefect.artifacts import create_markdown_artifact
 
 from orchestration.pipeline import RunSummary
+from orchestration.transform import Say
 
 
-def publish_summary(summary: RunSummary) -> None:
-    """Attach one Markdown artifact to the run: what came, how each dbt node ended, what is served."""
-    create_markdown_artifact(render_summary(summary), key="weather-hourly-summary", description=str(summary))
+def publish_summary(summary: RunSummary, say: Say) -> None:
+    """Attach one Markdown artifact to the run: what came, how each dbt node ended, what is served.
+
+    A server that is away is told of: the run has done its work, and must not fail for its report.
+    """
+    try:
+        create_markdown_artifact(render_summary(summary), key="weather-hourly-summary", description=str(summary))
+    except httpx.HTTPError as error:
+        say(f"no summary in Prefect, whose server did not take it: {error}")
 
 
 def render_summary(summary: RunSummary) -> str:

@@ -65,7 +65,7 @@ def weather_hourly_pipeline(dept: str | list[str] = "9", full: bool = False) -> 
         log.error("%s", error)  # noqa: TRY400 - the message says it all; the trace would bury it
         note(paths, flow_run.id, "failed", error=str(error))
         return Failed(message=str(error))
-    publish_summary(summary)
+    publish_summary(summary, log.warning)
     log.info("%s", summary)
     note(
         paths,

@@ -25,6 +25,8 @@ def resolve_stations(snapshot: OpenSnapshot, executor: Executor, texts: Sequence
         if found is None:
             raise NotFound("station", text, list(known), field="station", look_at=_LOOK_AT)
         ids |= dict.fromkeys(found)
+    if not ids:
+        raise BadValue("station", "no station is named", f"give an id or a name from {_LOOK_AT}, or leave it out")
     return list(ids)
 
 

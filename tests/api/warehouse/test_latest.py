@@ -51,6 +51,9 @@ def test_stations_by_id_or_name(client: httpx.Client) -> None:
         assert latest(client, station=name)["data"] == by_id
     body = assert_problem(client.get("/warehouse/latest", params={"station": "st giron"}), 404, "station")
     assert "girons" in body["next_step"]
+    for path in ("latest", "observations"):
+        for nobody in ("", ",", " "):
+            assert_problem(client.get(f"/warehouse/{path}", params={"station": nobody}), 422, "station")
 
 
 def great_circle_km(a: tuple[float, float], b: tuple[float, float]) -> float:
