@@ -26,6 +26,7 @@ from benchmarks.processes import (
     until,
 )
 from benchmarks.report import Report
+from orchestration.prefect_client import sync_settings
 
 ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 Measured = Mapping[str, float]
@@ -75,7 +76,7 @@ def _contestants(stack: ExitStack, folder: Path, upstream: str, dept: str) -> Ma
         running(["-m", "benchmarks.classic_flow", classic["DATA_DIR"]], classic, folder / "classic.log")
     )
     deployment = until(lambda: _deployment(prefect), "the classic deployment", pause=0.5)
-    asked = stack.enter_context(httpx.Client(base_url=prefect, timeout=60))
+    asked = stack.enter_context(httpx.Client(base_url=prefect, timeout=60, **sync_settings()))
     floor = stack.enter_context(_line_server("benchmarks.floor", settings("floor")))
     sql = stack.enter_context(_line_server("benchmarks.compiled_sql", settings("sql")))
     return {
