@@ -18,7 +18,7 @@ router = APIRouter(include_in_schema=False)
 async def read_state(request: Request, service: ServiceDep, reads: ReadsDep) -> Response:
     """Say which snapshot is served and how the runs stand; 304 while both are as they were."""
     status = await pages_of(request).board.read(service)
-    body = orjson.dumps({"snapshot": reads.warehouse.served_id, "runs": _digest(status.stamp.encode())})
+    body = orjson.dumps({"snapshot": reads.warehouse.served_id, "runs": status.digest})
     etag = f'"{_digest(body)}"'
     headers = {"ETag": etag, "Cache-Control": "no-cache", **NO_SNIFF}
     if matches(request.headers.get("if-none-match", "").encode("latin-1"), etag):

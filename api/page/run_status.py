@@ -1,6 +1,7 @@
 """How the runs stand, for every page's header: asked of Prefect, but never waited for long."""
 
 import asyncio
+import hashlib
 import time
 from dataclasses import dataclass, field
 
@@ -29,6 +30,11 @@ class RunStatus:
         """Changes whenever the words about it may."""
         runs = [f"{run.id}{run.state_type}" for run in (self.under_way, self.last) if run is not None]
         return "".join([*runs, self.problem or ""])
+
+    @property
+    def digest(self) -> str:
+        """The stamp in few letters: a page says which it shows, and asks for itself anew when there is another."""
+        return hashlib.blake2b(self.stamp.encode(), digest_size=8).hexdigest()
 
 
 class RunStatusBoard:

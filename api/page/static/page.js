@@ -36,6 +36,7 @@ export async function show(url, { push = true, announce = "", keepFields = true 
   }
   document.title = fresh.title;
   document.body.dataset.snapshot = fresh.body.dataset.snapshot;
+  document.body.dataset.runs = fresh.body.dataset.runs;
   if (push && url !== location.href) history.pushState({}, "", url);
   enhance();
   restore(kept, keepFields);
@@ -130,16 +131,15 @@ function tickBadge() {
 setInterval(tickBadge, 20000);
 
 // A small question, answered with 304 while nothing is new; not asked while nobody looks.
-let known = null;
 async function poll() {
   if (document.hidden) return;
   try {
     const answer = await fetch(document.body.dataset.state, { cache: "no-cache" });
     if (!answer.ok) return;
     const state = await answer.json();
-    const isNew = known !== null && JSON.stringify(state) !== JSON.stringify(known);
+    // Compared with what the page shows, which may have been old when it was sent.
+    const isNew = state.runs !== document.body.dataset.runs;
     const isPublished = state.snapshot !== (document.body.dataset.snapshot || null);
-    known = state;
     if (isPublished) await show(location.href, { push: false, announce: word("A new snapshot is shown.") });
     else if (isNew) await show(location.href, { push: false });
   } catch {
