@@ -109,6 +109,11 @@ def connect(file: Path) -> duckdb.DuckDBPyConnection:
     return connection
 
 
+def literal(text: object) -> str:
+    """Write text, or a path, as SQL where DuckDB binds no parameter: attach, copy, views."""
+    return "'" + str(text).replace("'", "''") + "'"
+
+
 def _schema_version(connection: duckdb.DuckDBPyConnection) -> int | None:
     # 0 from before there were versions, None for an empty file.
     if (held := _warehouse_row(connection)) is not None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import duckdb
 
 from ingestion.paths import DataPaths
-from ingestion.raw_store import connect
+from ingestion.raw_store import connect, literal
 
 Say = Callable[[str], None]
 
@@ -44,7 +44,7 @@ def discard_when_replaced(paths: DataPaths, say: Say) -> None:
 def _hours_missing(new: Path, old: Path) -> int | None:
     with connect(new) as connection:
         try:
-            connection.execute(f"attach '{str(old).replace(chr(39), chr(39) * 2)}' as old_file (read_only)")
+            connection.execute(f"attach {literal(old)} as old_file (read_only)")
             counted = connection.execute(
                 f"select count(*) from ({_HOURS.format('old_file.')} except {_HOURS.format('')})"
             ).fetchone()

@@ -99,7 +99,7 @@ def write_backup(paths: DataPaths, folder: Path, target: Path) -> Path:
                 contents = folder / CONTENTS
                 contents.write_text(json.dumps(about, indent=1))
                 archive.add(contents, CONTENTS)
-            _sync(partial)
+            sync(partial)
         partial.replace(file)
         sync(target)
     finally:
@@ -205,8 +205,3 @@ def _sweep(paths: DataPaths) -> None:
 def _digest(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _sync(path: Path) -> None:
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())

@@ -15,10 +15,10 @@ from pathlib import Path
 import duckdb
 
 from ingestion.closed_months import REGISTRY, closed_files, reopen
-from ingestion.durable import sync
+from ingestion.durable import PARTIAL, sync
 from ingestion.errors import ClosedMonthDamaged
 from ingestion.paths import DataPaths
-from ingestion.raw_store import connect
+from ingestion.raw_store import connect, literal
 
 # The tables that grow by the hour, and what tells their rows apart: a file is sorted by it.
 KEYS = {
@@ -46,7 +46,6 @@ create table if not exists {REGISTRY} (
     reopened_at timestamptz -- null while the month is closed
 );
 """
-_PARTIAL = ".partial"
 _MEMORY = "600MB"  # sorting a month of all France took 2.3 GB; the rest is spilled beside the build file
 
 
@@ -117,8 +116,8 @@ def _give_back_space(paths: DataPaths, used: float) -> None:
     folder.mkdir()
     compact = folder / paths.build_file.name
     with duckdb.connect(config={"memory_limit": _MEMORY, "temp_directory": str(folder)}) as connection:
-        connection.execute(f"attach '{_quoted(paths.build_file)}' as warehouse (read_only)")
-        connection.execute(f"attach '{_quoted(compact)}' as compact")
+        connection.execute(f"attach {literal(paths.build_file)} as warehouse (read_only)")
+        connection.execute(f"attach {literal(compact)} as compact")
         connection.execute("copy from database warehouse to compact")
         connection.execute("checkpoint compact")
     sync(compact)
@@ -182,17 +181,17 @@ def _write(connection: duckdb.DuckDBPyConnection, paths: DataPaths, table: str, 
     """Write one table's rows of a month, durably, and prove the file; None when it has none."""
     folder = paths.closed / table
     folder.mkdir(parents=True, exist_ok=True)
-    partial = folder / f"{month:%Y-%m}{_PARTIAL}"
+    partial = folder / f"{month:%Y-%m}{PARTIAL}"
     partial.unlink(missing_ok=True)  # of a killed run
     rows = f"select * from {table} where {_within(month)}"
     connection.execute(
-        f"copy ({rows} order by {', '.join(KEYS[table])}) to '{_quoted(partial)}' (format parquet, compression zstd)"
+        f"copy ({rows} order by {', '.join(KEYS[table])}) to {literal(partial)} (format parquet, compression zstd)"
     )
     told = _tell(connection, f"({rows})")
     if told.rows == 0:
         partial.unlink()
         return None
-    if _tell(connection, f"read_parquet('{_quoted(partial)}')") != told:
+    if _tell(connection, f"read_parquet({literal(partial)})") != told:
         raise ClosedMonthDamaged(partial, f"does not hold the rows of {table} it was just written from")
     file = folder / f"{month:%Y-%m}-{told.digest}.parquet"
     if file.exists():  # closed before, reopened for news that changed nothing here: snapshots read it
@@ -221,7 +220,3 @@ def _within(month: date) -> str:
     # Literals: DuckDB then skips the row groups outside.
     start = f"timestamptz '{month} 00:00:00Z'"
     return f"observed_at >= {start} and observed_at < {start} + interval 1 month"
-
-
-def _quoted(path: Path) -> str:
-    return str(path).replace("'", "''")

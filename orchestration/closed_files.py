@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from ingestion.closed_months import VARIABLE, ClosedFile, missing_files, recent_name
 from ingestion.errors import ClosedMonthDamaged
 from ingestion.paths import DataPaths
-from ingestion.raw_store import connect
+from ingestion.raw_store import connect, literal
 from orchestration.snapshots import kept_snapshots
 
 # A reader may have a snapshot open that was discarded, and reads its files still.
@@ -49,8 +49,8 @@ def closed_rows(files: Sequence[str], paths: DataPaths, stations: str | None) ->
     or downloaded is read after `set variable closed_months = '<folder>'`.
     """
     # Absolute, as DuckDB looks for relative names where its reader was started.
-    folder = _literal(str(paths.closed.resolve()))
-    listed = ", ".join(_literal(PurePosixPath(file).relative_to(paths.closed.name).as_posix()) for file in files)
+    folder = literal(paths.closed.resolve())
+    listed = ", ".join(literal(PurePosixPath(file).relative_to(paths.closed.name).as_posix()) for file in files)
     rows = (
         f"read_parquet(list_transform([{listed}],"
         f" lambda file: coalesce(getvariable('{VARIABLE}'), {folder}) || '/' || file))"
@@ -61,10 +61,6 @@ def closed_rows(files: Sequence[str], paths: DataPaths, stations: str | None) ->
         f"select closed.* replace (stations.station_name as station_name) from {rows} as closed"
         f" left join {stations} as stations on closed.station_id = stations.station_id"
     )
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
 
 
 def discard_unused(paths: DataPaths) -> list[Path]:

@@ -149,7 +149,7 @@ def _invoke(
     places += ["--target-path", str(paths.dbt_target.resolve()), "--log-path", str(paths.logs.resolve())]
     try:
         # Nothing on the terminal, where `hear` tells it: dbt would write each event for it even if none is shown.
-        return runner.invoke([*arguments, "--log-level", "none", *places])
+        return runner.invoke([*arguments, "--log-level", "none", "--no-use-colors", *places])
     finally:
         _let_go()
 

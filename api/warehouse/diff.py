@@ -11,6 +11,7 @@ from api.warehouse.problems import TooLarge, TooSlow
 from api.warehouse.settings import WarehouseSettings
 from api.warehouse.snapshot import OpenSnapshot
 from ingestion.closed_months import recent_name
+from ingestion.raw_store import literal
 from orchestration.closed_files import closed_rows, files_by_table
 
 # What makes two rows the same thing at two times; a table that is not named is compared by whole rows,
@@ -37,8 +38,8 @@ def compare(
     connection = duckdb.connect(config={"threads": str(settings.read_threads), "temp_directory": ""})
     try:
         connection.execute(f"set memory_limit = '{settings.read_memory_mb}MB'")
-        connection.execute(f"attach '{_literal(before)}' as before (read_only)")
-        connection.execute(f"attach '{_literal(after)}' as after (read_only)")
+        connection.execute(f"attach {literal(before.file.resolve())} as before (read_only)")
+        connection.execute(f"attach {literal(after.file.resolve())} as after (read_only)")
         if folder := before.closed_months or after.closed_months:
             connection.execute("set allowed_directories = [?]", [f"{folder}/"])
         connection.execute("set enable_external_access = false")
@@ -50,10 +51,6 @@ def compare(
         raise TooLarge(settings.read_memory_mb) from error
     finally:
         connection.close()
-
-
-def _literal(snapshot: OpenSnapshot) -> str:
-    return str(snapshot.file.resolve()).replace("'", "''")
 
 
 def _compare_table(
