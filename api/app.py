@@ -24,6 +24,7 @@ from orchestration.serving import Service
 from orchestration.settings import get_settings as get_orchestration_settings
 
 _MOST_FILES = 65_536
+_MALFORMED = "Refused. As text: the request line and headers are longer than 64 KB, or are not HTTP."
 
 _DESCRIPTION = """
 Météo-France's observations in a tested DuckDB warehouse: ask for runs, follow them, read what they published.
@@ -97,13 +98,16 @@ def _end_with_zero() -> None:
 
 
 def _document_problems(app: FastAPI) -> None:
-    """Put the error shape into the OpenAPI document, which endpoints refer to."""
+    """Put into the OpenAPI document the error shape, which endpoints refer to, and uvicorn's own refusal."""
     make = app.openapi
 
     def openapi() -> dict[str, object]:
         document = make()
         schemas = document.setdefault("components", {}).setdefault("schemas", {})
         schemas.setdefault("Problem", Problem.model_json_schema())
+        for operation in (operation for path in document["paths"].values() for operation in path.values()):
+            refused = operation["responses"].setdefault("400", {"description": _MALFORMED, "content": {}})
+            refused["content"].setdefault("text/plain", {"schema": {"type": "string"}})
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]

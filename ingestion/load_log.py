@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,10 @@ import duckdb
 from ingestion.landing import FILE_SCOPE, LandedPayload, landed_payloads
 from ingestion.merge import MergeCounts
 from ingestion.settings import Source
+
+# How long a fetch that brought nothing is told of. In a year all of France is asked for 300,000 packets again.
+_UNCHANGED_KEPT = timedelta(days=90)
+_MONTH = timedelta(days=30)
 
 NOTHING = MergeCounts(new=0, changed=0, unchanged=0, rejected=0)
 
@@ -106,6 +110,19 @@ def last_load(connection: duckdb.DuckDBPyConnection, dataset: str, scope: str) -
         {"dataset": dataset, "scope": scope, "file": FILE_SCOPE},
     ).fetchone()
     return LastLoad(*row) if row else None
+
+
+def forget_unchanged(connection: duckdb.DuckDBPyConnection, now: datetime) -> None:
+    """Delete what says of old fetches that they brought nothing: no row of raw names them.
+
+    The newest of each département stays, as it says until when the département was asked. A month of them at a time,
+    as DuckDB writes much anew for each deletion.
+    """
+    until = now - _UNCHANGED_KEPT
+    old = "status = 'unchanged' and fetched_at < ? and load_id not in"
+    newest = "(select max(load_id) from meta.loads group by dataset, department_code)"
+    if connection.execute(f"select true from meta.loads where {old} {newest} limit 1", [until - _MONTH]).fetchone():
+        connection.execute(f"delete from meta.loads where {old} {newest}", [until])
 
 
 def unloaded(connection: duckdb.DuckDBPyConnection, folder: Path) -> list[LandedPayload]:

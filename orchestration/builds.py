@@ -4,11 +4,12 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import duckdb
 
+from ingestion.load_log import forget_unchanged
 from ingestion.paths import DataPaths
 from ingestion.raw_store import connect
 from orchestration.snapshots import newest_snapshot, served_snapshot
@@ -26,6 +27,9 @@ create table if not exists meta.builds (
     nodes json not null
 );
 """
+# How long each node of a build is told of; that the build was, stays told.
+_NODES_KEPT = timedelta(days=90)
+_MONTH = timedelta(days=30)
 # The newest load that changed raw: a build stands on everything up to it.
 _LAST_LOAD = "select coalesce(max(load_id), 0) from meta.loads where rows_new + rows_changed > 0"
 
@@ -54,6 +58,8 @@ def begin_build(paths: DataPaths, run_id: str | None) -> tuple[int, bool]:
             "select distinct project_digest from meta.builds"
             " where build_id >= (select max(build_id) from meta.builds where passed)"
         ).fetchall()
+        forget_unchanged(connection, datetime.now(UTC))
+        _forget_nodes(connection, datetime.now(UTC))
         row = connection.execute(
             f"""
             insert into meta.builds
@@ -72,6 +78,14 @@ def finish_build(paths: DataPaths, build_id: int, nodes: Sequence[NodeResult], *
             "update meta.builds set passed = ?, seconds = ?, nodes = ? where build_id = ?",
             [passed, seconds, json.dumps([asdict(node) for node in nodes], ensure_ascii=False), build_id],
         )
+
+
+def _forget_nodes(connection: duckdb.DuckDBPyConnection, now: datetime) -> None:
+    # They are most of what ten years of hourly builds leave. A month at a time, as DuckDB writes much anew for each.
+    until = now - _NODES_KEPT
+    old = "nodes::varchar <> '[]' and built_at < ? and build_id < (select max(build_id) from meta.builds)"
+    if connection.execute(f"select true from meta.builds where {old} limit 1", [until - _MONTH]).fetchone():
+        connection.execute(f"update meta.builds set nodes = '[]' where {old}", [until])
 
 
 def last_build(connection: duckdb.DuckDBPyConnection) -> Build | None:

@@ -68,14 +68,18 @@ class Written:
     content: Content
 
 
-def close_months(paths: DataPaths, above_mb: int, say: Callable[[str], None]) -> list[date]:
+def close_months(
+    paths: DataPaths, above_mb: int, say: Callable[[str], None], let_go: Callable[[], None] = lambda: None
+) -> list[date]:
     """Close the oldest settled months while the build file uses more than `above_mb` MB (0: never); return them.
 
-    The caller holds the writer's lock, no connection to the build file, and has just built and tested every load.
+    The caller holds the writer's lock, no connection to the build file once `let_go` was called, and has just built
+    and tested every load.
     """
     closed: list[date] = []
     if above_mb == 0 or paths.build_file.stat().st_size < above_mb * 1e6:  # never, or it cannot be
         return closed
+    let_go()
     rows = 0
     with connect(paths.build_file) as connection:
         connection.execute(f"set memory_limit = '{_MEMORY}'")

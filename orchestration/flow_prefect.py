@@ -47,6 +47,7 @@ def name_of_run() -> str:
     name="weather_hourly_pipeline",
     flow_run_name=name_of_run,
     task_runner=ThreadPoolTaskRunner(max_workers=FETCHES_AT_ONCE),  # type: ignore[arg-type]
+    persist_result=False,  # said here, as Prefect would ask its server for each run
 )
 def weather_hourly_pipeline(dept: str | list[str] = "9", full: bool = False) -> State:
     """Fetch, land, build, test and publish the observations of one or more départements.
@@ -93,7 +94,7 @@ def _task_steps(run_id: str | None, paths: DataPaths) -> Steps:
         ingest_all=ingest_all,
         install=tasks.dbt_deps,
         build=lambda: tasks.dbt_build(run_id),
-        close=lambda: close_months(paths, get_settings().close_above_mb, get_run_logger().info),
+        close=lambda let_go: close_months(paths, get_settings().close_above_mb, get_run_logger().info, let_go),
         publish=lambda: tasks.publish(run_id),
         discard=lambda: discard_old(paths, get_settings().snapshots_keep),
     )

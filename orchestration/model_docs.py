@@ -1,8 +1,9 @@
 """What dbt says of each model, kept beside the snapshot it built: descriptions, tests, constraints."""
 
-import json
 from collections.abc import Mapping
 from typing import Any
+
+import orjson
 
 from ingestion.paths import DataPaths
 
@@ -10,7 +11,7 @@ from ingestion.paths import DataPaths
 def describe_models(paths: DataPaths) -> dict[str, Any]:
     """Read dbt's manifest: per `schema.name` its description, tests and columns; empty when there is none."""
     try:
-        manifest = json.loads((paths.dbt_target / "manifest.json").read_text(encoding="utf-8"))
+        manifest = orjson.loads((paths.dbt_target / "manifest.json").read_bytes())
     except (OSError, ValueError):
         return {}
     nodes: dict[str, Any] = manifest["nodes"]

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 
@@ -75,7 +76,8 @@ class Steps:
     ingest_all: Callable[[Sequence[PacketRequest]], Iterable[tuple[PacketRequest, Outcome]]]
     install: Callable[[], None]
     build: Callable[[], list[NodeResult]]
-    close: Callable[[], object]  # the months that the build file has grown too large to hold
+    # The months that the build file has grown too large to hold; given what lets go of the file, which it may replace.
+    close: Callable[[Callable[[], None]], object]
     publish: Callable[[], Manifest]
     discard: Callable[[], object]  # the snapshots over the limit, which a run killed after it published left
 
@@ -101,18 +103,17 @@ def run_pipeline(
     with storage_faults(paths), writer_lock(paths, "a run of the pipeline", say):
         sweep(paths)
         load_left_behind(ingestion, say)
-        with kept_open(paths):
+        with ExitStack() as held:
+            held.enter_context(kept_open(paths))
             _ingest(summary, steps, plan_requests(departments, datetime.now(UTC)))
-            is_news = full or not is_up_to_date(paths)
-            if is_news:
+            if full or not is_up_to_date(paths):
                 if has_packages():
                     steps.install()
                 summary.nodes = steps.build()
-        if is_news:
-            steps.close()
-            summary.snapshot = steps.publish()
-            summary.is_published = True
-        else:
+                steps.close(held.close)
+                summary.snapshot = steps.publish()  # before the file is closed, which takes a tenth of a second
+                summary.is_published = True
+        if not summary.is_published:
             if newest := newest_snapshot(paths):
                 record_check(paths, newest)
             steps.discard()
@@ -136,7 +137,7 @@ def plain_steps(
         ingest_all=ingest_all,
         install=lambda: install_packages(orchestration, paths),
         build=lambda: build_and_record(orchestration, paths, run_id, say),
-        close=lambda: close_months(paths, orchestration.close_above_mb, say),
+        close=lambda let_go: close_months(paths, orchestration.close_above_mb, say, let_go),
         publish=lambda: publish_build(paths, keep=orchestration.snapshots_keep, run_id=run_id),
         discard=lambda: discard_old(paths, orchestration.snapshots_keep),
     )

@@ -3,6 +3,7 @@
 import os
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -32,6 +33,9 @@ class OrchestrationSettings(BaseSettings):
     )
     dbt_profiles_dir: Path = Field(ROOT / "profiles", description="Folder of dbt's profiles.yml.")
     dbt_threads: int = Field(2, ge=1, le=32, description="Models dbt builds at once.")
+    dbt_log_level_file: Literal["debug", "info", "warn", "error"] = Field(
+        "info", description="What dbt writes to logs/dbt.log; with `debug`, every statement."
+    )
     prefect_api_url: str = Field(
         "http://127.0.0.1:4200/api", description="Prefect server that records runs, when it answers."
     )

@@ -13,6 +13,7 @@ from dbt.contracts.graph.manifest import Manifest
 from dbt_common.events.event_manager_client import get_event_manager
 
 from ingestion.paths import DataPaths
+from orchestration import dbt_shortcuts
 from orchestration.errors import BuildFailed
 from orchestration.settings import DBT_PROJECT, OrchestrationSettings
 
@@ -147,9 +148,11 @@ def _invoke(
     os.environ["DO_NOT_TRACK"] = "1"
     places = ["--project-dir", str(DBT_PROJECT), "--profiles-dir", str(settings.dbt_profiles_dir.resolve())]
     places += ["--target-path", str(paths.dbt_target.resolve()), "--log-path", str(paths.logs.resolve())]
+    # Nothing on the terminal, where `hear` tells it: dbt would write each event for it even if none is shown.
+    told = ["--log-level", "none", "--log-level-file", settings.dbt_log_level_file, "--no-use-colors"]
+    dbt_shortcuts.hear(settings.dbt_log_level_file)
     try:
-        # Nothing on the terminal, where `hear` tells it: dbt would write each event for it even if none is shown.
-        return runner.invoke([*arguments, "--log-level", "none", "--no-use-colors", *places])
+        return runner.invoke([*arguments, *told, *places])
     finally:
         _let_go()
 

@@ -3,6 +3,7 @@
 Importing Prefect, dbt and DuckDB takes seconds; a process forked from one that has them starts at once.
 """
 
+import gc
 import logging
 import os
 import signal
@@ -16,9 +17,11 @@ from pathlib import Path
 from typing import cast
 from uuid import UUID
 
+# These are imported by each run's first task otherwise.
+import prefect._vendor.croniter
 import prefect.concurrency.services
 import prefect.task_engine
-import prefect.utilities.visualization  # noqa: F401 - these three are imported by each run's first task otherwise
+import prefect.utilities.visualization  # noqa: F401
 from prefect.context import SyncClientContext, refresh_global_settings_context
 from prefect.engine import handle_engine_signals
 from prefect.flow_engine import load_flow_run, run_flow
@@ -26,6 +29,7 @@ from prefect.logging.loggers import flow_run_logger
 from prefect.settings import (
     PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED,
     PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
+    PREFECT_LOCAL_STORAGE_PATH,
     get_current_settings,
     temporary_settings,
 )
@@ -59,12 +63,15 @@ def execute(flow_run_id: str, environment: dict[str, str | None], log_file: str)
     prefects = {name: value for name, value in news.items() if name.startswith("PREFECT_") and "__" not in name}
     if not prefects.items() <= _PREFECT.items():
         refresh_global_settings_context()
+    gc.set_threshold(100_000)  # a run is over before its garbage matters; looking for it takes 6 % of the time
     for read_settings in (get_ingestion_settings, get_settings):
         read_settings.cache_clear()  # read when the forkserver started, perhaps under another environment
     with temporary_settings(_LEFT_OUT), SyncClientContext(sync_settings()):
         # Without its deployment: for that, Prefect opens a web socket before the first step, to hear of a suspension,
         # which this pipeline does not know. The server has the deployment on record.
         flow_run = load_flow_run(UUID(flow_run_id)).model_copy(update={"deployment_id": None})
+        # Where results would go, were any kept; Prefect would ask its server, for the flow and for the tasks.
+        weather_hourly_pipeline.result_storage = PREFECT_LOCAL_STORAGE_PATH.value()
         with handle_engine_signals(flow_run.id):
             log = cast("logging.Logger", flow_run_logger(flow_run))
             run_flow(weather_hourly_pipeline, flow_run=flow_run, error_logger=log)

@@ -1,5 +1,7 @@
 -- Every keyed hour of the batch that reached raw is in the mart exactly once, unless it is from the future:
 -- none lost on the way, none doubled. One row per station and hour that is missing or repeated.
+{% set is_in_batch = within_batch('observed_at') %}
+
 with
 
 raw_hours as (
@@ -9,7 +11,7 @@ raw_hours as (
         observed_at,
         count(distinct version) = max(version) and count(*) = max(version) as is_versioned_once
     from {{ source('raw', 'observations') }}
-    where {{ within_batch('observed_at') }}
+    where {{ is_in_batch }}
     group by all
 
 ),
@@ -21,7 +23,7 @@ mart_hours as (
         observed_at,
         count(*) as times
     from {{ ref('hourly_observations') }}
-    where {{ within_batch('observed_at') }}
+    where {{ is_in_batch }}
     group by all
 
 ),
@@ -32,7 +34,7 @@ future_hours as (
         station_id,
         observed_at
     from {{ ref('int_hourly_findings') }}
-    where rule = 'hour_from_the_future' and {{ within_batch('observed_at') }}
+    where rule = 'hour_from_the_future' and {{ is_in_batch }}
 
 )
 

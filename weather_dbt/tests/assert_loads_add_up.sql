@@ -1,4 +1,6 @@
 -- What a load saw is what became new, changed, unchanged or rejected; what became new or changed is in raw.
+{% set built = built_load_id() %}
+
 with
 
 arrived as (
@@ -7,7 +9,7 @@ arrived as (
         load_id,
         count(*) as versions
     from {{ source('raw', 'observations') }}
-    where load_id > {{ built_load_id() }}
+    where load_id > {{ built }}
     group by load_id
 
 )
@@ -20,7 +22,7 @@ select
 from {{ source('meta', 'loads') }} as loads
 left join arrived on loads.load_id = arrived.load_id
 where
-    loads.load_id > {{ built_load_id() }}
+    loads.load_id > {{ built }}
     and (
         loads.rows_seen <> loads.rows_new + loads.rows_changed + loads.rows_unchanged + loads.rows_rejected
         or (
