@@ -15,6 +15,8 @@ import orchestration.launcher as launcher
 logging.basicConfig(level=logging.WARNING)
 if sys.argv[2] == "broken":
     launcher._PRELOADED = "orchestration.no_such_module"
+if sys.argv[2] == "killed":
+    launcher._PRELOADED = "orchestration.settings"  # what a forkserver had in its memory dies with it
 if __name__ == "__main__":
     made = launcher.Launcher(Path(sys.argv[1]))
     made.preload()
