@@ -16,7 +16,9 @@ from victim import Victim
 
 from ingestion.paths import DataPaths
 from ingestion.raw_store import connect
+from ingestion.settings import get_settings
 from ingestion.writer_lock import writer_lock
+from orchestration.__main__ import main as by_hand
 from orchestration.backup import restore_backup
 from orchestration.errors import BackupUnreadable, DirectoryInUse, NotEmpty
 from orchestration.leader import Leadership
@@ -60,6 +62,12 @@ def back_up(paths: DataPaths, target: Path) -> Path:
     ended = make("backup", paths.root, "--to", str(target))
     assert ended.returncode == 0, ended.stderr
     return max(target.glob("*.tar.zst"))
+
+
+@pytest.fixture(scope="module")
+def backup(two_runs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A backup of what every victim is a copy of."""
+    return back_up(DataPaths(two_runs), tmp_path_factory.mktemp("backups"))
 
 
 def test_every_row_comes_back_and_runs_go_on(victim: Victim, tmp_path: Path, tally: Tally) -> None:
@@ -118,8 +126,7 @@ def test_backups_taken_while_runs_write_are_whole(victim: Victim, tmp_path: Path
     tally(f"{len(backups)} backups beside {runs[0]} runs, a third of them killed")
 
 
-def test_a_backup_is_laid_over_nothing_unless_told(victim: Victim, tmp_path: Path) -> None:
-    backup = back_up(victim.paths, tmp_path / "backups")
+def test_a_backup_is_laid_over_nothing_unless_told(victim: Victim, backup: Path) -> None:
     before = everything(victim.paths)
     with pytest.raises(NotEmpty, match="FORCE=1"):
         restore_backup(backup, victim.paths)
@@ -134,13 +141,15 @@ def test_a_backup_is_laid_over_nothing_unless_told(victim: Victim, tmp_path: Pat
     assert everything(victim.paths) == before
 
 
-def test_a_backup_that_is_cut_changed_or_none_is_refused(victim: Victim, tmp_path: Path, tally: Tally) -> None:
-    backup = back_up(victim.paths, tmp_path / "backups").read_bytes()
-    middle = len(backup) // 2
+def test_a_backup_that_is_cut_changed_or_none_is_refused(
+    backup: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tally: Tally
+) -> None:
+    whole = backup.read_bytes()
+    middle = len(whole) // 2
     spoilt = [
-        backup[:middle],
-        backup[:-1000],
-        backup[:middle] + bytes([backup[middle] ^ 1]) + backup[middle + 1 :],
+        whole[:middle],
+        whole[:-1000],
+        whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :],
         b"",
         b"not a backup",
     ]
@@ -152,7 +161,11 @@ def test_a_backup_that_is_cut_changed_or_none_is_refused(victim: Victim, tmp_pat
         assert list(restored.root.iterdir()) == []
     missing = make("restore", restored.root, "--from", str(tmp_path / "nowhere.tar.zst"))
     assert (missing.returncode, missing.stderr.count("\n")) == (1, 1)
-    assert make("restore", restored.root).returncode == 2
-    nothing = make("backup", tmp_path / "empty", "--to", str(tmp_path))
-    assert (nothing.returncode, "holds nothing to back up yet" in nothing.stderr) == (1, True)
+    with pytest.raises(SystemExit, match="2"):
+        by_hand(["restore"])
+    monkeypatch.setenv("DATA_DIR", str(tmp_path / "empty"))
+    get_settings.cache_clear()
+    capsys.readouterr()
+    assert by_hand(["backup", "--to", str(tmp_path)]) == 1
+    assert "holds nothing to back up yet" in capsys.readouterr().err
     tally(f"{len(spoilt)} spoilt backups")
