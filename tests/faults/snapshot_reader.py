@@ -12,9 +12,10 @@ import duckdb
 class Reader:
     """Reads between `begin` and `end`."""
 
-    def __init__(self) -> None:
+    def __init__(self, pause: float = 0.005) -> None:
+        """`pause`: seconds between two reads; the shortest keep a processor busy."""
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        self._process = subprocess.Popen([sys.executable, __file__], text=True, bufsize=1, **pipes)  # type: ignore[call-overload]
+        self._process = subprocess.Popen([sys.executable, __file__, str(pause)], text=True, bufsize=1, **pipes)  # type: ignore[call-overload]
 
     def begin(self, pointer: Path) -> None:
         self._tell(str(pointer))
@@ -35,10 +36,10 @@ class Reader:
         self._process.stdin.flush()
 
 
-def main() -> None:
+def main(pause: float) -> None:
     for line in iter(sys.stdin.readline, ""):
         pointer, reads = Path(line.strip()), 0
-        while reads == 0 or not select.select([sys.stdin], [], [], 0.005)[0]:
+        while reads == 0 or not select.select([sys.stdin], [], [], pause)[0]:
             read(pointer)
             reads += 1
         sys.stdin.readline()
@@ -56,4 +57,4 @@ def read(pointer: Path) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(float(sys.argv[1]))

@@ -33,8 +33,9 @@ Tally = Callable[[str], None]
 
 
 @pytest.fixture
-def reader() -> Iterator[Reader]:
-    made = Reader()
+def reader(request: pytest.FixtureRequest) -> Iterator[Reader]:
+    """Read without a pause worth the name; in `make test` some ten times a second, or reading would cost most of it."""
+    made = Reader() if "slow" in request.keywords else Reader(pause=0.1)
     yield made
     made.close()
 
