@@ -1,11 +1,12 @@
-"""What every test shares: clean settings, a data directory, the real files, one Prefect server."""
+"""What every test shares: clean settings, a data directory, the real files, one Prefect server, one service."""
 
 import os
-import socket
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from running_service import KEY, RunningService, free_port, until_gone
 from upstream import Upstream, ingest_hourly, running_upstream
 
 from ingestion import settings as ingestion_settings
@@ -119,9 +120,33 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     Tests that ask for it carry `pytestmark = pytest.mark.xdist_group("prefect")`, so that one worker runs
     them all and a second server is never started.
     """
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{free.getsockname()[1]}/api"
+    url = f"http://127.0.0.1:{free_port()}/api"
     settings = orchestration_settings.OrchestrationSettings(prefect_api_url=url)
     with running_server(settings, DataPaths(tmp_path_factory.mktemp("prefect")), print):
         yield url
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_service_stays() -> Iterator[None]:
+    yield
+    for service in RunningService.started:
+        service.stop()
+
+
+@pytest.fixture(scope="session")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
+    """Give one real service with a first snapshot of two départements, and a Prefect server of its own.
+
+    Its `http` sends the key that changes need. Tests that ask for it carry `pytest.mark.xdist_group("service")`,
+    so that one worker runs them all: starting a second one takes as long as all the runs they ask for.
+    """
+    url = f"http://127.0.0.1:{free_port()}/api"
+    data_dir = tmp_path_factory.mktemp("service") / "data"
+    running = RunningService(data_dir, url, DEPTS="9,31", API_KEYS=KEY, RATE_LIMIT_CHANGES="999/minute")
+    running.http.headers["X-API-Key"] = KEY
+    running.until_ready()
+    yield running
+    # Ctrl-C, where the life cycle's services are killed and terminated: no process stays either.
+    family = running.processes()
+    assert running.stop(signal.SIGINT) == 0
+    until_gone(family)

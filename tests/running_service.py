@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import httpx
+import psutil
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
@@ -18,6 +19,7 @@ from fastapi.testclient import TestClient
 ROOT = Path(__file__).resolve().parents[1]
 PATIENCE = 180  # the machine may be busy; nothing here asserts how fast things are
 ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
+KEY = "a-key-of-the-tests"  # of the service that tests share
 
 
 class RunningService:
@@ -71,11 +73,20 @@ class RunningService:
         assert answer.status_code == 202, answer.text
         return answer.json()
 
+    def processes(self) -> list[psutil.Process]:
+        """Every process that it started and that still runs."""
+        return psutil.Process(self.process.pid).children(recursive=True)
+
     def stop(self, number: int = signal.SIGTERM) -> int:
         self.http.close()
         if self.process.poll() is None:
             self.process.send_signal(number)
         return self.process.wait(PATIENCE)
+
+
+def until_gone(processes: list[psutil.Process]) -> None:
+    _, alive = psutil.wait_procs(processes, timeout=60)
+    assert not alive
 
 
 def _if_ended(run: dict[str, Any]) -> dict[str, Any] | None:

@@ -1,4 +1,4 @@
-"""Services for the API's tests: a real one in a process of its own, and the bare application."""
+"""The bare application for the API's tests; the real service is in tests/conftest.py."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
-from running_service import RunningService, client_from, free_port
+from running_service import client_from
 
 from api import settings as api_settings
 from api.app import create_app
@@ -16,23 +16,6 @@ from ingestion.departments import resolve_all
 from ingestion.paths import DataPaths
 from orchestration.serving import Service
 from orchestration.settings import get_settings
-
-
-@pytest.fixture(scope="session")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
-    """Give one real service with a first snapshot and a Prefect server of its own: one server serves one directory."""
-    url = f"http://127.0.0.1:{free_port()}/api"
-    running = RunningService(tmp_path_factory.mktemp("service") / "data", url, RATE_LIMIT_CHANGES="999/minute")
-    running.until_ready()
-    yield running
-    running.stop()
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _no_service_stays() -> Iterator[None]:
-    yield
-    for service in RunningService.started:
-        service.stop()
 
 
 @pytest.fixture(autouse=True)

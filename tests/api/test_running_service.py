@@ -164,7 +164,8 @@ def test_the_schedule_is_paused_changed_and_resumed(service: RunningService):
     assert (changed["cron"], changed["active"]) == ("12 3 * * *", False)
     assert [d["code"] for d in changed["departments"]] == ["30", "9"]
     assert planned_by_prefect(service.prefect_url) == 0
-    resumed = service.http.patch("/schedule", json={"active": True, "cron": "0 * * * *", "departments": ["9"]}).json()
+    as_before = {"active": True, "cron": "0 * * * *", "departments": ["9", "31"]}
+    resumed = service.http.patch("/schedule", json=as_before).json()
     assert resumed["active"]
     assert all(time.endswith(":00:00Z") for time in resumed["next"])
     service.until(lambda: planned_by_prefect(service.prefect_url), "runs planned by Prefect")

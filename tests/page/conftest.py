@@ -1,4 +1,4 @@
-"""A real service with a first snapshot, and a real Chromium that notes what it was asked to load and complained of."""
+"""A real Chromium that notes what it was asked to load and complained of; the service is in tests/conftest.py."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -10,9 +10,9 @@ from chromium import OPTIONS, find_chromium
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from playwright.sync_api import Browser, sync_playwright
-from running_service import RunningService, client_from, free_port
+from running_service import RunningService, client_from
 from upstream import NOW, Upstream
-from visit import KEY, Visit
+from visit import Visit
 
 from api.app import create_app
 from api.warehouse.router import open_warehouse
@@ -40,17 +40,6 @@ def browser(chromium: Path) -> Iterator[Browser]:
         started = playwright.chromium.launch(executable_path=chromium, args=OPTIONS)
         yield started
         started.close()
-
-
-@pytest.fixture(scope="session")
-def service(chromium: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
-    """Two départements of the demo source, a key, and a Prefect server of its own."""
-    url = f"http://127.0.0.1:{free_port()}/api"
-    data_dir = tmp_path_factory.mktemp("page") / "data"
-    running = RunningService(data_dir, url, DEPTS="9,31", API_KEYS=KEY, RATE_LIMIT_CHANGES="999/minute")
-    running.until_ready()
-    yield running
-    running.stop()
 
 
 @pytest.fixture

@@ -5,10 +5,9 @@ from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import Page, expect
-from running_service import RunningService
-from visit import KEY
+from running_service import KEY, RunningService
 
-pytestmark = pytest.mark.xdist_group("page")
+pytestmark = pytest.mark.xdist_group("service")
 
 LONG = 150_000  # a run on a busy machine
 
@@ -85,7 +84,7 @@ def test_a_failed_run_says_why_and_what_to_do_and_the_observations_stay(visit: C
     landing.rename(aside)
     landing.write_text("a file where the folder should be")
     try:
-        run = service.http.post("/runs?dept=9&full=true", headers={"X-API-Key": KEY}).json()
+        run = service.trigger("dept=9&full=true")
         assert service.until_ended(run["id"])["state"]["type"] == "FAILED"
     finally:
         landing.unlink()

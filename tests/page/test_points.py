@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-pytestmark = pytest.mark.xdist_group("page")
+pytestmark = pytest.mark.xdist_group("service")
 
 START = datetime(2026, 1, 1, 1, tzinfo=UTC)
 HOUR_MS = 3_600_000

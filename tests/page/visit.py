@@ -5,8 +5,6 @@ from typing import Any
 from playwright.sync_api import Browser, Page
 from running_service import RunningService
 
-KEY = "a-key-of-the-page"
-
 
 class Visit:
     """One person's browser: opens pages, and remembers what went wrong and where it asked."""
