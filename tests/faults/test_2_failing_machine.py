@@ -250,12 +250,13 @@ def test_summer_time_begins_and_ends_without_a_trace(
 
 
 def test_a_service_that_may_not_write_answers_reads_and_leads_once_it_may(
-    victim: Victim, start_reads: Callable[..., RunningService], tally: Tally
+    victim: Victim, start_reads: Callable[..., RunningService], tmp_path: Path, tally: Tally
 ) -> None:
     """Where its folder should be there is something else; nobody leads, and nobody is told to wait for ever."""
     shutil.rmtree(victim.paths.leader_lock.parent, ignore_errors=True)
     victim.paths.leader_lock.parent.touch()
-    service = start_reads(victim.paths, leads=True)
+    # Without a dbt profile: what it rehearses once it leads ends at once, and no run is asked of it.
+    service = start_reads(victim.paths, leads=True, DBT_PROFILES_DIR=str(tmp_path))
     assert service.http.get("/warehouse/latest?dept=9").status_code == 200
 
     def told() -> str:

@@ -142,8 +142,11 @@ def test_a_failing_dbt_test_fails_the_run_with_the_nodes_name(client, flow, publ
 
 
 @pytest.fixture
-def serve(prefect_server, published, upstream):
-    """Start `--mode serve` and wait until it says that it serves."""
+def serve(prefect_server, published, upstream, tmp_path):
+    """Start `--mode serve` and wait until it says that it serves.
+
+    It is asked for no run: without a profile its rehearsal of one, which takes longer than all the rest, ends at once.
+    """
     started = []
 
     def start(*arguments):
@@ -153,6 +156,7 @@ def serve(prefect_server, published, upstream):
             "DATA_DIR": str(published.root),
             "PREFECT_API_URL": prefect_server,
             "SCHEDULE_CRON": "17 3 * * *",
+            "DBT_PROFILES_DIR": str(tmp_path),
         }
         command = [sys.executable, str(ROOT / "orchestration" / "flow_prefect.py"), "--mode", "serve", *arguments]
         process = subprocess.Popen(
