@@ -268,4 +268,5 @@ def test_a_service_that_may_not_write_answers_reads_and_leads_once_it_may(
     assert problem["type"] == "/problems/storage-failed"
     victim.paths.leader_lock.parent.unlink()
     service.until(lambda: service.http.get("/health/ready").json()["role"] == "leader", "a leader")
+    assert service.stop() == 0  # with no Prefect server yet
     tally("1 service without its folder, then with it")
