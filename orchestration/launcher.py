@@ -2,8 +2,11 @@
 
 import logging
 import multiprocessing
+import os
+import signal
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from multiprocessing import forkserver
 from multiprocessing.context import ForkServerContext, SpawnContext
 from multiprocessing.process import BaseProcess
@@ -25,6 +28,7 @@ class Launcher:
         self.log_file = log_file
         self.is_warm = False
         self._settled = threading.Event()
+        self._stopped = False
         self._project = (0, 0)
         self._context: ForkServerContext | SpawnContext = multiprocessing.get_context("spawn")
 
@@ -47,7 +51,8 @@ class Launcher:
             if proof.exitcode != 0:
                 raise OSError(f"the first fork ended with {proof.exitcode}")  # noqa: TRY301 - one way out for both
         except (OSError, EOFError) as error:
-            log.warning("preloading failed (%s): runs start cold, some 8 seconds later each", error)
+            if not self._stopped:
+                log.warning("preloading failed (%s): runs start cold, some 8 seconds later each", error)
             return
         self._context, self.is_warm = context, True
 
@@ -56,7 +61,7 @@ class Launcher:
         self._settled.wait(PRELOAD_SECONDS)
         if self.is_warm and self._project != project_stamp():
             log.info("the dbt project changed: preloading anew")
-            self.stop()
+            self._end_forkserver()
             self._preload()
         arguments = (flow_run_id, dict(environment), str(self.log_file))
         try:
@@ -68,11 +73,16 @@ class Launcher:
             return self._start(self._context, arguments)
 
     def stop(self) -> None:
-        """End the forkserver; the interpreter would do it at its own exit."""
-        stop = getattr(forkserver._forkserver, "_stop", None)
-        if self.is_warm and stop is not None:
-            stop()
+        """End the forkserver, one that is still preloading too: nobody waits for it any more."""
+        self._stopped = True
+        self._end_forkserver()
+
+    def _end_forkserver(self) -> None:
         self.is_warm = False
+        if pid := getattr(forkserver._forkserver, "_forkserver_pid", None):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
+            forkserver._forkserver._stop()  # type: ignore[attr-defined]
 
     @staticmethod
     def _start(context: ForkServerContext | SpawnContext, arguments: tuple[object, ...]) -> BaseProcess:

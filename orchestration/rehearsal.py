@@ -5,6 +5,8 @@ Without it each forked run would compile dbt's macros and meet Python's late imp
 
 import ctypes
 import gc
+import signal
+import sys
 import tempfile
 import threading
 from contextlib import suppress
@@ -15,22 +17,25 @@ from ingestion.settings import IngestionSettings
 from orchestration.pipeline import plain_steps, run_pipeline
 from orchestration.settings import OrchestrationSettings
 
+FOLDER = "girouette-rehearsal-"
+
 
 def rehearse(orchestration: OrchestrationSettings) -> None:
     """Run the pipeline twice on the demo source in a temporary folder: a full build, then an hourly one.
 
     Leaves no thread behind, as a fork copies none: raises RuntimeError otherwise.
     """
-    with tempfile.TemporaryDirectory(prefix="girouette-rehearsal-") as folder:
-        ingestion = IngestionSettings(
-            _env_file=None,
-            data_dir=Path(folder),
-            meteofrance_source="demo",
-        )
-        departments = resolve_all(["9"])
-        steps = plain_steps(ingestion, orchestration, None, lambda _: None)
-        for _ in range(2):
-            run_pipeline(departments, steps, ingestion, lambda _: None, full=True)
+    # Told to end, it leaves no folder behind.
+    ended = signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+    try:
+        with tempfile.TemporaryDirectory(prefix=FOLDER) as folder:
+            ingestion = IngestionSettings(_env_file=None, data_dir=Path(folder), meteofrance_source="demo")
+            departments = resolve_all(["9"])
+            steps = plain_steps(ingestion, orchestration, None, lambda _: None)
+            for _ in range(2):
+                run_pipeline(departments, steps, ingestion, lambda _: None, full=True)
+    finally:
+        signal.signal(signal.SIGTERM, ended)
     # A fork's own collections then leave what is inherited alone, and its memory shared.
     gc.collect()
     gc.freeze()

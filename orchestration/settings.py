@@ -32,7 +32,7 @@ class OrchestrationSettings(BaseSettings):
         "Parquet files that all snapshots share. 0 never closes one.",
     )
     dbt_profiles_dir: Path = Field(ROOT / "profiles", description="Folder of dbt's profiles.yml.")
-    dbt_threads: int = Field(2, ge=1, le=32, description="Models dbt builds at once.")
+    dbt_threads: int = Field(1, ge=1, le=32, description="Models dbt builds at once; DuckDB uses all cores for each.")
     dbt_log_level_file: Literal["debug", "info", "warn", "error"] = Field(
         "info", description="What dbt writes to logs/dbt.log; with `debug`, every statement."
     )

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from run_fixtures import first_run, later, measure_file, published, run_once
-from running_service import RunningService
+from running_service import RunningService, free_port
 from upstream import NOW, Upstream
 from victim import KEEP, Victim, third_hour
 from warm_runs import WarmRuns
@@ -75,7 +75,9 @@ def start_reads(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Runni
         if not leads:
             held.append(Leadership(paths))
             assert held[-1].try_acquire()
-        service = RunningService(paths.root, "http://127.0.0.1:9/api", **settings)
+        # One that leads starts a Prefect server there; on port 9 nobody is ever to answer.
+        port = free_port() if leads else 9
+        service = RunningService(paths.root, f"http://127.0.0.1:{port}/api", **settings)
         running.append(service)
         service.until(lambda: service.http.get("/health/live").status_code == 200, "an answer")
         return service

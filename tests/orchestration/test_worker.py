@@ -1,10 +1,13 @@
 """Where run processes come from: warm, cold, and after the forkserver died."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from orchestration.rehearsal import FOLDER
 
 # In a process of its own: the forkserver is one per process, and keeps what it was told to preload.
 _SCRIPT = """
@@ -48,6 +51,37 @@ def test_a_run_starts_warm_or_cold_but_starts(tmp_path: Path, how: str, is_warm:
     assert "ConnectError" in log.read_text()
     if how == "broken":
         assert "runs start cold" in ended.stderr
+
+
+_STOPPED = """
+import sys, threading, time
+from pathlib import Path
+from orchestration.launcher import Launcher
+from orchestration.rehearsal import FOLDER
+
+if __name__ == "__main__":
+    made = Launcher(Path("runs.log"))
+    preloading = threading.Thread(target=made.preload)
+    preloading.start()
+    while not list(Path(sys.argv[1]).glob(f"{FOLDER}*/build/*")):
+        time.sleep(0.02)
+    asked = time.monotonic()
+    made.stop()
+    preloading.join()
+    print(time.monotonic() - asked)
+"""
+
+
+@pytest.mark.slow
+def test_a_forkserver_that_rehearses_ends_when_told(tmp_path: Path):
+    script = tmp_path / "stop.py"
+    script.write_text(_STOPPED)
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    command = [sys.executable, str(script), str(tmp_path)]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=True)
+    assert float(ended.stdout) < 5, "the whole rehearsal takes longer"
+    assert ended.stderr == ""
+    assert not list(tmp_path.glob(f"{FOLDER}*"))
 
 
 def test_an_ordinary_prefect_worker_registers_beside_ours():
