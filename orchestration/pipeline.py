@@ -187,8 +187,8 @@ def build_and_record(
 
 
 def _ingest(summary: RunSummary, steps: Steps, packets: Sequence[PacketRequest]) -> None:
-    # The list first: stations are then known by name when their observations arrive.
-    for request, outcome in [*steps.ingest_all([STATION_LIST]), *steps.ingest_all(packets)]:
+    # Together: each waits for the network, and dbt joins the stations to their observations when all are there.
+    for request, outcome in steps.ingest_all([STATION_LIST, *packets]):
         if isinstance(outcome, IngestionError):
             summary.failures[request.label] = str(outcome)
         else:

@@ -1,5 +1,7 @@
 """How we talk to Prefect's server: asked again soon when its SQLite database was busy for a moment."""
 
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from http import HTTPMethod
 from typing import Any
 
@@ -23,10 +25,36 @@ _SOON = Retry(
 _LIMITS = httpx.Limits(keepalive_expiry=25)
 
 
+class ServerClock:
+    """What time it is for Prefect's server, by its last answer: it lets no run begin before that is due.
+
+    A server that is an hour behind would have each run wait for an hour, in its process and before all others.
+    """
+
+    # Less may be an answer that took long.
+    same = timedelta(seconds=10)
+
+    def __init__(self) -> None:
+        self._behind = timedelta()
+
+    async def compare(self, answer: httpx.Response) -> None:
+        """Take the time from the header of an answer."""
+        if date := answer.headers.get("date"):
+            self._behind = datetime.now(UTC) - parsedate_to_datetime(date)
+
+    def now(self) -> datetime:
+        """Our time, unless the server's is clearly behind."""
+        return datetime.now(UTC) - (self._behind if self._behind > self.same else timedelta())
+
+
+server_clock = ServerClock()
+
+
 def async_settings() -> dict[str, Any]:
     """Give the `httpx_settings` of an asynchronous Prefect client."""
     transport = httpx.AsyncHTTPTransport(retries=3, verify=tls(), limits=_LIMITS)
-    return {"transport": RetryTransport(transport, retry=_SOON), "verify": tls()}
+    hooks = {"response": [server_clock.compare]}
+    return {"transport": RetryTransport(transport, retry=_SOON), "verify": tls(), "event_hooks": hooks}
 
 
 def sync_settings() -> dict[str, Any]:

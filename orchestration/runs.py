@@ -27,7 +27,7 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.objects import FlowRun, Log, State, StateType, TaskRun
 from prefect.client.schemas.sorting import FlowRunSort, LogSort, TaskRunSort
 from prefect.exceptions import ObjectNotFound, PrefectException
-from prefect.states import Cancelling
+from prefect.states import Cancelling, Scheduled
 from prefect.types._datetime import now
 
 from ingestion.departments import Department, label_of, resolve_all
@@ -43,7 +43,7 @@ from orchestration.errors import (
     ServerNotReady,
 )
 from orchestration.parameters import as_parameter, as_tags, as_texts
-from orchestration.prefect_client import async_settings
+from orchestration.prefect_client import async_settings, server_clock
 
 WAITING = (StateType.SCHEDULED, StateType.PENDING)
 UNDER_WAY = (StateType.PENDING, StateType.RUNNING, StateType.CANCELLING, StateType.PAUSED)
@@ -112,6 +112,7 @@ class Runs:
                 name=label_of(departments),
                 parameters=cast("dict[str, Any]", parameters),
                 tags=[*as_tags(departments), *([key_tag] if key_tag else [])],
+                state=Scheduled(scheduled_time=server_clock.now()),
             )
         self._wake()
         return Ticket(run)

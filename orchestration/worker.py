@@ -16,6 +16,7 @@ from prefect.client.schemas.filters import (
     TaskRunFilterStateType,
 )
 from prefect.client.schemas.objects import FlowRun, State, StateType
+from prefect.client.schemas.responses import WorkerFlowRunResponse
 from prefect.exceptions import InfrastructureNotFound, ObjectNotFound
 from prefect.states import Cancelled, Cancelling
 from prefect.workers.base import BaseWorker
@@ -25,7 +26,7 @@ from ingestion.departments import resolve_all
 from ingestion.errors import IngestionError
 from orchestration.launcher import Launcher
 from orchestration.parameters import as_tags, as_texts
-from orchestration.prefect_client import async_settings
+from orchestration.prefect_client import async_settings, server_clock
 
 log = logging.getLogger("girouette.worker")
 
@@ -144,6 +145,12 @@ class WarmWorker(BaseWorker[ProcessJobConfiguration, ProcessVariables, ProcessWo
                 child.kill()
                 return
         raise InfrastructureNotFound(f"no run of this worker has process {infrastructure_pid}")
+
+    async def _submit_scheduled_flow_runs(self, flow_run_response: list[WorkerFlowRunResponse]) -> list[FlowRun]:
+        """Leave runs alone that are not due by the server's clock."""
+        until = server_clock.now() + server_clock.same
+        due = [found for found in flow_run_response if (found.flow_run.expected_start_time or until) <= until]
+        return await super()._submit_scheduled_flow_runs(due)
 
     async def _propose_submitting_state(self, flow_run: FlowRun) -> None:
         """Leave the state out that Prefect has for infrastructure that takes long to come: a fork is there at once."""
