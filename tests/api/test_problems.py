@@ -97,5 +97,8 @@ def test_every_documented_error_is_the_one_shape(app: FastAPI):
         for method, endpoint in methods.items():
             for status, answer in endpoint["responses"].items():
                 # 416 is the file server's own, as RFC 9110 wants it: the size in Content-Range, no JSON.
+                # As text: a 400 of uvicorn's to what is no HTTP, which no code of ours hears of.
                 if int(status) >= 400 and path != "/health/ready" and status != "416":
-                    assert list(answer["content"]) == ["application/problem+json"], (method, path, status)
+                    shapes = [shape for shape in answer["content"] if (status, shape) != ("400", "text/plain")]
+                    assert shapes == ["application/problem+json"][: len(shapes)], (method, path, status)
+                    assert shapes or status == "400", (method, path, status)
