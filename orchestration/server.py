@@ -1,6 +1,7 @@
 """The Prefect server: the one that answers, or one of our own as a child process."""
 
 import argparse
+import gc
 import os
 import signal
 import subprocess
@@ -24,6 +25,9 @@ from orchestration.settings import OrchestrationSettings, get_settings
 # Starting takes 10 to 17 s on two cores, more on the first start, when its database is made.
 START_SECONDS = 90
 STOP_SECONDS = 15
+# How often garbage is looked for, and from how many new objects on.
+_GARBAGE_SECONDS = 1.0
+_GARBAGE_OBJECTS = 20_000
 
 # What suits a server beside its only client better than the defaults; each can be set otherwise in the environment.
 _SUITED = {
@@ -135,7 +139,25 @@ def become_server(api_url: str, paths: DataPaths) -> None:
     from prefect.cli import app
 
     _look_less_often()
+    _collect_garbage_aside()
     app()
+
+
+def _collect_garbage_aside() -> None:
+    """Collect garbage in a thread of its own: in the event loop's it stopped the server for half a minute now and then.
+
+    A forgotten cursor of SQLite is reset when it is collected, which waits while its connection waits for another to
+    end its transaction; and that other one's next step is a turn of the event loop.
+    """
+    gc.disable()
+
+    def collect() -> None:
+        while True:
+            time.sleep(_GARBAGE_SECONDS)
+            if gc.get_count()[0] > _GARBAGE_OBJECTS:
+                gc.collect()
+
+    threading.Thread(target=collect, name="garbage", daemon=True).start()
 
 
 def _look_less_often() -> None:

@@ -1,5 +1,7 @@
 import os
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,7 @@ from ingestion.paths import DataPaths
 from orchestration.errors import PortTaken, ServerNotReady
 from orchestration.port_owner import describe_owner
 from orchestration.server import ensure_server
+from orchestration.settings import ROOT
 
 
 @pytest.fixture
@@ -36,3 +39,29 @@ def test_a_server_that_cannot_start_names_its_log(paths: DataPaths, monkeypatch:
     with pytest.raises(ServerNotReady, match=r"prefect-server\.log"):
         ensure_server(url, paths, print)
     assert Path(paths.logs / "prefect-server.log").read_text()
+
+
+_GARBAGE = """
+import threading, time
+from orchestration import server
+
+class Cycle:
+    def __init__(self):
+        self.itself = self
+    def __del__(self):
+        where.add(threading.current_thread().name)
+
+where = set()
+server._GARBAGE_SECONDS, server._GARBAGE_OBJECTS = 0.05, 100
+server._collect_garbage_aside()
+deadline = time.monotonic() + 20
+while not where and time.monotonic() < deadline:
+    kept = [Cycle() for _ in range(2000)]  # enough for many collections, were they made here
+    time.sleep(0.01)
+print(*where)
+"""
+
+
+def test_garbage_is_collected_beside_the_event_loop():
+    ended = subprocess.run([sys.executable, "-c", _GARBAGE], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert ended.stdout.split() == ["garbage"]
