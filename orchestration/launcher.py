@@ -78,10 +78,11 @@ class Launcher:
         self._end_forkserver()
 
     def _end_forkserver(self) -> None:
-        self.is_warm = False
+        is_ready, self.is_warm = self.is_warm, False
         if pid := getattr(forkserver._forkserver, "_forkserver_pid", None):
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGTERM)
+            if not is_ready:  # it does not look yet whether anybody is left to fork for
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGTERM)
             forkserver._forkserver._stop()  # type: ignore[attr-defined]
 
     @staticmethod
