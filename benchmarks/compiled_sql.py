@@ -24,7 +24,7 @@ from orchestration.builds import Build, last_build
 from orchestration.pipeline import build_and_record
 from orchestration.settings import get_settings
 
-_WRITES = ("create", "insert", "delete", "alter", "drop", "update")
+_WRITES = ("create", "insert", "delete", "alter", "drop", "update", "merge")
 
 
 class Recorder(dbtRunner):
@@ -45,6 +45,8 @@ class Recorder(dbtRunner):
 
 def replay(file: Path) -> float:
     """Execute the recorded statements on a file and give the seconds."""
+    if not Recorder.statements:
+        raise RuntimeError("dbt told of no statement")
     with connect(file) as connection:
         started = time.perf_counter()
         for statement in Recorder.statements:
@@ -61,7 +63,9 @@ def newest_build(paths: DataPaths) -> Build | None:
 def main() -> None:
     """Measure once for each line."""
     transform.dbtRunner = Recorder  # type: ignore[misc]
-    ingestion, orchestration = get_ingestion_settings(), get_settings()
+    ingestion = get_ingestion_settings()
+    # What dbt does not log it does not tell either.
+    orchestration = get_settings().model_copy(update={"dbt_log_level_file": "debug"})
     paths = DataPaths(ingestion.data_dir)
     copy = paths.root / "replay" / WAREHOUSE_FILE
     copy.parent.mkdir(parents=True, exist_ok=True)
