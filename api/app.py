@@ -105,9 +105,10 @@ def _document_problems(app: FastAPI) -> None:
         document = make()
         schemas = document.setdefault("components", {}).setdefault("schemas", {})
         schemas.setdefault("Problem", Problem.model_json_schema())
-        for operation in (operation for path in document["paths"].values() for operation in path.values()):
-            refused = operation["responses"].setdefault("400", {"description": _MALFORMED, "content": {}})
-            refused["content"].setdefault("text/plain", {"schema": {"type": "string"}})
+        for operations in document["paths"].values():
+            for operation in operations.values():
+                refused = operation["responses"].setdefault("400", {"description": _MALFORMED, "content": {}})
+                refused["content"].setdefault("text/plain", {"schema": {"type": "string"}})
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]

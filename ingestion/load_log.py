@@ -12,9 +12,10 @@ from ingestion.landing import FILE_SCOPE, LandedPayload, landed_payloads
 from ingestion.merge import MergeCounts
 from ingestion.settings import Source
 
-# How long a fetch that brought nothing is told of. In a year all of France is asked for 300,000 packets again.
-_UNCHANGED_KEPT = timedelta(days=90)
-_MONTH = timedelta(days=30)
+# How long details are told of that no row needs: in a year all of France is asked for 300,000 packets again.
+DETAILS_KEPT = timedelta(days=90)
+# They are forgotten a month at a time, as DuckDB writes much anew for each deletion.
+FORGOTTEN_AT_ONCE = timedelta(days=30)
 
 NOTHING = MergeCounts(new=0, changed=0, unchanged=0, rejected=0)
 
@@ -115,13 +116,13 @@ def last_load(connection: duckdb.DuckDBPyConnection, dataset: str, scope: str) -
 def forget_unchanged(connection: duckdb.DuckDBPyConnection, now: datetime) -> None:
     """Delete what says of old fetches that they brought nothing: no row of raw names them.
 
-    The newest of each département stays, as it says until when the département was asked. A month of them at a time,
-    as DuckDB writes much anew for each deletion.
+    The newest of each département stays, as it says until when the département was asked.
     """
-    until = now - _UNCHANGED_KEPT
+    until = now - DETAILS_KEPT
     old = "status = 'unchanged' and fetched_at < ? and load_id not in"
     newest = "(select max(load_id) from meta.loads group by dataset, department_code)"
-    if connection.execute(f"select true from meta.loads where {old} {newest} limit 1", [until - _MONTH]).fetchone():
+    worth_it = f"select true from meta.loads where {old} {newest} limit 1"
+    if connection.execute(worth_it, [until - FORGOTTEN_AT_ONCE]).fetchone():
         connection.execute(f"delete from meta.loads where {old} {newest}", [until])
 
 

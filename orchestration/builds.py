@@ -4,12 +4,12 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import duckdb
 
-from ingestion.load_log import forget_unchanged
+from ingestion.load_log import DETAILS_KEPT, FORGOTTEN_AT_ONCE, forget_unchanged
 from ingestion.paths import DataPaths
 from ingestion.raw_store import connect
 from orchestration.snapshots import newest_snapshot, served_snapshot
@@ -27,9 +27,6 @@ create table if not exists meta.builds (
     nodes json not null
 );
 """
-# How long each node of a build is told of; that the build was, stays told.
-_NODES_KEPT = timedelta(days=90)
-_MONTH = timedelta(days=30)
 # The newest load that changed raw: a build stands on everything up to it.
 _LAST_LOAD = "select coalesce(max(load_id), 0) from meta.loads where rows_new + rows_changed > 0"
 
@@ -51,22 +48,22 @@ def begin_build(paths: DataPaths, run_id: str | None) -> tuple[int, bool]:
     Return its number and whether it must be full: the first one, or the dbt project is not the one that made
     the marts (or half of them, in a build that did not pass).
     """
-    digest = project_digest()
+    digest, now = project_digest(), datetime.now(UTC)
     with connect(paths.build_file) as connection:
         connection.execute(_TABLE)
         made_by = connection.execute(
             "select distinct project_digest from meta.builds"
             " where build_id >= (select max(build_id) from meta.builds where passed)"
         ).fetchall()
-        forget_unchanged(connection, datetime.now(UTC))
-        _forget_nodes(connection, datetime.now(UTC))
+        forget_unchanged(connection, now)
+        _forget_nodes(connection, now)
         row = connection.execute(
             f"""
             insert into meta.builds
             select (select coalesce(max(build_id), 0) + 1 from meta.builds), ?, ?, false, 0, ({_LAST_LOAD}), ?, '[]'
             returning build_id
             """,
-            [run_id, datetime.now(UTC), digest],
+            [run_id, now, digest],
         ).fetchone()
     return (int(row[0]) if row else 0), made_by != [(digest,)]
 
@@ -81,10 +78,10 @@ def finish_build(paths: DataPaths, build_id: int, nodes: Sequence[NodeResult], *
 
 
 def _forget_nodes(connection: duckdb.DuckDBPyConnection, now: datetime) -> None:
-    # They are most of what ten years of hourly builds leave. A month at a time, as DuckDB writes much anew for each.
-    until = now - _NODES_KEPT
+    # They are most of what ten years of hourly builds leave; that a build was, stays told.
+    until = now - DETAILS_KEPT
     old = "nodes::varchar <> '[]' and built_at < ? and build_id < (select max(build_id) from meta.builds)"
-    if connection.execute(f"select true from meta.builds where {old} limit 1", [until - _MONTH]).fetchone():
+    if connection.execute(f"select true from meta.builds where {old} limit 1", [until - FORGOTTEN_AT_ONCE]).fetchone():
         connection.execute(f"update meta.builds set nodes = '[]' where {old}", [until])
 
 

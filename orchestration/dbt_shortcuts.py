@@ -30,6 +30,6 @@ class HeardEvents(EventManager):
             super().fire_event(e, level, node, force_warn_or_error_handling)
 
 
-def hear(level: str) -> None:
+def hear_only_what_is_logged(level: str) -> None:
     """Put together, from now on in this process, the events that a log file of this level holds."""
     ctx_set_event_manager(EventManager() if level == EventLevel.DEBUG.value else HeardEvents())

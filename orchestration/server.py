@@ -1,15 +1,17 @@
 """The Prefect server: the one that answers, or one of our own as a child process."""
 
 import argparse
+import asyncio
 import gc
 import os
+import queue
 import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from functools import partialmethod
 from urllib.parse import urlsplit
@@ -35,6 +37,8 @@ _SUITED = {
     "PREFECT_SERVER_API_KEEPALIVE_TIMEOUT": "60",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "PREFECT_SERVER_SERVICES_SCHEDULER_RECENT_DEPLOYMENTS_LOOP_SECONDS": "15",
+    "PREFECT_SERVER_SERVICES_CANCELLATION_CLEANUP_LOOP_SECONDS": "60",
+    "PREFECT_SERVER_EVENTS_PROACTIVE_GRANULARITY": "PT30S",
     "PREFECT_SERVER_SERVICES_FOREMAN_LOOP_SECONDS": "30",
     "PREFECT_SERVER_SERVICES_LATE_RUNS_LOOP_SECONDS": "15",
     "PREFECT_SERVER_SERVICES_PAUSE_EXPIRATIONS_LOOP_SECONDS": "60",
@@ -139,11 +143,11 @@ def become_server(api_url: str, paths: DataPaths) -> None:
     from prefect.cli import app
 
     _look_less_often()
-    _collect_garbage_aside()
+    _collect_garbage_aside(lambda: is_answering(api_url))
     app()
 
 
-def _collect_garbage_aside() -> None:
+def _collect_garbage_aside(is_up: Callable[[], bool]) -> None:
     """Collect garbage in a thread of its own: in the event loop's it stopped the server for half a minute now and then.
 
     A forgotten cursor of SQLite is reset when it is collected, which waits while its connection waits for another to
@@ -152,6 +156,10 @@ def _collect_garbage_aside() -> None:
     gc.disable()
 
     def collect() -> None:
+        while not is_up():
+            time.sleep(_GARBAGE_SECONDS)
+        gc.collect()
+        gc.freeze()  # what the server consists of is no garbage: to look through it takes a fifth of a second
         while True:
             time.sleep(_GARBAGE_SECONDS)
             if gc.get_count()[0] > _GARBAGE_OBJECTS:
@@ -161,15 +169,26 @@ def _collect_garbage_aside() -> None:
 
 
 def _look_less_often() -> None:
-    """Let Prefect's own task queue look for due tasks once a second, not four times: most of the CPU at rest.
+    """Let Prefect's own task queue look once a second for due and cancelled tasks, not four and ten times.
 
-    Prefect has no setting for it. What is put into the queue at once is taken at once either way.
+    It is most of the CPU at rest, and Prefect has no setting for it. What is put into the queue at once is taken at
+    once either way.
     """
+    from burner_redis.pubsub import PubSub  # type: ignore[import-untyped]
     from docket import Worker
 
     second = timedelta(seconds=1)
     patient = partialmethod(Worker.__init__, scheduling_resolution=second, minimum_check_interval=second)
     Worker.__init__ = patient  # type: ignore[method-assign, assignment]
+
+    async def wait_for_message(self: PubSub, timeout: float | None) -> object:
+        while True:
+            with suppress(queue.Empty):
+                return await asyncio.to_thread(self._queue.get, timeout != 0, second.total_seconds())
+            if timeout is not None:
+                return None
+
+    PubSub._queue_get = wait_for_message
 
 
 def _end_with_parent() -> None:

@@ -148,9 +148,9 @@ def _invoke(
     os.environ["DO_NOT_TRACK"] = "1"
     places = ["--project-dir", str(DBT_PROJECT), "--profiles-dir", str(settings.dbt_profiles_dir.resolve())]
     places += ["--target-path", str(paths.dbt_target.resolve()), "--log-path", str(paths.logs.resolve())]
-    # Nothing on the terminal, where `hear` tells it: dbt would write each event for it even if none is shown.
+    # Nothing on the terminal, where run_command's callbacks tell it: dbt would write each event for it, shown or not.
     told = ["--log-level", "none", "--log-level-file", settings.dbt_log_level_file, "--no-use-colors"]
-    dbt_shortcuts.hear(settings.dbt_log_level_file)
+    dbt_shortcuts.hear_only_what_is_logged(settings.dbt_log_level_file)
     try:
         return runner.invoke([*arguments, *told, *places])
     finally:

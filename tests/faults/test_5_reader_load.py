@@ -122,7 +122,7 @@ class GoodReader(threading.Thread):
                     self.answers[answer.status_code] += 1
                     if answer.status_code >= 500:
                         self.wrong.append(f"{address}: {answer.status_code} {answer.text[:200]}")
-                self.stop.wait(0.1)
+                self.stop.wait(0.02)
 
 
 def publish(victim: Victim, number: int) -> None:
