@@ -9,6 +9,7 @@ from pathlib import Path
 
 import duckdb
 
+from ingestion.load_log import DETAILS_KEPT
 from ingestion.paths import DataPaths
 from ingestion.raw_store import connect
 from orchestration.close_months import KEYS, SETTLED_AFTER, Content, Written, record_closed
@@ -93,8 +94,9 @@ def _fill(
 
 
 def _fill_logs(connection: duckdb.DuckDBPyConnection, newest: datetime, months: int) -> None:
-    """The loads and builds that so many months of hourly runs leave."""
+    """The loads and builds that so many months of hourly runs leave, details of old ones forgotten."""
     hours = months * 730
+    detailed = hours - DETAILS_KEPT // timedelta(hours=1)
     connection.execute(
         f"""
         insert into meta.loads by name
@@ -111,6 +113,7 @@ def _fill_logs(connection: duckdb.DuckDBPyConnection, newest: datetime, months: 
         )
         from (from meta.loads order by load_id desc limit 1) as last,
             range({hours}) as hours (number), range({_LOADS_AN_HOUR}) as turns (number)
+        where turns.number < 2 or hours.number >= {detailed}
         order by load_id
         """
     )
@@ -123,7 +126,8 @@ def _fill_logs(connection: duckdb.DuckDBPyConnection, newest: datetime, months: 
             built_at - to_hours(({hours} - hours.number)::integer) as built_at,
             seconds + random() as seconds,
             hours.number * {_LOADS_AN_HOUR} - {hours * _LOADS_AN_HOUR} as last_load_id,
-            replace(nodes::varchar, '0.0', concat('0.', hours.number % 97))::json as nodes
+            if(hours.number < {detailed}, '[]', replace(nodes::varchar, '0.0', concat('0.', hours.number % 97)))::json
+                as nodes
         )
         from (from meta.builds order by build_id desc limit 1) as last, range({hours}) as hours (number)
         order by build_id
