@@ -156,7 +156,8 @@ def _collect_garbage_aside(is_up: Callable[[], bool]) -> None:
     gc.disable()
 
     def collect() -> None:
-        while not is_up():
+        deadline = time.monotonic() + START_SECONDS  # one that answers only to a password is not waited for longer
+        while not is_up() and time.monotonic() < deadline:
             time.sleep(_GARBAGE_SECONDS)
         gc.collect()
         gc.freeze()  # what the server consists of is no garbage: to look through it takes a fifth of a second
