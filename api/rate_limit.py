@@ -2,26 +2,26 @@
 
 import time
 from functools import lru_cache
-from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Request
 from limits import RateLimitItem, parse_many
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 
 from api.auth import is_loopback
 from api.errors import TooManyRequests
-from api.settings import ApiSettings, get_settings
+from api.settings import get_settings
 
 _READS = ("GET", "HEAD", "OPTIONS")
 
 
-def limit_rate(request: Request, settings: Annotated[ApiSettings, Depends(get_settings)]) -> None:
+async def limit_rate(request: Request) -> None:
     """Count the request; raise TooManyRequests when the client has used up its limit."""
     client = request.client.host if request.client else "unknown"
     is_read = request.method in _READS
     if is_read and is_loopback(client):
         return
+    settings = get_settings()
     kind, text = ("reads", settings.rate_limit_reads) if is_read else ("changes", settings.rate_limit_changes)
     limiter: MovingWindowRateLimiter = request.app.state.limiter
     for item in _items(text):

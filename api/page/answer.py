@@ -17,9 +17,9 @@ from api.page.headers import SECURITY
 from api.page.reader import Reader, read_reader
 from api.page.run_status import RunStatus, RunStatusBoard
 from api.page.templates import render
-from api.service import get_service
+from api.service import service_of
 from api.warehouse.cache import AnswerCache, Encoded
-from api.warehouse.dependencies import get_reads
+from api.warehouse.dependencies import reads_of
 from api.warehouse.encodings import choose_encoding, compress
 from api.warehouse.execute import Executor
 from api.warehouse.problems import NoSnapshot, SnapshotDamaged
@@ -60,8 +60,8 @@ class View:
 
 async def answer(request: Request, view: View) -> Response:
     """Answer with a view, with the empty page before the first snapshot, or with what is wrong, as a page."""
-    reads, pages = get_reads(request), pages_of(request)
-    status = await pages.board.read(get_service(request))
+    reads, pages = reads_of(request), pages_of(request)
+    status = await pages.board.read(service_of(request))
     encoding = choose_encoding(request.headers.get("accept-encoding", ""))
     try:
         reader = read_reader(request)
@@ -149,7 +149,7 @@ def _shell(asked: _Asked, snapshot: OpenSnapshot | None) -> Context:
         "status": asked.status,
         "snapshot": snapshot.facts if snapshot else None,
         "freshness": read_freshness(snapshot, asked.reader) if snapshot else None,
-        "prefect_ui": get_service(asked.request).settings.prefect_api_url.removesuffix("/api"),
+        "prefect_ui": service_of(asked.request).settings.prefect_api_url.removesuffix("/api"),
     }
 
 

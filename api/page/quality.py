@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request, Response
 
 from api.page.answer import Context, View, answer
 from api.page.reader import Reader
-from api.warehouse.dependencies import get_reads
+from api.warehouse.dependencies import reads_of
 from api.warehouse.diff import compare
 from api.warehouse.execute import Executor
 from api.warehouse.quality import read_quality
@@ -25,7 +25,7 @@ _MOST_FINDINGS = 60
 @router.api_route("/page/quality", methods=["GET", "HEAD"])
 async def show_quality(request: Request) -> Response:
     """Show how good the data is: `?rule=jump&station=09289001&before=<id>&after=<id>`."""
-    reads = get_reads(request)
+    reads = reads_of(request)
 
     def gather(snapshot: OpenSnapshot, executor: Executor, _: Reader) -> Context:
         parameters = request.query_params

@@ -8,12 +8,17 @@ from api.warehouse.problems import NoSnapshot
 from api.warehouse.reads import Reads
 
 
-def get_reads(request: Request) -> Reads:
+def reads_of(request: Request) -> Reads:
     """The reads of this application; 503 while it has not begun."""
     reads: Reads | None = getattr(request.app.state, "warehouse", None)
     if reads is None:
         raise NoSnapshot
     return reads
+
+
+async def get_reads(request: Request) -> Reads:
+    """Give the reads to an endpoint."""
+    return reads_of(request)
 
 
 ReadsDep = Annotated[Reads, Depends(get_reads)]
