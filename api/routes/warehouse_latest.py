@@ -7,8 +7,9 @@ from fastapi import APIRouter, Query, Request, Response
 from api.schemas.answers import LATEST, read_responses
 from api.schemas.reads import LatestQuery
 from api.warehouse.dependencies import ReadsDep
-from api.warehouse.formats import GEOJSON, PLACE_FORMATS, choose
+from api.warehouse.formats import GEOJSON, JSON, PLACE_FORMATS, choose
 from api.warehouse.latest import LatestRequest, read_latest
+from api.warehouse.latest_json import read_latest_json
 
 router = APIRouter(prefix="/warehouse", tags=["observations"])
 
@@ -23,9 +24,10 @@ async def latest(request: Request, query: Annotated[LatestQuery, Query()], reads
     """
     chosen = choose(query.format, request.headers.get("accept", ""), PLACE_FORMATS)
     wanted = LatestRequest(**query.model_dump(exclude={"snapshot", "format"}), with_place=chosen == GEOJSON)
+    read = read_latest_json if chosen == JSON else read_latest
     return await reads.answer(
         request,
-        lambda snapshot, executor: read_latest(snapshot, executor, wanted),
+        lambda snapshot, executor: read(snapshot, executor, wanted),
         offered=PLACE_FORMATS,
         format=query.format,
         snapshot=query.snapshot,

@@ -44,13 +44,19 @@ class LatestRequest:
     tz: str = "UTC"
     with_place: bool = False
 
+    @property
+    def is_by_name(self) -> bool:
+        """Whether stations and départements alone decide which rows are wanted."""
+        return self.near is None and self.bbox is None and self.max_age is None and not self.fill
+
 
 def read_latest(snapshot: OpenSnapshot, executor: Executor, request: LatestRequest) -> Rows:
     """Read the latest observations asked for; nearest first with `near`, by station otherwise."""
     relation = relation_of(snapshot, *_LATEST)
-    if request.near is None and request.bbox is None and request.max_age is None and not request.fill:
-        table = _named(snapshot, executor, relation, request)
-        return Rows(_columns(table, relation, request), tz=request.tz)
+    if request.is_by_name:
+        named = stations_named(snapshot, executor, request)
+        table = pa.Table.from_batches([whole_table(snapshot, executor, request.units).take(named)])
+        return Rows(select_columns(snapshot, table, request), tz=request.tz)
     conditions = _conditions(snapshot, executor, relation, request)
     is_lasting = request.max_age is None  # an age is measured from now, not from the snapshot
     if request.near is None:
@@ -67,22 +73,24 @@ def read_latest(snapshot: OpenSnapshot, executor: Executor, request: LatestReque
     return Rows(filled, members={"filled_from": sources}, tz=request.tz, is_lasting=is_lasting)
 
 
-def _named(snapshot: OpenSnapshot, executor: Executor, relation: Relation, request: LatestRequest) -> pa.Table:
-    """The stations asked for by name alone: a query would cost more than looking through the table in memory."""
-    whole = _whole_table(snapshot, executor, relation, request.units)
+def stations_named(snapshot: OpenSnapshot, executor: Executor, request: LatestRequest) -> pa.Array:
+    """Find the stations asked for by name, as places in the whole table: a query would cost more than looking there."""
+    whole = whole_table(snapshot, executor, request.units)
+    is_wanted = pa.repeat(True, whole.num_rows)
     if request.dept:
         codes = pa.array(resolve_departments(request.dept))
-        whole = whole.filter(pc.is_in(whole.column("department_code"), value_set=codes))
+        is_wanted = pc.is_in(whole.column("department_code"), value_set=codes)
     if request.station:
         ids = pa.array(resolve_stations(snapshot, executor, request.station))
-        whole = whole.filter(pc.is_in(whole.column("station_id"), value_set=ids))
-    return pa.Table.from_batches([whole])
+        is_wanted = pc.and_(is_wanted, pc.is_in(whole.column("station_id"), value_set=ids))
+    return pc.indices_nonzero(is_wanted)
 
 
-def _columns(table: pa.Table, relation: Relation, request: LatestRequest) -> pa.Table:
+def select_columns(snapshot: OpenSnapshot, table: pa.Table, request: LatestRequest) -> pa.Table:
+    """Pick the columns asked for from rows of the whole table."""
     if request.fields is None and request.units == "metric":
         return table
-    return table.select([item.name for item in _selected(relation, request)])
+    return table.select([item.name for item in _selected(relation_of(snapshot, *_LATEST), request)])
 
 
 def _conditions(
@@ -120,9 +128,9 @@ def _select(
         f" order by {'distance_km, ' if point is not None else ''}station_id",
         [*(point.params if point is not None else ()), *_values(conditions)],
     )
-    whole = _whole_table(snapshot, executor, relation, request.units)
+    whole = whole_table(snapshot, executor, request.units)
     places = pc.index_in(found.column("station_id").combine_chunks(), value_set=whole.column("station_id"))
-    table = _columns(pa.Table.from_batches([whole.take(places)]), relation, request)
+    table = select_columns(snapshot, pa.Table.from_batches([whole.take(places)]), request)
     return table.append_column("distance_km", found.column("distance_km")) if point is not None else table
 
 
@@ -131,9 +139,10 @@ def _selected(relation: Relation, request: LatestRequest) -> list[Selected]:
     return select_fields(relation, request.fields, request.units, always=always)
 
 
-def _whole_table(snapshot: OpenSnapshot, executor: Executor, relation: Relation, units: Units) -> pa.RecordBatch:
-    """Every station's latest row, every column, in these units: a few MB, read once per snapshot."""
+def whole_table(snapshot: OpenSnapshot, executor: Executor, units: Units) -> pa.RecordBatch:
+    """Read every station's latest row, every column, in these units: a few MB, once per snapshot."""
     if units not in snapshot.latest:
+        relation = relation_of(snapshot, *_LATEST)
         every = [in_units(column, units) for column in relation.columns]
         names = ", ".join(f"{item.sql} as {quoted(item.name)}" for item in every)
         whole = executor.fetch(snapshot, f"select {names} from {relation.sql} order by station_id").combine_chunks()

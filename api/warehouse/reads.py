@@ -41,6 +41,7 @@ class Reads:
         self.sql = SqlRunner(settings)
         self.cache = AnswerCache(settings.read_cache_mb * 2**20)
         self._limiter = CapacityLimiter(settings.read_concurrency)
+        self._computing: dict[Key, anyio.Event] = {}  # answers being computed by somebody
         # Apart, so that slow statements of callers never take the place of other reads.
         self.sql_limiter = CapacityLimiter(settings.sql_processes)
 
@@ -94,11 +95,23 @@ class Reads:
         encoding = choose_encoding(request.headers.get("accept-encoding", ""))
         key: Key | None = getattr(request.state, "read_key", None)
         asked = _Asked(request, key, chosen, encoding, snapshot, pinned_by)
-        return await self.in_thread(lambda: self._answer(asked, work), limiter)
+        if key is None or not self.cache.limit:
+            return await self.in_thread(lambda: self._answer(asked, work), limiter)
+        if (others := self._computing.get(key)) is not None:
+            await others.wait()  # a new snapshot is asked for by all at once; most answers are kept for the others
+            if (found := self.find(key)) is not None:
+                return _ready(found, asked)
+        mine = self._computing[key] = anyio.Event()
+        try:
+            return await self.in_thread(lambda: self._answer(asked, work), limiter)
+        finally:
+            mine.set()
+            if self._computing.get(key) is mine:
+                del self._computing[key]
 
     def _answer(self, asked: "_Asked", work: Work) -> Response:
         if asked.key is not None and (found := self.find(asked.key)) is not None:  # computed while this one waited
-            return _ready(found)
+            return _ready(found, asked)
         try:
             return self._compute(asked, work)
         except SnapshotDamaged as damage:
@@ -111,7 +124,7 @@ class Reads:
         with self.warehouse.lease(asked.snapshot, field=asked.pinned_by) as snapshot:
             etag = _etag(snapshot.id, asked)
             if matches(asked.if_none_match, etag):
-                return Response(status_code=304, headers={"ETag": etag, **_caching(asked)})
+                return _unchanged(etag, asked)
             answer = work(snapshot, self.executor)
             facts, snapshot_id = snapshot.facts, snapshot.id
         headers = _headers(asked, facts, answer)
@@ -168,8 +181,9 @@ def _caching(asked: _Asked) -> dict[str, str]:
 
 def _headers(asked: _Asked, facts: dict[str, Any], answer: Rows | Document) -> dict[str, str]:
     headers = snapshot_headers(facts) | {"Cache-Control": "no-store", "Vary": "Accept, Accept-Encoding"}
+    if answer.row_count is not None:
+        headers["X-Row-Count"] = str(answer.row_count)
     if isinstance(answer, Rows):
-        headers["X-Row-Count"] = str(answer.table.num_rows)
         if asked.format not in (JSON, GEOJSON):  # these have room for them
             told = {f"X-{name.replace('_', '-').title()}": json.dumps(value) for name, value in answer.members.items()}
             headers |= {name: text for name, text in told.items() if len(text) <= _LONGEST_HEADER}
@@ -193,10 +207,16 @@ def snapshot_headers(facts: dict[str, Any]) -> dict[str, str]:
     return {name: value for name, value in named.items() if value}
 
 
-def _ready(found: Encoded) -> Response:
+def _ready(found: Encoded, asked: _Asked) -> Response:
+    if matches(asked.if_none_match, found.etag):
+        return _unchanged(found.etag, asked)
     response = Response(found.body)
     response.raw_headers = found.headers
     return response
+
+
+def _unchanged(etag: str, asked: _Asked) -> Response:
+    return Response(status_code=304, headers={"ETag": etag, **_caching(asked)})
 
 
 def matches(if_none_match: bytes, etag: str) -> bool:

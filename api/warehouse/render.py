@@ -30,19 +30,30 @@ class Rows:
     tz: str = "UTC"
     is_lasting: bool = True  # whether the same request on the same snapshot always gives the same rows
 
+    @property
+    def row_count(self) -> int:
+        """How many rows there are."""
+        return int(self.table.num_rows)
+
 
 @dataclass(frozen=True)
 class Document:
-    """An answer that is not a table: JSON only."""
+    """An answer that is not a table, or one already written: JSON only."""
 
     data: Any
     members: dict[str, Any] = field(default_factory=dict)
     is_lasting: bool = True
+    row_count: int | None = None  # of a table
 
 
 def render_document(document: Document, facts: dict[str, Any]) -> bytes:
     """Render a document as JSON."""
     return orjson.dumps({"snapshot": facts, "data": document.data, **document.members, "next": None})
+
+
+def write_rows(rows: Rows) -> list[bytes]:
+    """Write every row for itself, as the JSON answer has it."""
+    return b"".join(render(rows, NDJSON, {})).splitlines()
 
 
 def render(rows: Rows, format: Format, facts: dict[str, Any]) -> Iterator[bytes]:

@@ -15,6 +15,7 @@ from api.warehouse.catalog import Relation, read_relations
 from api.warehouse.closed import connect_closed, open_cursor
 from api.warehouse.problems import SnapshotDamaged
 from api.warehouse.settings import WarehouseSettings
+from api.warehouse.units import Units
 from ingestion.closed_months import missing_files
 from ingestion.paths import WAREHOUSE_FILE, DataPaths
 from ingestion.storage import is_refusal
@@ -32,8 +33,8 @@ class OpenSnapshot:
     folder: Path
     connection: duckdb.DuckDBPyConnection
     readers: int = 0
-    is_retired: bool = False
-    latest: dict[str, pa.RecordBatch] = field(default_factory=dict)  # by units, once somebody asked
+    latest: dict[Units, pa.RecordBatch] = field(default_factory=dict)  # by units, once somebody asked
+    latest_json: dict[tuple[Units, str], list[bytes]] = field(default_factory=dict)  # its rows, by units and time zone
     station_names: Mapping[str, list[str]] | None = None  # by folded id and name, once somebody asked
 
     @property

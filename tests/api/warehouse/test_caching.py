@@ -3,7 +3,10 @@
 import gzip
 import io
 import threading
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import httpx
 import pyarrow as pa
@@ -12,6 +15,8 @@ import pytest
 from problems import assert_problem
 
 from api.warehouse.cache import AnswerCache, Encoded
+from api.warehouse.execute import Executor
+from api.warehouse.snapshot import OpenSnapshot
 from ingestion.paths import DataPaths
 
 pytestmark = pytest.mark.xdist_group("warehouse")
@@ -102,6 +107,39 @@ def test_the_cache_stays_within_its_bound_and_forgets_the_longest_unused() -> No
     cache.put((b"/large", b"", b"", b""), answer(90_000))
     assert cache.get((b"/large", b"", b"", b"")) is None
     assert cache.get((b"/0", b"", b"", b"")) is not None
+
+
+def test_an_answer_that_many_ask_for_at_once_is_computed_once(
+    start: Callable[..., httpx.Client], warehouse: DataPaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = start(warehouse, read_concurrency=8)
+    fetched: list[str] = []
+    fetch = Executor.fetch
+
+    def slow_fetch(executor: Executor, snapshot: OpenSnapshot, sql: str, *rest: Any) -> pa.Table:
+        fetched.append(sql)
+        time.sleep(0.5)
+        return fetch(executor, snapshot, sql, *rest)
+
+    monkeypatch.setattr(Executor, "fetch", slow_fetch)
+    with ThreadPoolExecutor(8) as readers:
+        answers = list(readers.map(client.get, ["/warehouse/stations"] * 8))
+    assert {answer.status_code for answer in answers} == {200}
+    assert len({answer.content for answer in answers}) == 1
+    assert len(fetched) == len(set(fetched))
+
+
+def test_among_many_each_gets_the_answer_to_its_own_headers(
+    start: Callable[..., httpx.Client], warehouse: DataPaths
+) -> None:
+    client = start(warehouse)
+    etag = client.get("/warehouse/latest?dept=31", headers={"accept": "application/json"}).headers["etag"]
+    ways: list[dict[str, str]] = [{"if-none-match": etag}, {}] * 4
+    with ThreadPoolExecutor(8) as readers:
+        answers = list(readers.map(lambda headers: client.get("/warehouse/latest?dept=31", headers=headers), ways))
+        assert [answer.status_code for answer in answers] == [304, 200] * 4
+        answers = list(readers.map(client.get, ["/warehouse/latest?dept=nowhere"] * 8))
+        assert [answer.status_code for answer in answers] == [422] * 8
 
 
 def test_the_file_is_downloaded_whole_or_in_ranges(client: httpx.Client, warehouse: DataPaths) -> None:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
@@ -146,6 +147,31 @@ def test_fields_are_those_asked_for(client: httpx.Client) -> None:
     assert set(latest(client, fields="temperature_c", units="si")["data"][0]) == always | {"temperature_k"}
     body = assert_problem(client.get("/warehouse/latest?fields=temperatur"), 422, "fields")
     assert "temperature_c" in body["next_step"]
+
+
+@pytest.mark.parametrize("asked", ["dept=9", "station=09289001", "dept=31&station=09289001", "tz=Europe/Paris", ""])
+@pytest.mark.parametrize("units", ["metric", "si"])
+def test_rows_written_once_for_all_readers_are_those_written_for_one(
+    client: httpx.Client, asked: str, units: str
+) -> None:
+    """NDJSON and an age older than all weather take the long way."""
+    url = f"/warehouse/latest?units={units}&{asked}"
+    answer = client.get(url)
+    for_one = client.get(f"{url}&max_age=36500d")
+    assert answer.content == for_one.content
+    assert answer.headers["x-row-count"] == for_one.headers["x-row-count"]
+    rows = client.get(f"{url}&format=ndjson").content.splitlines()
+    assert b'"data":[' + b",".join(rows) + b'],"next":null}' in answer.content
+    assert len(rows) == int(answer.headers["x-row-count"]) == len(answer.json()["data"])
+
+
+def test_more_time_zones_than_are_kept_written_are_answered_as_well(client: httpx.Client) -> None:
+    zones = ["Europe/Paris", "Indian/Reunion", "America/Cayenne", "Pacific/Noumea", "Asia/Tokyo", "America/Lima"]
+    utc = [datetime.fromisoformat(row["observed_at"]) for row in latest(client, dept="9")["data"]]
+    for zone in zones:
+        zoned = [datetime.fromisoformat(row["observed_at"]) for row in latest(client, dept="9", tz=zone)["data"]]
+        assert zoned == utc
+        assert [at.utcoffset() for at in zoned] == [at.astimezone(ZoneInfo(zone)).utcoffset() for at in utc]
 
 
 def test_a_parameter_nobody_knows_is_refused(client: httpx.Client) -> None:
