@@ -70,6 +70,15 @@ def load_month(paths: DataPaths, start: datetime, end: datetime) -> int:
     return rows
 
 
+def newest_hour(paths: DataPaths) -> datetime:
+    """Find the newest hour in raw."""
+    with open_build_file(paths, SOURCE) as connection:
+        row = connection.execute("select max(observed_at) from raw.observations").fetchone()
+    assert row is not None
+    newest: datetime = row[0]
+    return newest.astimezone(UTC)
+
+
 def _value(connection: duckdb.DuckDBPyConnection, query: str) -> int:
     row = connection.execute(query).fetchone()
     return int(row[0]) if row else 0

@@ -15,6 +15,7 @@ import httpx
 from benchmarks.history import make_history
 from benchmarks.processes import environment, free_port, running, until
 from benchmarks.report import Report
+from orchestration.warm import RUN_NICENESS
 
 CONNECTIONS = 8
 SECONDS = 4
@@ -97,6 +98,11 @@ def _while_publishing(report: Report, cached: str, env: Mapping[str, str], folde
         busy = [load(address) for _ in range(rounds)]
     _add(report, "latest of a département, while runs publish", busy)
     report.compare("read_p99_publishing_vs_rest", [r.p99_ms for r in busy], [r.p99_ms for r in rest], at_most=2)
+    # What any work beside costs readers on so few cores, however little it has to do with them.
+    loop = ["-c", f"import os; os.nice({RUN_NICENESS})\nwhile True: pass"]
+    with running(loop, env, folder / "loop.log"), running(loop, env, folder / "loop.log"):
+        beside = [load(address) for _ in range(rounds)]
+    _add(report, "latest of a département, beside two empty loops as nice as runs", beside)
 
 
 def _add(report: Report, name: str, loads: list[Load]) -> None:

@@ -17,6 +17,7 @@ from api.routes import (
     warehouse_stations,
     warehouse_tables,
 )
+from api.warehouse.latest_json import prepare_latest
 from api.warehouse.reads import Reads
 from api.warehouse.settings import WarehouseSettings
 from api.warehouse.shortcut import ReadShortcut
@@ -32,6 +33,7 @@ def open_warehouse(paths: DataPaths, settings: WarehouseSettings) -> Iterator[Re
     """
     warehouse = Warehouse(paths, settings)
     reads = Reads(warehouse, settings)
+    warehouse.prepare = lambda snapshot, before: prepare_latest(snapshot, before, reads.executor)
     warehouse.start()
     try:
         yield reads

@@ -4,11 +4,12 @@ import contextlib
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from api.errors import ApiProblem
 from api.warehouse.problems import NoSnapshot, SnapshotDamaged, SnapshotGone
 from api.warehouse.settings import WarehouseSettings
 from api.warehouse.snapshot import OpenSnapshot, open_snapshot
@@ -22,15 +23,18 @@ _AGAIN_SECONDS = 1.0  # how soon a snapshot is tried again that the machine (no 
 class Warehouse:
     """Snapshots open for reading. Each is opened once, leased by its readers, and closed after the last of them.
 
-    Opening takes a tenth of a second: the watcher does it, woken by the first request that sees the pointer moved,
-    and readers go on with the snapshot before until it is done.
+    Opening and closing take up to a tenth of a second: the watcher does it, woken by the first request that sees the
+    pointer moved, and readers go on with the snapshot before until it is done.
     """
 
     def __init__(self, paths: DataPaths, settings: WarehouseSettings) -> None:
         self.paths, self.settings = paths, settings
+        # Makes ready in a new snapshot what readers used of the one before, so that none of them waits for it.
+        self.prepare: Callable[[OpenSnapshot, OpenSnapshot], None] | None = None
         self._open: dict[str, OpenSnapshot] = {}  # in the order of their last use
         self._current: OpenSnapshot | None = None
         self._target: str | None = None  # what the link said when _current was chosen
+        self._broken: list[OpenSnapshot] = []  # not served any more, still to be closed
         self._damaged: dict[str, str] = {}
         self._refused: dict[str, str] = {}  # by the machine, for a while
         self._again_at = 0.0
@@ -51,9 +55,10 @@ class Warehouse:
         self._wake.set()
         self._watcher.join()
         with self._lock:
-            for snapshot in self._open.values():
+            for snapshot in [*self._open.values(), *self._broken]:
                 snapshot.close()
             self._open.clear()
+            self._broken.clear()
             self._current = None
 
     @property
@@ -83,9 +88,7 @@ class Warehouse:
             self._damaged[damage.snapshot_id] = damage.detail
             broken = self._open.pop(damage.snapshot_id, None)
             if broken is not None:
-                broken.is_retired = True
-                if broken.readers == 0:
-                    broken.close()
+                self._broken.append(broken)
             if self._current is broken:
                 self._current, self._target = None, None
 
@@ -133,6 +136,9 @@ class Warehouse:
             if chosen is None and self._current is None:
                 others = (manifest.id for manifest in reversed(kept_snapshots(self.paths)))
                 chosen = next((found for other in others if (found := self._try(other))), None)
+            if chosen is not None and self._current is not None and self.prepare is not None:
+                with contextlib.suppress(ApiProblem):  # whoever reads it next is told
+                    self.prepare(chosen, self._current)
             with self._lock:
                 self._current = chosen or self._current
                 # Remembered even when it was skipped: a damaged file is not tried again at every request.
@@ -194,17 +200,22 @@ class Warehouse:
     def _let_go(self, snapshot: OpenSnapshot) -> None:
         with self._lock:
             snapshot.readers -= 1
-            if snapshot.is_retired and snapshot.readers == 0:
-                snapshot.close()
-            self._close_unused()
+            if len(self._open) > self.settings.read_snapshots_open + 1 or self._broken:
+                self._wake.set()
 
     def _close_unused(self) -> None:
-        """Close what nobody reads: deleted snapshots, and the longest unused beyond the limit."""
-        idle = [s for s in self._open.values() if s is not self._current and s.readers == 0]
-        kept = [s for s in idle if self.is_kept(s.id)]
-        over = kept[: max(0, len(kept) - self.settings.read_snapshots_open)]
-        for snapshot in [s for s in idle if s not in kept] + over:
-            del self._open[snapshot.id]
+        """Close what nobody reads: broken and deleted snapshots, and the longest unused beyond the limit."""
+        with self._lock:
+            idle = [s for s in self._open.values() if s is not self._current and s.readers == 0]
+            kept = [s for s in idle if self.is_kept(s.id)]
+            over = kept[: max(0, len(kept) - self.settings.read_snapshots_open)]
+            unused = [s for s in idle if s not in kept] + over
+            for snapshot in unused:
+                del self._open[snapshot.id]
+            unused += [s for s in self._broken if s.readers == 0]
+            self._broken = [s for s in self._broken if s.readers > 0]
+        # Nobody waits for it: the last to close a deleted file gives back its memory and its place on the disk.
+        for snapshot in unused:
             snapshot.close()
 
     def _watch(self) -> None:
@@ -213,7 +224,7 @@ class Warehouse:
             self._wake.clear()
             with contextlib.suppress(OSError):
                 self.refresh()
+                self._close_unused()
                 with self._lock:
-                    self._close_unused()
                     self._damaged = {key: why for key, why in self._damaged.items() if self.is_kept(key)}
                     self._refused = {key: why for key, why in self._refused.items() if self.is_kept(key)}

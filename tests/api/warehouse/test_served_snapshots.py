@@ -8,9 +8,13 @@ from collections.abc import Callable
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 from problems import assert_problem
 
+from api.warehouse.latest import LatestRequest, read_latest
+from api.warehouse.latest_json import read_latest_json
+from api.warehouse.problems import SnapshotDamaged
 from api.warehouse.router import open_warehouse
 from api.warehouse.settings import WarehouseSettings
 from ingestion.paths import DataPaths
@@ -130,7 +134,44 @@ def test_a_reader_in_progress_keeps_its_snapshot(own_warehouse: DataPaths) -> No
             rows = reads.executor.fetch(snapshot, "select count(*) as n from raw.observations").to_pylist()
             assert rows[0]["n"] > 0
             assert older in reads.status()["open_snapshots"]
-        assert reads.status()["open_snapshots"] == [newer]
+        patience = time.monotonic() + 60
+        while reads.status()["open_snapshots"] != [newer]:  # closed beside the readers
+            assert time.monotonic() < patience
+            time.sleep(0.01)
+
+
+def test_a_new_snapshot_is_made_ready_before_it_is_served(own_warehouse: DataPaths) -> None:
+    older, newer = ids(own_warehouse)
+    serve_snapshot(own_warehouse, older)
+    with open_warehouse(own_warehouse, WarehouseSettings(_env_file=None)) as reads:
+        with reads.warehouse.lease() as snapshot:
+            read_latest_json(snapshot, reads.executor, LatestRequest(dept=["9"], tz="Europe/Paris"))
+            read_latest(snapshot, reads.executor, LatestRequest(dept=["9"], units="si"))
+        serve_snapshot(own_warehouse, newer)
+        reads.warehouse.refresh()
+        with reads.warehouse.lease() as snapshot:
+            assert snapshot.id == newer
+            assert set(snapshot.latest) == {"metric", "si"}
+            assert set(snapshot.latest_json) == {("metric", "Europe/Paris")}
+
+
+def test_a_damaged_snapshot_is_closed_once_nobody_reads_it(own_warehouse: DataPaths) -> None:
+    _, newer = ids(own_warehouse)
+    file = str((own_warehouse.snapshots / newer / "warehouse.duckdb").resolve())
+
+    def is_open() -> bool:
+        return file in (opened.path for opened in psutil.Process().open_files())
+
+    with open_warehouse(own_warehouse, WarehouseSettings(_env_file=None)) as reads:
+        with reads.warehouse.lease() as snapshot:
+            reads.warehouse.condemn(SnapshotDamaged(newer, "a block cannot be read"))
+            assert newer not in reads.status()["open_snapshots"]
+            assert reads.executor.fetch_dicts(snapshot, "select 1 as one") == [{"one": 1}]
+            assert is_open()
+        patience = time.monotonic() + 60
+        while is_open():
+            assert time.monotonic() < patience
+            time.sleep(0.01)
 
 
 def damage(paths: DataPaths, snapshot_id: str, how: str) -> None:
