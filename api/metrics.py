@@ -7,6 +7,7 @@ from prefect.client.schemas.objects import StateType
 from prefect.client.schemas.sorting import FlowRunSort
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from api.schemas.runs import lasted
 from orchestration.errors import OrchestrationError
 from orchestration.runs import ENDED
 from orchestration.serving import Service
@@ -56,11 +57,11 @@ async def take_measure(service: Service) -> None:
     for kind in StateType:
         _runs.labels(kind.value).set(states[kind.value])
     if last:
-        _run_seconds.set(last[0].total_run_time.total_seconds())
+        _run_seconds.set(lasted(last[0].total_run_time))
     steps: dict[str, float] = {}
     for task in tasks:
         step = "ingest" if task.name.startswith("ingest") else task.name
-        steps[step] = steps.get(step, 0.0) + task.total_run_time.total_seconds()
+        steps[step] = steps.get(step, 0.0) + lasted(task.total_run_time)
     _step_seconds.clear()
     for step, seconds in steps.items():
         _step_seconds.labels(step).set(seconds)

@@ -1,6 +1,6 @@
 """Runs as the API shows them."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal, Self
 from uuid import UUID
 
@@ -16,6 +16,11 @@ StateName = Literal[
     "SCHEDULED", "PENDING", "RUNNING", "COMPLETED", "FAILED", "CANCELLED", "CRASHED", "PAUSED", "CANCELLING"
 ]
 RUN_ID = "0192f0c1-8d1e-7a55-9a39-5b1f6f0e2c11"
+
+
+def lasted(time: timedelta) -> float:
+    """Seconds between two states; one that was cancelled while it began may have them in the wrong order."""
+    return max(0.0, round(time.total_seconds(), 3))
 
 
 class DepartmentOut(BaseModel):
@@ -92,7 +97,7 @@ class Run(BaseModel):
             "due_at": run.expected_start_time,
             "started_at": run.start_time,
             "ended_at": run.end_time,
-            "seconds": round(run.estimated_run_time.total_seconds(), 3) if run.start_time else None,
+            "seconds": lasted(run.estimated_run_time) if run.start_time else None,
             "links": RunLinks(
                 self=at,
                 events=f"{at}/events",
@@ -139,7 +144,7 @@ class TaskOut(BaseModel):
             name=task.name,
             state=RunState.of(task.state) if task.state else None,
             started_at=task.start_time,
-            seconds=round(task.total_run_time.total_seconds(), 3),
+            seconds=lasted(task.total_run_time),
         )
 
 
