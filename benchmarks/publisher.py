@@ -1,6 +1,5 @@
 """Publishes over and over what runs would: an hour of all France more, models rebuilt and tested, the file copied."""
 
-import os
 from datetime import timedelta
 
 from benchmarks.history import load_month, newest_hour
@@ -9,12 +8,10 @@ from ingestion.settings import get_settings as get_ingestion_settings
 from orchestration.pipeline import build_and_record
 from orchestration.publish import publish_build
 from orchestration.settings import get_settings
-from orchestration.warm import RUN_NICENESS
 
 
 def main() -> None:
     """Publish until the process is ended."""
-    os.nice(RUN_NICENESS)
     paths, settings = DataPaths(get_ingestion_settings().data_dir), get_settings()
     hour = newest_hour(paths)
     while True:

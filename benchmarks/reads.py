@@ -15,7 +15,6 @@ import httpx
 from benchmarks.history import make_history
 from benchmarks.processes import environment, free_port, running, until
 from benchmarks.report import Report
-from orchestration.warm import RUN_NICENESS
 
 CONNECTIONS = 8
 SECONDS = 4
@@ -99,10 +98,10 @@ def _while_publishing(report: Report, cached: str, env: Mapping[str, str], folde
     _add(report, "latest of a département, while runs publish", busy)
     report.compare("read_p99_publishing_vs_rest", [r.p99_ms for r in busy], [r.p99_ms for r in rest], at_most=2)
     # What any work beside costs readers on so few cores, however little it has to do with them.
-    loop = ["-c", f"import os; os.nice({RUN_NICENESS})\nwhile True: pass"]
+    loop = ["-c", "while True: pass"]
     with running(loop, env, folder / "loop.log"), running(loop, env, folder / "loop.log"):
         beside = [load(address) for _ in range(rounds)]
-    _add(report, "latest of a département, beside two empty loops as nice as runs", beside)
+    _add(report, "latest of a département, beside two empty loops", beside)
 
 
 def _add(report: Report, name: str, loads: list[Load]) -> None:

@@ -42,9 +42,6 @@ from orchestration.settings import ROOT, get_settings
 # Each of Prefect's HTTP clients, a dozen in a run, would read all certificates anew, 20 ms each time.
 ssl.create_default_context = lru_cache(ssl.create_default_context)  # type: ignore[assignment]
 
-# Readers go first: a run takes what they leave of the processors.
-RUN_NICENESS = 10
-
 # What Prefect's settings are before the fork: to read them again takes 50 ms.
 _PREFECT = get_current_settings().to_environment_variables(exclude_unset=True)
 
@@ -57,7 +54,6 @@ _LEFT_OUT = {
 
 def execute(flow_run_id: str, environment: dict[str, str | None], log_file: str) -> None:
     """Run one flow run in this process, a fresh fork: its state goes to Prefect, its output to the log file."""
-    os.nice(RUN_NICENESS)
     os.setsid()  # Ctrl-C in the service's terminal is the service's to handle
     _write_output_to(Path(log_file))
     _end_with_parent()
