@@ -100,7 +100,11 @@ def merge_rows(
     if rows.num_rows == 0:  # an empty JSON packet does not even name its columns
         return MergeCounts(new=0, changed=0, unchanged=0, rejected=0)
     key = _names(target.key)
-    same_key = " and ".join(f'known."{name}" = incoming."{name}"' for name in target.key)
+    # A row that cannot be keyed is like no known one. Not by a condition of its own, `incoming.reason is null`: DuckDB
+    # then compares every row with every other.
+    same_key = " and ".join(
+        f'known."{name}" = case when incoming.reason is null then incoming."{name}" end' for name in target.key
+    )
     derived = f", {target.derived}" if target.derived else ""
     told = [column for column in target.compared if column in present]
     # As text first: most rows are the same text, and reading each value as a number takes longer than all the rest.
@@ -141,7 +145,7 @@ def merge_rows(
             case when {is_same_text} then false else {differs} end as has_other_values,
             known.version is not null
             and (has_other_values or ({target.outdated.format(seen_at=seen_at)})) as is_changed
-        from incoming left join known on incoming.reason is null and {same_key}
+        from incoming left join known on {same_key}
     """)
     connection.unregister("packet")
     columns = _names((*target.derived_names, *target.columns))

@@ -80,17 +80,12 @@ def open_build_file(paths: DataPaths, source: Source) -> Iterator[duckdb.DuckDBP
     """
     paths.build_file.parent.mkdir(parents=True, exist_ok=True)
     with connect(paths.build_file) as connection:
-        _refuse_other_source(connection, paths, source)
+        held = _warehouse_row(connection)
+        if held is not None and held[0] != source:
+            raise SourceMismatch(held[0], source, paths.root)
         _refuse_other_version(connection, paths)
-        connection.begin()
-        connection.execute(_TABLES)
-        if connection.execute("select count(*) from meta.warehouse").fetchone() == (0,):
-            connection.execute(
-                "insert into meta.warehouse values (?, ?, ?)", [source, SCHEMA_VERSION, datetime.now(UTC)]
-            )
-            rows = [[department.code, department.name, department.region] for department in all_departments()]
-            connection.executemany("insert into raw.departments values (?, ?, ?)", rows)
-        connection.commit()
+        if held is None:
+            _make_tables(connection, source)
         yield connection
 
 
@@ -119,6 +114,16 @@ def literal(text: object) -> str:
     return "'" + str(text).replace("'", "''") + "'"
 
 
+def _make_tables(connection: duckdb.DuckDBPyConnection, source: Source) -> None:
+    # All or nothing: whoever finds the warehouse's row finds every table.
+    connection.begin()
+    connection.execute(_TABLES)
+    connection.execute("insert into meta.warehouse values (?, ?, ?)", [source, SCHEMA_VERSION, datetime.now(UTC)])
+    rows = [[department.code, department.name, department.region] for department in all_departments()]
+    connection.executemany("insert into raw.departments values (?, ?, ?)", rows)
+    connection.commit()
+
+
 def _schema_version(connection: duckdb.DuckDBPyConnection) -> int | None:
     # 0 from before there were versions, None for an empty file.
     if (held := _warehouse_row(connection)) is not None:
@@ -142,12 +147,6 @@ def _warehouse_row(connection: duckdb.DuckDBPyConnection) -> tuple[Source, int] 
     if found == (0,):
         return None
     return connection.execute("select source, schema_version from meta.warehouse").fetchone()
-
-
-def _refuse_other_source(connection: duckdb.DuckDBPyConnection, paths: DataPaths, source: Source) -> None:
-    held = _warehouse_row(connection)
-    if held is not None and held[0] != source:
-        raise SourceMismatch(held[0], source, paths.root)
 
 
 def _refuse_other_version(connection: duckdb.DuckDBPyConnection, paths: DataPaths) -> None:

@@ -281,3 +281,10 @@ def test_a_payload_that_is_no_packet_leaves_raw_as_it_was_and_stays_landed(wareh
         warehouse.load_body(b"<!DOCTYPE html><html><body>Maintenance</body></html>")
     assert warehouse.raw() == before
     assert len(list(warehouse.paths.landing.rglob("*.gz"))) == 2
+
+
+def test_a_row_that_cannot_be_keyed_is_no_version_of_a_known_one(warehouse, row):
+    warehouse.load(row())
+    # The same instant, spelled in another zone than upstream's UTC.
+    assert counts(warehouse.load(row(hour="2026-11-23T05:00:00+01:00", t="282.15"))) == (0, 0, 0, 1)
+    assert warehouse.versions() == [(1, "281.15")]
