@@ -12,6 +12,8 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 
+import pyarrow as pa
+
 from ingestion.departments import resolve_all
 from ingestion.settings import IngestionSettings
 from orchestration.pipeline import plain_steps, run_pipeline
@@ -46,6 +48,7 @@ def rehearse(orchestration: OrchestrationSettings) -> None:
 
 
 def _give_memory_back() -> None:
-    """Return what the rehearsal freed to the system, where the C library can."""
+    """Return what the rehearsal freed to the system: Arrow's and, where it can, the C library's."""
+    pa.default_memory_pool().release_unused()
     with suppress(OSError, AttributeError):
         ctypes.CDLL("libc.so.6").malloc_trim(0)

@@ -1,19 +1,14 @@
 """The Prefect server: the one that answers, or one of our own as a child process."""
 
 import argparse
-import asyncio
-import gc
 import os
-import queue
 import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from datetime import timedelta
-from functools import partialmethod
+from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 import httpx
@@ -22,14 +17,12 @@ from ingestion.paths import DataPaths
 from ingestion.settings import get_settings as get_ingestion_settings
 from orchestration.errors import PortTaken, ServerNotReady
 from orchestration.port_owner import describe_owner
+from orchestration.server_shortcuts import collect_garbage_aside, look_less_often, make_database_aside
 from orchestration.settings import OrchestrationSettings, get_settings
 
 # Starting takes 10 to 17 s on two cores, more on the first start, when its database is made.
 START_SECONDS = 90
 STOP_SECONDS = 15
-# How often garbage is looked for, and from how many new objects on.
-_GARBAGE_SECONDS = 1.0
-_GARBAGE_OBJECTS = 20_000
 
 # What suits a server beside its only client better than the defaults; each can be set otherwise in the environment.
 _SUITED = {
@@ -141,55 +134,18 @@ def become_server(api_url: str, paths: DataPaths) -> None:
     sys.argv += ["--host", address.hostname or "127.0.0.1", "--port", str(address.port or 4200)]
     # Imported only now: Prefect reads its settings when it is imported.
     from prefect.cli import app
+    from prefect.settings import (
+        PREFECT_API_BLOCKS_REGISTER_ON_START,
+        PREFECT_API_DATABASE_MIGRATE_ON_START,
+        temporary_settings,
+    )
 
-    _look_less_often()
-    _collect_garbage_aside(lambda: is_answering(api_url))
-    app()
-
-
-def _collect_garbage_aside(is_up: Callable[[], bool]) -> None:
-    """Collect garbage in a thread of its own: in the event loop's it stopped the server for half a minute now and then.
-
-    A forgotten cursor of SQLite is reset when it is collected, which waits while its connection waits for another to
-    end its transaction; and that other one's next step is a turn of the event loop.
-    """
-    gc.disable()
-
-    def collect() -> None:
-        deadline = time.monotonic() + START_SECONDS  # one that answers only to a password is not waited for longer
-        while not is_up() and time.monotonic() < deadline:
-            time.sleep(_GARBAGE_SECONDS)
-        gc.collect()
-        gc.freeze()  # what the server consists of is no garbage: to look through it takes a fifth of a second
-        while True:
-            time.sleep(_GARBAGE_SECONDS)
-            if gc.get_count()[0] > _GARBAGE_OBJECTS:
-                gc.collect()
-
-    threading.Thread(target=collect, name="garbage", daemon=True).start()
-
-
-def _look_less_often() -> None:
-    """Let Prefect's own task queue look once a second for due and cancelled tasks, not four and ten times.
-
-    It is most of the CPU at rest, and Prefect has no setting for it. What is put into the queue at once is taken at
-    once either way.
-    """
-    from burner_redis.pubsub import PubSub  # type: ignore[import-untyped]
-    from docket import Worker
-
-    second = timedelta(seconds=1)
-    patient = partialmethod(Worker.__init__, scheduling_resolution=second, minimum_check_interval=second)
-    Worker.__init__ = patient  # type: ignore[method-assign, assignment]
-
-    async def wait_for_message(self: PubSub, timeout: float | None) -> object:
-        while True:
-            with suppress(queue.Empty):
-                return await asyncio.to_thread(self._queue.get, timeout != 0, second.total_seconds())
-            if timeout is not None:
-                return None
-
-    PubSub._queue_get = wait_for_message
+    is_made = make_database_aside()
+    look_less_often()
+    collect_garbage_aside(lambda: is_answering(api_url), START_SECONDS)
+    made = {PREFECT_API_DATABASE_MIGRATE_ON_START: False, PREFECT_API_BLOCKS_REGISTER_ON_START: False}
+    with temporary_settings(made if is_made else {}):
+        app()
 
 
 def _end_with_parent() -> None:

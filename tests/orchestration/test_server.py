@@ -2,14 +2,16 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from ingestion.paths import DataPaths
 from orchestration.errors import PortTaken, ServerNotReady
 from orchestration.port_owner import describe_owner
-from orchestration.server import ensure_server
+from orchestration.server import ensure_server, start_server, stop_server
 from orchestration.settings import ROOT
 
 
@@ -43,7 +45,7 @@ def test_a_server_that_cannot_start_names_its_log(paths: DataPaths, monkeypatch:
 
 _GARBAGE = """
 import threading, time
-from orchestration import server
+from orchestration import server_shortcuts
 
 class Cycle:
     def __init__(self):
@@ -52,8 +54,8 @@ class Cycle:
         where.add(threading.current_thread().name)
 
 where = set()
-server._GARBAGE_SECONDS, server._GARBAGE_OBJECTS = 0.05, 100
-server._collect_garbage_aside(lambda: True)
+server_shortcuts._GARBAGE_SECONDS, server_shortcuts._GARBAGE_OBJECTS = 0.05, 100
+server_shortcuts.collect_garbage_aside(lambda: True, 1)
 deadline = time.monotonic() + 20
 while not where and time.monotonic() < deadline:
     kept = [Cycle() for _ in range(2000)]  # enough for many collections, were they made here
@@ -65,3 +67,14 @@ print(*where)
 def test_garbage_is_collected_beside_the_event_loop():
     ended = subprocess.run([sys.executable, "-c", _GARBAGE], capture_output=True, text=True, check=True, cwd=ROOT)
     assert ended.stdout.split() == ["garbage"]
+
+
+def test_a_server_stopped_while_it_makes_its_database_leaves_no_process_behind(paths: DataPaths):
+    server = start_server("http://127.0.0.1:9/api", paths)
+    database = paths.root / "prefect" / "prefect.db"
+    while not database.exists():
+        assert server.poll() is None
+        time.sleep(0.01)
+    [maker] = psutil.Process(server.pid).children()
+    stop_server(server)
+    maker.wait(1)

@@ -1,0 +1,106 @@
+"""What Prefect's server does while it starts and at rest, done aside or less often: it has one client here.
+
+Prefect is imported inside: it reads its settings when it is imported.
+"""
+
+import asyncio
+import gc
+import os
+import queue
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import timedelta
+from functools import partialmethod
+
+# How often garbage is looked for, and from how many new objects on.
+_GARBAGE_SECONDS = 1.0
+_GARBAGE_OBJECTS = 20_000
+
+
+def make_database_aside() -> bool:
+    """Bring the database up to date in a fork: its migrations and block types leave 60 MB behind where that is done.
+
+    Whether it went well: a server that finds it undone does it itself, and reports why it cannot.
+    """
+    # Before the fork: the server needs it too.
+    import prefect.server.api.server  # noqa: F401
+
+    maker = os.fork()
+    if maker == 0:
+        try:
+            gc.disable()  # what it inherited would be looked through again and again, and copied
+            asyncio.run(_make_database())
+            os._exit(0)
+        finally:
+            os._exit(1)
+    told_to_end = signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+    try:
+        return os.waitpid(maker, 0)[1] == 0
+    except BaseException:
+        os.kill(maker, signal.SIGKILL)
+        os.waitpid(maker, 0)  # nobody is left behind
+        raise
+    finally:
+        signal.signal(signal.SIGTERM, told_to_end)
+
+
+async def _make_database() -> None:
+    from prefect.server.database import provide_database_interface
+    from prefect.server.models.block_registration import run_block_auto_registration
+    from prefect.settings import PREFECT_API_BLOCKS_REGISTER_ON_START, PREFECT_API_DATABASE_MIGRATE_ON_START
+
+    database = provide_database_interface()
+    if PREFECT_API_DATABASE_MIGRATE_ON_START:
+        await database.create_db()
+    if PREFECT_API_BLOCKS_REGISTER_ON_START:
+        async with await database.session() as session:
+            await run_block_auto_registration(session=session)
+
+
+def collect_garbage_aside(is_up: Callable[[], bool], patience: float) -> None:
+    """Collect garbage in a thread of its own: in the event loop's it stopped the server for half a minute now and then.
+
+    A forgotten cursor of SQLite is reset when it is collected, which waits while its connection waits for another to
+    end its transaction; and that other one's next step is a turn of the event loop.
+    """
+    gc.disable()
+
+    def collect() -> None:
+        deadline = time.monotonic() + patience  # one that answers only to a password is not waited for longer
+        while not is_up() and time.monotonic() < deadline:
+            time.sleep(_GARBAGE_SECONDS)
+        gc.collect()
+        gc.freeze()  # what the server consists of is no garbage: to look through it takes a fifth of a second
+        while True:
+            time.sleep(_GARBAGE_SECONDS)
+            if gc.get_count()[0] > _GARBAGE_OBJECTS:
+                gc.collect()
+
+    threading.Thread(target=collect, name="garbage", daemon=True).start()
+
+
+def look_less_often() -> None:
+    """Let Prefect's own task queue look once a second for due and cancelled tasks, not four and ten times.
+
+    It is most of the CPU at rest, and Prefect has no setting for it. What is put into the queue at once is taken at
+    once either way.
+    """
+    from burner_redis.pubsub import PubSub  # type: ignore[import-untyped]
+    from docket import Worker
+
+    second = timedelta(seconds=1)
+    patient = partialmethod(Worker.__init__, scheduling_resolution=second, minimum_check_interval=second)
+    Worker.__init__ = patient  # type: ignore[method-assign, assignment]
+
+    async def wait_for_message(self: PubSub, timeout: float | None) -> object:
+        while True:
+            with suppress(queue.Empty):
+                return await asyncio.to_thread(self._queue.get, timeout != 0, second.total_seconds())
+            if timeout is not None:
+                return None
+
+    PubSub._queue_get = wait_for_message
