@@ -68,7 +68,8 @@ def _at_rest(report: Report, addresses: Mapping[str, str], cached: str, uncached
             warm.append(load(cached + path))
             floor.append(load(constant))
             cold.append(load(uncached + path))
-        _add(report, f"{name} ({len(answer.content):,} bytes), cached", warm)
+        report.add(f"{name}: size", "bytes", [len(answer.content)])
+        _add(report, f"{name}, cached", warm)
         _add(report, f"{name}, computed", cold)
         pair = [r.requests_per_second for r in warm], [r.requests_per_second for r in floor]
         report.compare(f"read_cached_vs_constant: {name}", *pair, at_least=0.8)
