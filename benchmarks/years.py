@@ -12,12 +12,14 @@ import duckdb
 from ingestion.load_log import DETAILS_KEPT
 from ingestion.paths import DataPaths
 from ingestion.raw_store import connect
-from orchestration.close_months import KEYS, SETTLED_AFTER, Content, Written, record_closed
+from orchestration.close_months import Content, Written, record_closed
+from orchestration.growing_tables import GROWING
 
-# What moves with the hours, by table.
-_TIMES = {
-    "raw.observations": ("observed_at", "first_seen_at", "version_seen_at"),
-    "marts.hourly_observations": ("observed_at", "first_seen_at"),
+# What moves with the time that says which month a row is of, by table.
+_STAMPS = {
+    "raw.observations": ("first_seen_at", "version_seen_at"),
+    "marts.hourly_observations": ("first_seen_at",),
+    "marts.daily_observations": ("first_observed_at", "last_observed_at"),
 }
 _LOADS_AN_HOUR = 37  # the station list and 36 hours of France
 
@@ -30,16 +32,13 @@ def lengthen(data_dir: Path, months: int) -> None:
     with connect(paths.build_file) as connection:
         newest = _value(connection, "select max(observed_at) from marts.hourly_observations").astimezone(UTC)
         start = (newest - timedelta(days=30)).date()
-        whole = f"observed_at between timestamptz '{start} 00:00:00Z' and timestamptz '{newest.date()} 00:00:00Z'"
-        for table, key in KEYS.items():
-            rows = f"select * from {table} where {whole} order by {', '.join(key)}"
-            connection.execute(f"copy ({rows}) to '{template / table}' (format parquet)")
+        for name, table in GROWING.items():
+            first, last = (f"{table.time_type} '{day}'" for day in (start, newest.date()))
+            rows = f"select * from {name} where {table.time} between {first} and {last} order by {', '.join(table.key)}"
+            connection.execute(f"copy ({rows}) to '{template / name}' (format parquet)")
         oldest = _value(connection, "select min(observed_at) from raw.observations").astimezone(UTC).date()
         for month in _months_before(oldest, months):
-            following = (month + timedelta(days=31)).replace(day=1)
-            until = min(following, oldest)
-            is_settled = following <= (newest - SETTLED_AFTER).date()
-            _fill(connection, paths, template, start, month, until, is_closed=is_settled)
+            _fill(connection, paths, template, start, month, oldest, newest)
         _fill_logs(connection, newest, months)
         connection.execute("checkpoint")
 
@@ -57,39 +56,29 @@ def _fill(
     template: Path,
     start: date,
     month: date,
-    until: date,
-    *,
-    is_closed: bool,
+    oldest: date,
+    newest: datetime,
 ) -> None:
     shift = (start - month).days
+    following = (month + timedelta(days=31)).replace(day=1)
     written = []
-    for table, names in _TIMES.items():
-        moved = ", ".join(f"{name} - interval {shift} day as {name}" for name in names)
+    for name, table in GROWING.items():
+        until = f"{table.time_type} '{min(following, oldest)}' + interval {shift} day"
+        moved = [f"({table.time} - interval {shift} day)::{table.time_type} as {table.time}"]
+        moved += [f"{stamp} - interval {shift} day as {stamp}" for stamp in _STAMPS[name]]
+        moved += ["true as is_final"] * (table.condition == "is_final")
         rows = (
-            f"select * replace ({moved}) from read_parquet('{template / table}')"
-            f" where observed_at < timestamptz '{until} 00:00:00Z' + interval {shift} day"
+            f"select * replace ({', '.join(moved)}) from read_parquet('{template / name}') where {table.time} < {until}"
         )
-        if not is_closed:
-            connection.execute(f"insert into {table} by name {rows}")
+        if following > (newest - table.settled_after).date():
+            connection.execute(f"insert into {name} by name {rows}")
             continue
-        file = paths.closed / table / f"{month:%Y-%m}-{'0' * 16}.parquet"
+        file = paths.closed / name / f"{month:%Y-%m}-{'0' * 16}.parquet"
         file.parent.mkdir(parents=True, exist_ok=True)
         connection.execute(f"copy ({rows}) to '{file}' (format parquet, compression zstd)")
-        held = f"select count(*), min(observed_at), max(observed_at) from read_parquet('{file}')"
+        held = f"select count(*), min({table.time})::timestamptz, max({table.time})::timestamptz from '{file}'"
         count, first, last = connection.execute(held).fetchone() or (0, None, None)
-        written.append(Written(table, file, Content(count, "", first, last)))
-    connection.execute(
-        f"""
-        insert into marts.daily_observations by name
-        select * replace (
-            observed_date - {shift} as observed_date, true as is_final,
-            first_observed_at - interval {shift} day as first_observed_at,
-            last_observed_at - interval {shift} day as last_observed_at
-        )
-        from marts.daily_observations
-        where observed_date >= date '{start}' and observed_date < date '{until}' + {shift}
-        """
-    )
+        written.append(Written(name, file, Content(count, "", first, last)))
     record_closed(connection, paths, month, written)
 
 

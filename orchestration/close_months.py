@@ -19,14 +19,9 @@ from ingestion.durable import PARTIAL, sync
 from ingestion.errors import ClosedMonthDamaged
 from ingestion.paths import DataPaths
 from ingestion.raw_store import connect, literal
+from orchestration.closed_stations import DAYS, record_stations
+from orchestration.growing_tables import GROWING
 
-# The tables that grow by the hour, and what tells their rows apart: a file is sorted by it.
-KEYS = {
-    "raw.observations": ("geo_id_insee", "observed_at", "version"),
-    "marts.hourly_observations": ("station_id", "observed_at"),
-}
-# Rows were seen to come 35 hours late, and upstream gives no hour for longer; what comes later still reopens the month.
-SETTLED_AFTER = timedelta(days=10)
 # News of hour t changes hours up to t + 24 and the days these fall in, which are made of the hours from t - 35 to
 # t + 59 (weather_dbt/macros/days.sql): so far before and after a month news reach it.
 NEWS_BEFORE, NEWS_AFTER = timedelta(hours=59), timedelta(hours=35)
@@ -55,8 +50,8 @@ class Content:
 
     rows: int
     digest: str
-    first_hour: datetime | None
-    last_hour: datetime | None
+    first_hour: datetime
+    last_hour: datetime
 
 
 @dataclass(frozen=True)
@@ -83,8 +78,9 @@ def close_months(
     rows = 0
     with connect(paths.build_file) as connection:
         connection.execute(f"set memory_limit = '{_MEMORY}'")
-        while used_mb(connection) > above_mb and (month := _oldest_settled(connection)):
-            rows += _close(connection, paths, month)
+        while used_mb(connection) > above_mb and (settled := _oldest_settled(connection)):
+            month, tables = settled
+            rows += _close(connection, paths, month, tables)
             closed.append(month)
             connection.execute("checkpoint")
         left = used_mb(connection)
@@ -130,25 +126,35 @@ def _give_back_space(paths: DataPaths, used: float) -> None:
     shutil.rmtree(folder)
 
 
-def _oldest_settled(connection: duckdb.DuckDBPyConnection) -> date | None:
+def _oldest_settled(connection: duckdb.DuckDBPyConnection) -> tuple[date, list[str]] | None:
+    """Give the oldest month that any table may let go of, and the tables that may."""
     # The newest hour of the marts: an hour from the future, which raw may hold, is left out of them.
-    row = connection.execute(
-        """
-        select date_trunc('month', (select min(observed_at) from raw.observations))::date as month
+    query = """
+        with month as (
+            select date_trunc('month', min({time}))::date as month from {table} where {condition}
+        )
+        select month
+        from month
         where month + interval 1 month
             <= least((select max(observed_at) from marts.hourly_observations), now()) - $settled
-        """,
-        {"settled": SETTLED_AFTER},
-    ).fetchone()
-    return row[0] if row else None
+    """
+    months = {}
+    for name, table in GROWING.items():
+        row = connection.execute(
+            query.format(table=name, time=table.time, condition=table.condition), {"settled": table.settled_after}
+        ).fetchone()
+        if row:
+            months[name] = row[0]
+    oldest = min(months.values(), default=None)
+    return None if oldest is None else (oldest, [name for name, month in months.items() if month == oldest])
 
 
-def _close(connection: duckdb.DuckDBPyConnection, paths: DataPaths, month: date) -> int:
-    """Write, prove and delete one month's rows; return how many there were."""
-    written = [part for table in KEYS if (part := _write(connection, paths, table, month)) is not None]
+def _close(connection: duckdb.DuckDBPyConnection, paths: DataPaths, month: date, tables: Sequence[str]) -> int:
+    """Write, prove and delete one month's rows of some tables; return how many there were."""
+    written = [_write(connection, paths, table, month) for table in tables]
     connection.begin()
     for part in written:
-        connection.execute(f"delete from {part.table} where {_within(month)}")
+        connection.execute(f"delete from {part.table} where {GROWING[part.table].within(month)}")
     record_closed(connection, paths, month, written)
     connection.commit()
     return sum(part.content.rows for part in written)
@@ -160,6 +166,7 @@ def record_closed(
     """Write down, inside the caller's transaction, that these files hold a month now."""
     connection.execute(_TABLE)
     for part in written:
+        name = part.file.relative_to(paths.root).as_posix()
         connection.execute(
             f"""
             insert into {REGISTRY}
@@ -170,7 +177,7 @@ def record_closed(
             {
                 "table": part.table,
                 "month": month,
-                "file": part.file.relative_to(paths.root).as_posix(),
+                "file": name,
                 "rows": part.content.rows,
                 "bytes": part.file.stat().st_size,
                 "first": part.content.first_hour,
@@ -179,24 +186,24 @@ def record_closed(
                 "after": NEWS_AFTER,
             },
         )
+        if part.table == DAYS:
+            record_stations(connection, part.file, name)
 
 
-def _write(connection: duckdb.DuckDBPyConnection, paths: DataPaths, table: str, month: date) -> Written | None:
-    """Write one table's rows of a month, durably, and prove the file; None when it has none."""
-    folder = paths.closed / table
+def _write(connection: duckdb.DuckDBPyConnection, paths: DataPaths, name: str, month: date) -> Written:
+    """Write one table's rows of a month, durably, and prove the file."""
+    table = GROWING[name]
+    folder = paths.closed / name
     folder.mkdir(parents=True, exist_ok=True)
     partial = folder / f"{month:%Y-%m}{PARTIAL}"
     partial.unlink(missing_ok=True)  # of a killed run
-    rows = f"select * from {table} where {_within(month)}"
+    rows = f"select * from {name} where {table.within(month)}"
     connection.execute(
-        f"copy ({rows} order by {', '.join(KEYS[table])}) to {literal(partial)} (format parquet, compression zstd)"
+        f"copy ({rows} order by {', '.join(table.key)}) to {literal(partial)} (format parquet, compression zstd)"
     )
-    told = _tell(connection, f"({rows})")
-    if told.rows == 0:
-        partial.unlink()
-        return None
-    if _tell(connection, f"read_parquet({literal(partial)})") != told:
-        raise ClosedMonthDamaged(partial, f"does not hold the rows of {table} it was just written from")
+    told = _tell(connection, f"({rows})", table.time)
+    if _tell(connection, f"read_parquet({literal(partial)})", table.time) != told:
+        raise ClosedMonthDamaged(partial, f"does not hold the rows of {name} it was just written from")
     file = folder / f"{month:%Y-%m}-{told.digest}.parquet"
     if file.exists():  # closed before, reopened for news that changed nothing here: snapshots read it
         partial.unlink()
@@ -206,21 +213,15 @@ def _write(connection: duckdb.DuckDBPyConnection, paths: DataPaths, table: str, 
         partial.rename(file)
     for changed in (folder, paths.closed, paths.root):
         sync(changed)
-    return Written(table, file, told)
+    return Written(name, file, told)
 
 
-def _tell(connection: duckdb.DuckDBPyConnection, source: str) -> Content:
+def _tell(connection: duckdb.DuckDBPyConnection, source: str, time: str) -> Content:
     """Say what a table's rows of a month, or its file, hold: equal for equal rows, whatever their order."""
     columns = connection.execute(f"select column_name, column_type from (describe select * from {source})").fetchall()
     row = connection.execute(
-        f"select count(*), sum(hash(row)), min(observed_at), max(observed_at) from {source} as row"
+        f"select count(*), sum(hash(row)), min({time})::timestamptz, max({time})::timestamptz from {source} as row"
     ).fetchone()
     assert row is not None  # noqa: S101 - an aggregate without group by always gives a row
     digest = hashlib.sha256(json.dumps([columns, row[0], str(row[1])]).encode()).hexdigest()[:16]
     return Content(row[0], digest, row[2], row[3])
-
-
-def _within(month: date) -> str:
-    # Literals: DuckDB then skips the row groups outside.
-    start = f"timestamptz '{month} 00:00:00Z'"
-    return f"observed_at >= {start} and observed_at < {start} + interval 1 month"

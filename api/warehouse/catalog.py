@@ -8,7 +8,7 @@ from typing import Any
 import duckdb
 
 from ingestion.closed_months import is_recent_name, recent_name
-from orchestration.close_months import KEYS
+from orchestration.growing_tables import GROWING
 
 # Written once, here: names of schemas come from the file.
 _RELATIONS = """
@@ -96,7 +96,7 @@ def read_relations(
             columns=tuple(_column(column, doc.get("columns", {})) for column in (recent[2] if recent else columns)),
             description=doc.get("description"),
             tests=tuple(doc.get("tests", ())),
-            key=KEYS[full_name] if recent else None,
+            key=GROWING[full_name].key if recent else None,
         )
         relations[relation.full_name] = relation
     return relations

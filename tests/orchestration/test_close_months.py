@@ -34,6 +34,9 @@ def paths(grown, data_dir):
     return DataPaths(data_dir)
 
 
+SETTLED_DAYS = "observed_date < '2026-03-01' and is_final"
+
+
 def close(paths, above_mb=1):
     said = []
     months = close_months(paths, above_mb, said.append)
@@ -48,13 +51,16 @@ def test_settled_months_move_into_immutable_files_and_it_says_so(paths, query):
     [(rows, hot)] = query(
         paths.build_file, "select count(*), count(*) filter (observed_at >= '2026-03-01') from raw.observations"
     )
+    [(days,)] = query(paths.build_file, f"select count(*) from marts.daily_observations where {SETTLED_DAYS}")
     months, said = close(paths)
     assert months == list(SETTLED)
     assert re.fullmatch(
-        rf"closed 2026-01, 2026-02: {2 * (rows - hot):,} rows are now in .*/closed; the build file uses \d+ MB", said[0]
+        rf"closed 2026-01, 2026-02: {2 * (rows - hot) + days:,} rows are now in .*/closed; the build file uses \d+ MB",
+        said[0],
     )
     assert query(paths.build_file, "select count(*) from raw.observations") == [(hot,)]
     assert query(paths.build_file, "select count(*) from marts.hourly_observations") == [(hot,)]
+    assert query(paths.build_file, f"select count(*) from marts.daily_observations where {SETTLED_DAYS}") == [(0,)]
     registered = query(paths.build_file, "select file, rows, bytes from meta.closed_months order by file")
     assert [file.removeprefix("closed/") for file, _, _ in registered] == files(paths)
     assert all(
@@ -91,7 +97,7 @@ def test_a_snapshot_shows_closed_and_recent_months_as_one(paths, grown):
 def rows_kept(paths):
     """Rows of each table in the build file and in the files its registry names."""
     with connect(paths.build_file) as connection:
-        kept = {table: connection.execute(f"select count(*) from {table}").fetchone()[0] for table in module.KEYS}
+        kept = {table: connection.execute(f"select count(*) from {table}").fetchone()[0] for table in module.GROWING}
         for part in closed_files(connection):
             kept[part.table] += connection.execute(f"select count(*) from '{paths.root / part.file}'").fetchone()[0]
     return kept
@@ -119,7 +125,7 @@ def test_killed_at_any_step_nothing_is_lost_and_the_next_closing_ends_it(paths, 
     close(paths)
     publish(paths)
     assert read_all(paths.published) == read_all(grown.published)
-    assert len(files(paths)) == 4
+    assert len(files(paths)) == 6
 
 
 @pytest.mark.parametrize("moment", ["*.partial", "*.parquet"])
@@ -136,15 +142,15 @@ def test_after_kill_9_the_next_closing_ends_it(paths, grown, moment):
     close(paths)
     publish(paths)
     assert read_all(paths.published) == read_all(grown.published)
-    assert len(files(paths)) == 4
+    assert len(files(paths)) == 6
 
 
 def test_a_file_that_does_not_hold_its_rows_closes_nothing(paths, query, monkeypatch):
     before = query(paths.build_file, "select count(*) from raw.observations")
     tell = module._tell
 
-    def misread(connection, source):
-        return tell(connection, f"(select * from {source} limit 100)" if "read_parquet" in source else source)
+    def misread(connection, source, time):
+        return tell(connection, f"(select * from {source} limit 100)" if "read_parquet" in source else source, time)
 
     monkeypatch.setattr(module, "_tell", misread)
     with pytest.raises(ClosedMonthDamaged, match=r"does not hold the rows of raw\.observations"):
@@ -190,14 +196,14 @@ def test_files_are_deleted_a_day_after_the_last_snapshot_that_reads_them(paths):
     load(paths, News.rows("9", [("09099001", at(1, 29, 5))], at(5, 12, 1), t="270"))
     build(paths, close_above_mb=1)
     publish(paths)
-    assert len(files(paths)) == 6
+    assert len(files(paths)) == 9
     publish_build(paths, keep=2)  # the first snapshot with the old files goes
     assert set(january) <= set(files(paths))
     told = paths.closed / "unused.json"
     since = datetime.now(UTC) - timedelta(days=1)
     told.write_text(json.dumps({file: since.isoformat() for file in json.loads(told.read_text())}))
     publish_build(paths, keep=2)
-    assert len(files(paths)) == 4
+    assert len(files(paths)) == 6
     assert not set(january) & set(files(paths))
     assert json.loads(told.read_text()) == {}
 
@@ -209,7 +215,7 @@ def test_a_rebuild_from_the_landing_zone_needs_no_closed_file(paths, grown, monk
     close(paths)
     shutil.rmtree(paths.closed)
     assert step(["rebuild"]) == 0
-    assert len(files(paths)) == 4
+    assert len(files(paths)) == 6
     assert read_all(paths.published) == read_all(grown.published)
 
 

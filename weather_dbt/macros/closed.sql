@@ -98,3 +98,18 @@
         ~ has_all_hours_at_hand('daily.observed_date') ~ '))'
     ).rows[0][0]) }}
 {%- endmacro %}
+
+{#
+    Some columns of every station's days, to be summed up by station: one row per day, and one per station and file of
+    closed days (orchestration/closed_stations.py).
+#}
+{% macro all_days(columns) -%}
+    select {{ columns | join(', ') }} from {{ ref('daily_observations') }}
+    {%- set closed = adapter.get_relation(this.database, 'meta', 'closed_stations') if execute -%}
+    {%- if closed %}
+    union all
+    select {{ columns | join(', ') }}
+    from {{ closed }}
+    where file in (select registry.file from {{ closed_months() }} as registry where registry.reopened_at is null)
+    {%- endif %}
+{%- endmacro %}

@@ -23,7 +23,7 @@ from orchestration.snapshots import kept_snapshots, served_snapshot
 pytestmark = pytest.mark.xdist_group("long-history")
 
 # Tables that say how the warehouse was made rather than what was measured.
-ABOUT_ITSELF = ("meta.closed_months", "meta.builds")
+ABOUT_ITSELF = ("meta.closed_months", "meta.closed_stations", "meta.builds")
 
 
 @pytest.fixture(scope="module")

@@ -23,6 +23,12 @@ stations as (
 
 ),
 
+days as (
+
+    {{ all_days(['station_id', 'latitude', 'longitude', 'last_observed_at']) }}
+
+),
+
 -- Where the newest day's rows put each station, whatever the list says.
 observed as (
 
@@ -31,7 +37,7 @@ observed as (
         max(last_observed_at) as last_observed_at,
         arg_max(latitude, last_observed_at) as latitude,
         arg_max(longitude, last_observed_at) as longitude
-    from {{ ref('daily_observations') }}
+    from days
     group by station_id
 
 ),

@@ -16,6 +16,14 @@ listed as (
 
 ),
 
+days as (
+
+    {{ all_days([
+        'station_id', 'latitude', 'longitude', 'first_observed_at', 'last_observed_at', 'present_hours',
+    ] + sensors.values() | list) }}
+
+),
+
 observed as (
 
     select
@@ -27,10 +35,10 @@ observed as (
         cast(sum(present_hours) as bigint) as observed_hours,
         list_filter([
             {%- for sensor, hours in sensors.items() %}
-            case when sum({{ hours }}) > 0 then '{{ sensor }}' end{{ ',' if not loop.last }}
+            case when max({{ hours }}) > 0 then '{{ sensor }}' end{{ ',' if not loop.last }}
             {%- endfor %}
         ], lambda sensor: sensor is not null) as sensors
-    from {{ ref('daily_observations') }}
+    from days
     group by station_id
 
 ),

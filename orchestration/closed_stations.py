@@ -1,0 +1,51 @@
+"""`meta.closed_stations`: what closed days say of each station, so that `marts.stations` reads no closed file."""
+
+from pathlib import Path
+
+import duckdb
+
+from ingestion.closed_months import REGISTRY
+from ingestion.raw_store import literal
+
+DAYS = "marts.daily_observations"
+
+_TABLE = "meta.closed_stations"
+# As marts.stations and int_station_findings sum them up (all_days in weather_dbt/macros/closed.sql).
+_ROWS = """
+select
+    {name} as file,
+    station_id,
+    arg_max(latitude, last_observed_at) as latitude,
+    arg_max(longitude, last_observed_at) as longitude,
+    min(first_observed_at) as first_observed_at,
+    max(last_observed_at) as last_observed_at,
+    cast(sum(columns('.*_hours$')) as bigint)
+from read_parquet({file})
+group by station_id
+order by station_id
+"""
+
+
+def record_stations(connection: duckdb.DuckDBPyConnection, file: Path, name: str) -> None:
+    """Sum up one closed file of days, inside the caller's transaction, and forget those of reopened months.
+
+    `name` is what the registry, which already has it, calls the file.
+    """
+    rows = _ROWS.format(name=literal(name), file=literal(file))
+    if _is_there(connection):
+        connection.execute(
+            f"delete from {_TABLE} where file = {literal(name)}"
+            f" or file not in (select closed.file from {REGISTRY} as closed where closed.reopened_at is null)"
+        )
+        if connection.execute(f"select count(*) from {_TABLE}").fetchone() != (0,):
+            connection.execute(f"insert into {_TABLE} by name {rows}")
+            return
+        connection.execute(f"drop table {_TABLE}")  # a changed project, which reopened all, may have other columns
+    connection.execute(f"create table {_TABLE} as {rows}")
+
+
+def _is_there(connection: duckdb.DuckDBPyConnection) -> bool:
+    found = connection.execute(
+        "select count(*) from duckdb_tables() where schema_name || '.' || table_name = $table", {"table": _TABLE}
+    ).fetchone()
+    return found != (0,)

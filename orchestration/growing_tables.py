@@ -1,0 +1,41 @@
+"""The tables that grow without end, and what of them a month is: its rows, their order, and when it is settled."""
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+
+@dataclass(frozen=True)
+class GrowingTable:
+    """One table whose oldest months may leave the build file."""
+
+    key: tuple[str, ...]  # tells its rows apart; a closed file is sorted by it
+    time: str  # the column that says which month a row is of
+    time_type: str
+    settled_after: timedelta  # from the end of a month
+    condition: str = "true"  # of the rows that may leave
+
+    def within(self, month: date) -> str:
+        """The rows of a month that may leave, as a condition; the connection is in UTC."""
+        # Literals: DuckDB then skips the row groups outside.
+        following = (month + timedelta(days=31)).replace(day=1)
+        first, last = (f"{self.time_type} '{day}'" for day in (month, following))
+        return f"{self.time} >= {first} and {self.time} < {last} and {self.condition}"
+
+
+# Rows were seen to come 35 hours late, and upstream gives no hour for longer; what comes later still reopens the month.
+_HOURS_SETTLED = timedelta(days=10)
+# A batch's findings are compared with those of the 30 days before (weather_dbt/tests).
+_DAYS_SETTLED = timedelta(days=45)
+
+GROWING = {
+    "raw.observations": GrowingTable(
+        ("geo_id_insee", "observed_at", "version"), "observed_at", "timestamptz", _HOURS_SETTLED
+    ),
+    "marts.hourly_observations": GrowingTable(
+        ("station_id", "observed_at"), "observed_at", "timestamptz", _HOURS_SETTLED
+    ),
+    # A day that is provisional waits for the build that makes it final.
+    "marts.daily_observations": GrowingTable(
+        ("station_id", "observed_date"), "observed_date", "date", _DAYS_SETTLED, "is_final"
+    ),
+}
