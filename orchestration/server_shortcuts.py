@@ -19,6 +19,8 @@ from functools import partialmethod
 # How often garbage is looked for, and from how many new objects on.
 _GARBAGE_SECONDS = 1.0
 _GARBAGE_OBJECTS = 20_000
+# A stop waits so long for the thread that listens.
+_CANCELLED_SECONDS = 1.0
 
 
 def make_database_aside() -> bool:
@@ -84,22 +86,22 @@ def collect_garbage_aside(is_up: Callable[[], bool], patience: float) -> None:
 
 
 def look_less_often() -> None:
-    """Let Prefect's own task queue look once a second for due and cancelled tasks, not four and ten times.
+    """Let Prefect's own task queue look every other second for due tasks, each second for cancelled ones.
 
-    It is most of the CPU at rest, and Prefect has no setting for it. What is put into the queue at once is taken at
-    once either way.
+    Not four and ten times a second: it is most of the CPU at rest, and Prefect has no setting for it. What is put into
+    the queue at once is taken at once either way.
     """
     from burner_redis.pubsub import PubSub  # type: ignore[import-untyped]
     from docket import Worker
 
-    second = timedelta(seconds=1)
-    patient = partialmethod(Worker.__init__, scheduling_resolution=second, minimum_check_interval=second)
+    due = timedelta(seconds=2)
+    patient = partialmethod(Worker.__init__, scheduling_resolution=due, minimum_check_interval=due)
     Worker.__init__ = patient  # type: ignore[method-assign, assignment]
 
     async def wait_for_message(self: PubSub, timeout: float | None) -> object:
         while True:
             with suppress(queue.Empty):
-                return await asyncio.to_thread(self._queue.get, timeout != 0, second.total_seconds())
+                return await asyncio.to_thread(self._queue.get, timeout != 0, _CANCELLED_SECONDS)
             if timeout is not None:
                 return None
 
