@@ -71,6 +71,8 @@ def test_news_of_recent_hours_leave_closed_months_closed_and_right(after):
 @pytest.mark.slow
 def test_days_of_closed_months_become_final_and_take_their_stations_new_name(after):
     _, closing = after(LATER)
+    # The days that were final when the month was closed, and those that became so.
+    assert len(list(closing.closed.glob("marts.daily_observations/2026-02-*"))) == 2
     with duckdb.connect(str(closing.published), read_only=True) as connection:
         assert connection.execute(
             "select is_final, station_name from marts.daily_observations"
