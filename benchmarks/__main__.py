@@ -28,7 +28,7 @@ def main() -> None:
     parser.add_argument("--classic-rounds", type=int, default=5, help="runs of the classic way, which take long")
     parser.add_argument("--read-rounds", type=int, default=5, help="times each read is put under load")
     parser.add_argument("--days", type=int, default=30, help="days of all France to load")
-    parser.add_argument("--ten-years", action="store_true", help="growth to ten years too: about 40 GB and half an hour")
+    parser.add_argument("--ten-years", action="store_true", help="growth to ten years too: 40 GB and half an hour")
     options = parser.parse_args()
     print(json.dumps(machine(), indent=1, ensure_ascii=False))
     report = Report()

@@ -41,8 +41,15 @@ def is_recent_name(name: str) -> bool:
 
 def has_registry(connection: duckdb.DuckDBPyConnection) -> bool:
     """Whether a month was ever closed: the registry is made by the first."""
+    return has_table(connection, REGISTRY)
+
+
+def has_table(connection: duckdb.DuckDBPyConnection, name: str) -> bool:
+    """Whether there is a table of this name, `schema.table`."""
+    schema, table = name.split(".")
     found = connection.execute(
-        "select count(*) from duckdb_tables() where schema_name = 'meta' and table_name = 'closed_months'"
+        "select count(*) from duckdb_tables() where schema_name = $schema and table_name = $table",
+        {"schema": schema, "table": table},
     ).fetchone()
     return found != (0,)
 

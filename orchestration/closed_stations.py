@@ -4,7 +4,7 @@ from pathlib import Path
 
 import duckdb
 
-from ingestion.closed_months import REGISTRY
+from ingestion.closed_months import REGISTRY, has_table
 from ingestion.raw_store import literal
 
 DAYS = "marts.daily_observations"
@@ -32,7 +32,7 @@ def record_stations(connection: duckdb.DuckDBPyConnection, file: Path, name: str
     `name` is what the registry, which already has it, calls the file.
     """
     rows = _ROWS.format(name=literal(name), file=literal(file))
-    if _is_there(connection):
+    if has_table(connection, _TABLE):
         connection.execute(
             f"delete from {_TABLE} where file = {literal(name)}"
             f" or file not in (select closed.file from {REGISTRY} as closed where closed.reopened_at is null)"
@@ -42,10 +42,3 @@ def record_stations(connection: duckdb.DuckDBPyConnection, file: Path, name: str
             return
         connection.execute(f"drop table {_TABLE}")  # a changed project, which reopened all, may have other columns
     connection.execute(f"create table {_TABLE} as {rows}")
-
-
-def _is_there(connection: duckdb.DuckDBPyConnection) -> bool:
-    found = connection.execute(
-        "select count(*) from duckdb_tables() where schema_name || '.' || table_name = $table", {"table": _TABLE}
-    ).fetchone()
-    return found != (0,)
