@@ -3,13 +3,11 @@
 import uvicorn
 
 from api.settings import get_settings
-from orchestration.ticks import tick_less_often
 
 
 def main() -> None:
     """Serve until SIGTERM or Ctrl-C."""
     settings = get_settings()
-    tick_less_often()
     # Our own middleware writes one line per request; uvicorn's would be a second.
     uvicorn.run("api.main:app", host=settings.api_host, port=settings.api_port, access_log=False, log_config=None)
 

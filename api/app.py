@@ -10,7 +10,7 @@ from fastapi import Depends, FastAPI
 
 from api.errors import Problem, install_problem_handlers
 from api.page.router import add_page
-from api.rate_limit import limit_rate, make_limiter
+from api.rate_limit import limit_rate
 from api.request_log import RequestLog, configure_logging
 from api.routes import events, health, metrics, runs, schedule
 from api.settings import get_settings
@@ -47,7 +47,6 @@ def create_app() -> FastAPI:
         redoc_url=None,
         dependencies=[Depends(limit_rate)],
     )
-    app.state.limiter = make_limiter()
     app.add_middleware(RequestLog)
     install_problem_handlers(app)
     for module in (runs, events, schedule, health, metrics):
@@ -61,10 +60,11 @@ def create_app() -> FastAPI:
 @contextlib.asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     ingestion = get_ingestion_settings()
-    configure_logging(get_settings())
-    _allow_open_files()
     paths = DataPaths(ingestion.data_dir)
     service = Service(resolve_all(ingestion.depts), get_orchestration_settings(), paths)
+    service.begin()  # first: what follows starts threads
+    configure_logging(get_settings())
+    _allow_open_files()
     app.state.service = service
     with open_warehouse(paths, WarehouseSettings()) as reads:
         app.state.warehouse = reads

@@ -8,6 +8,9 @@ export_prefect_settings()  # before anything imports Prefect, which reads its se
 
 from api.app import create_app
 from api.limits import Limits
+from orchestration.ticks import tick_less_often
+
+tick_less_often()
 
 app = Limits(create_app())
 

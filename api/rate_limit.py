@@ -3,7 +3,7 @@
 import time
 from functools import lru_cache
 
-from fastapi import Request
+from fastapi import FastAPI, Request
 from limits import RateLimitItem, parse_many
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
@@ -23,16 +23,19 @@ async def limit_rate(request: Request) -> None:
         return
     settings = get_settings()
     kind, text = ("reads", settings.rate_limit_reads) if is_read else ("changes", settings.rate_limit_changes)
-    limiter: MovingWindowRateLimiter = request.app.state.limiter
+    limiter = _limiter_of(request.app)
     for item in _items(text):
         if not limiter.hit(item, kind, client):
             wait = limiter.get_window_stats(item, kind, client).reset_time - time.time()
             raise TooManyRequests(f"more than {item} {kind} from {client}", max(1, round(wait)))
 
 
-def make_limiter() -> MovingWindowRateLimiter:
-    """Make an empty count."""
-    return MovingWindowRateLimiter(MemoryStorage())
+def _limiter_of(app: FastAPI) -> MovingWindowRateLimiter:
+    # Made for the first who is counted: it starts a thread, and a service forks its forkserver before it has any.
+    if not hasattr(app.state, "limiter"):
+        app.state.limiter = MovingWindowRateLimiter(MemoryStorage())
+    limiter: MovingWindowRateLimiter = app.state.limiter
+    return limiter
 
 
 @lru_cache(maxsize=8)

@@ -1,11 +1,13 @@
 """Processes under measurement: started apart, stopped by their pid, weighed with what they started."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -113,5 +115,17 @@ def family(process: psutil.Process) -> list[psutil.Process]:
 
 
 def megabytes(processes: list[psutil.Process]) -> float:
-    """Proportional set size: what forks share is counted once."""
-    return sum(process.memory_full_info().pss for process in processes if process.is_running()) / 1e6
+    """What the processes take, each page once, whoever else has the same files in memory.
+
+    Anonymous memory by its proportional share, as only forks share it; of each part of a file the most that one of
+    them holds.
+    """
+    anonymous, most = 0, Counter[tuple[str, str]]()
+    for process in processes:
+        rollup = Path(f"/proc/{process.pid}/smaps_rollup").read_text()
+        anonymous += 1024 * int(re.findall(r"^Pss_Anon: +(\d+) kB$", rollup, re.MULTILINE)[0])
+        files = Counter[tuple[str, str]]()
+        for mapped in process.memory_maps(grouped=False):
+            files[mapped.path, mapped.perms] += mapped.rss - mapped.anonymous
+        most |= files
+    return (anonymous + most.total()) / 1e6

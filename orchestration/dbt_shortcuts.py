@@ -1,8 +1,10 @@
 """What dbt does at each invocation that no build here has a use for, left out: a fifth of an hourly build's time."""
 
+import multiprocessing
 from functools import cache
 from typing import Any
 
+from dbt.mp_context import get_mp_context
 from dbt.plugins.manager import PluginManager
 from dbt_common.behavior_flags import BehaviorFlagRendered
 from dbt_common.events.base_types import BaseEvent, EventLevel
@@ -13,6 +15,9 @@ from dbt_common.events.event_manager_client import ctx_set_event_manager
 PluginManager.get_prefixed_modules = cache(PluginManager.get_prefixed_modules)  # type: ignore[method-assign]
 # ... and through its call stack, within Prefect's, to name in a warning who made a flag.
 BehaviorFlagRendered._default_source = staticmethod(lambda: "dbt")  # type: ignore[method-assign]
+# Its locks are for processes that it might start anew, and does not; for them, each process would have a second
+# one that cleans up after it.
+get_mp_context().get_context = lambda *_: multiprocessing.get_context("fork")  # type: ignore[method-assign, assignment]
 
 
 class HeardEvents(EventManager):

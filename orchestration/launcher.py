@@ -12,6 +12,7 @@ from multiprocessing.context import ForkServerContext, SpawnContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+from orchestration.early_fork import fork_early, leave_out_tracker
 from orchestration.settings import DBT_PROJECT
 
 log = logging.getLogger("girouette.launcher")
@@ -31,6 +32,16 @@ class Launcher:
         self._stopped = False
         self._project = (0, 0)
         self._context: ForkServerContext | SpawnContext = multiprocessing.get_context("spawn")
+        leave_out_tracker()
+        # uvicorn too: the fork of a new interpreter imports the service's main script again.
+        multiprocessing.get_context("forkserver").set_forkserver_preload([_PRELOADED, "uvicorn.main"])
+
+    def begin(self) -> None:
+        """Let the forkserver begin to preload as a fork of this process, while nothing is opened yet.
+
+        Left out, or not possible, `preload` starts it as a new interpreter.
+        """
+        fork_early()
 
     def preload(self) -> None:
         """Start the forkserver and prove it with a fork; on failure runs start cold, slower but well."""
@@ -42,8 +53,6 @@ class Launcher:
     def _preload(self) -> None:
         self._project = project_stamp()
         context = multiprocessing.get_context("forkserver")
-        # uvicorn too: a forked child imports the service's main script again.
-        context.set_forkserver_preload([_PRELOADED, "uvicorn.main"])
         try:
             proof = context.Process(target=_answer, name="proof", daemon=True)
             proof.start()

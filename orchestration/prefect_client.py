@@ -1,5 +1,6 @@
 """How we talk to Prefect's server: asked again soon when its SQLite database was busy for a moment."""
 
+import time
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http import HTTPMethod
@@ -36,11 +37,18 @@ class ServerClock:
 
     def __init__(self) -> None:
         self._behind = timedelta()
+        self._heard = float("-inf")
 
     async def compare(self, answer: httpx.Response) -> None:
         """Take the time from the header of an answer."""
+        if answer.is_success:
+            self._heard = time.monotonic()
         if date := answer.headers.get("date"):
             self._behind = datetime.now(UTC) - parsedate_to_datetime(date)
+
+    def was_heard_within(self, seconds: float) -> bool:
+        """Whether the server has answered anything well so recently."""
+        return time.monotonic() - self._heard < seconds
 
     def now(self) -> datetime:
         """Our time, unless the server's is clearly behind."""

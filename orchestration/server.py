@@ -17,7 +17,12 @@ from ingestion.paths import DataPaths
 from ingestion.settings import get_settings as get_ingestion_settings
 from orchestration.errors import PortTaken, ServerNotReady
 from orchestration.port_owner import describe_owner
-from orchestration.server_shortcuts import collect_garbage_aside, look_less_often, make_database_aside
+from orchestration.server_shortcuts import (
+    collect_garbage_aside,
+    let_queue_be_late,
+    look_less_often,
+    make_database_aside,
+)
 from orchestration.settings import OrchestrationSettings, get_settings
 
 # Starting takes 10 to 17 s on two cores, more on the first start, when its database is made.
@@ -38,6 +43,9 @@ _SUITED = {
     "PREFECT_SERVER_SERVICES_REPOSSESSOR_LOOP_SECONDS": "30",
     "PREFECT_SERVER_SERVICES_CLEANUP_RECONCILER_LOOP_SECONDS": "60",
 }
+
+# One arena for all its threads: they take turns anyway, and each would keep a few MB.
+_FRUGAL = {"MALLOC_ARENA_MAX": "1"}
 
 
 def is_answering(api_url: str) -> bool:
@@ -95,7 +103,7 @@ def start_server(api_url: str, paths: DataPaths) -> subprocess.Popen[bytes]:
     with (paths.logs / "prefect-server.log").open("ab") as log:
         return subprocess.Popen(
             [sys.executable, "-m", "orchestration.server", "--end-with-parent"],
-            env={**_without_secrets(os.environ), "PREFECT_API_URL": api_url, "DATA_DIR": str(paths.root)},
+            env={**_FRUGAL, **_without_secrets(os.environ), "PREFECT_API_URL": api_url, "DATA_DIR": str(paths.root)},
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=log,
@@ -144,6 +152,7 @@ def become_server(api_url: str, paths: DataPaths) -> None:
 
     is_made = make_database_aside()
     look_less_often()
+    let_queue_be_late()
     tick_less_often()
     collect_garbage_aside(lambda: is_answering(api_url), START_SECONDS)
     made = {PREFECT_API_DATABASE_MIGRATE_ON_START: False, PREFECT_API_BLOCKS_REGISTER_ON_START: False}

@@ -4,6 +4,7 @@ Prefect is imported inside: it reads its settings when it is imported.
 """
 
 import asyncio
+import ctypes
 import gc
 import os
 import queue
@@ -21,6 +22,8 @@ _GARBAGE_SECONDS = 1.0
 _GARBAGE_OBJECTS = 20_000
 # A stop waits so long for the thread that listens.
 _CANCELLED_SECONDS = 1.0
+_TIMER_SLACK = 29  # prctl's name for it
+_SLACK_NANOSECONDS = 1_000_000_000
 
 
 def make_database_aside() -> bool:
@@ -86,17 +89,25 @@ def collect_garbage_aside(is_up: Callable[[], bool], patience: float) -> None:
 
 
 def look_less_often() -> None:
-    """Let Prefect's own task queue look every other second for due tasks, each second for cancelled ones.
+    """Let Prefect's own task queue look every five seconds for due tasks, each second for cancelled ones.
 
     Not four and ten times a second: it is most of the CPU at rest, and Prefect has no setting for it. What is put into
-    the queue at once is taken at once either way.
+    the queue at once is taken at once either way; nothing in it is due more often than each quarter of a minute.
     """
     from burner_redis.pubsub import PubSub  # type: ignore[import-untyped]
-    from docket import Worker
+    from docket import Docket, Worker
+    from prefect.server.events import triggers
+    from prefect.server.utilities import worker_channel_cleanup
 
-    due = timedelta(seconds=2)
+    due, alive = timedelta(seconds=5), timedelta(seconds=30)
     patient = partialmethod(Worker.__init__, scheduling_resolution=due, minimum_check_interval=due)
     Worker.__init__ = patient  # type: ignore[method-assign, assignment]
+    # Nobody else reads whether the queue's one worker is alive.
+    Docket.__init__ = partialmethod(Docket.__init__, heartbeat_interval=alive)  # type: ignore[method-assign, assignment]
+    # What there is to clean up after a worker wakes who cleans up, who looks by himself too.
+    worker_channel_cleanup._WORKER_CHANNEL_CLEANUP_DISPATCH_POLL_SECONDS = alive.total_seconds()
+    # Events reach automations at once either way; a new automation is known within these seconds.
+    triggers.consumer.__wrapped__.__defaults__ = (timedelta(seconds=15),)  # type: ignore[attr-defined]
 
     async def wait_for_message(self: PubSub, timeout: float | None) -> object:
         while True:
@@ -106,3 +117,21 @@ def look_less_often() -> None:
                 return None
 
     PubSub._queue_get = wait_for_message
+
+
+def let_queue_be_late() -> None:
+    """Start the threads under Prefect's task queue so that the system may wake them up to a second late.
+
+    They look ten times a second for what has expired, a seventh of the CPU at rest. What is put into the queue wakes
+    them by itself, and what has expired is not given out either way.
+    """
+    from burner_redis import BurnerRedis  # type: ignore[import-untyped]
+
+    with suppress(OSError, AttributeError):  # a system that cannot is not Linux
+        set_option = ctypes.CDLL(None, use_errno=True).prctl
+        set_option.argtypes = [ctypes.c_int, *[ctypes.c_ulong] * 4]
+        set_option(_TIMER_SLACK, _SLACK_NANOSECONDS, 0, 0, 0)
+        try:
+            BurnerRedis()  # the threads of all queues of this process begin, and inherit it
+        finally:
+            set_option(_TIMER_SLACK, 0, 0, 0, 0)  # as it was

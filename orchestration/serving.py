@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import hashlib
 import logging
+import os
 import socket
 import subprocess
 from collections.abc import Sequence
@@ -23,7 +24,7 @@ from orchestration.deployment import WORK_POOL, Schedule, register_deployment
 from orchestration.errors import NotRegistered, OrchestrationError
 from orchestration.launcher import Launcher
 from orchestration.leader import Leadership
-from orchestration.prefect_client import async_settings
+from orchestration.prefect_client import async_settings, server_clock
 from orchestration.progress import discard_old_records
 from orchestration.recovery import end_orphans, skip_missed
 from orchestration.runs import Runs
@@ -37,10 +38,12 @@ log = logging.getLogger("girouette.serving")
 # How often the leader looks at the wake file, and everybody at the leader's lock and the server.
 WAKE_SECONDS = 0.4
 WATCH_SECONDS = 4.0
+# A server that has answered the worker, which polls every 10 s, is not asked whether it is well.
+HEARD_SECONDS = 12.0
 # A server that is busy may miss an answer or two; one that hangs misses them all.
 MISSES_UNTIL_LOST = 4
 # The schedule may be paused in Prefect's own UI; nothing waits for us to know.
-BEATS_PER_SCHEDULE = 20
+BEATS_PER_SCHEDULE = 40
 
 
 @dataclass
@@ -71,6 +74,7 @@ class Service:
         self.runs = Runs(settings.prefect_api_url, paths, self._wake)
         self.leadership = Leadership(paths)
         self.worker: WarmWorker | None = None
+        self._wake_file = str(paths.wake_file)
         self.launcher = Launcher(paths.logs / "runs.log")
         self._server: subprocess.Popen[bytes] | None = None
         self._is_stopping = False
@@ -78,6 +82,12 @@ class Service:
         folder = str(paths.root.resolve())
         # The same for every process on this directory: a next leader knows the runs of the one before.
         self.worker_name = f"girouette-{socket.gethostname()}-{hashlib.sha256(folder.encode()).hexdigest()[:8]}"
+
+    def begin(self) -> None:
+        """Where this process is to lead, let runs be prepared for; to be called before anything else is opened."""
+        with contextlib.suppress(StorageFailed), storage_faults(self.paths):
+            if self.leadership.try_acquire():
+                self.launcher.begin()
 
     async def run(self) -> None:
         """Serve until cancelled; `stop` then ends what was started."""
@@ -232,7 +242,8 @@ class Service:
                         log.debug("the schedule was not checked: %s", error)
                 if self._server is not None and self._server.poll() is not None:
                     break
-                misses = 0 if await self._is_answering(client) else misses + 1
+                is_well = server_clock.was_heard_within(HEARD_SECONDS) or await self._is_answering(client)
+                misses = 0 if is_well else misses + 1
         self.health.note("prefect", "lost", "the Prefect server stopped answering and is being restarted")
         log.error("the Prefect server at %s stopped answering", self.settings.prefect_api_url)
         await self._end_server()
@@ -267,7 +278,7 @@ class Service:
 
     def _wake_stamp(self) -> int:
         try:
-            return self.paths.wake_file.stat().st_mtime_ns
+            return os.stat(self._wake_file).st_mtime_ns  # noqa: PTH116 - a fifth of the service's CPU at rest is this
         except OSError:
             return 0
 

@@ -16,7 +16,7 @@ from api.warehouse.snapshot import OpenSnapshot, open_snapshot
 from ingestion.paths import DataPaths
 from orchestration.snapshots import kept_snapshots
 
-_WATCH_SECONDS = 0.5
+_WATCH_SECONDS = 1.0
 _AGAIN_SECONDS = 1.0  # how soon a snapshot is tried again that the machine (no rights, too many files) kept closed
 
 

@@ -5,7 +5,7 @@ import os
 import signal
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -122,6 +122,18 @@ def test_a_killed_run_is_reported_as_crashed_and_the_next_one_runs(service: Runn
     following = service.trigger("dept=9&full=true")
     assert following["id"] != run["id"]
     assert service.until_ended(following["id"])["state"]["type"] == "COMPLETED"
+
+
+def test_a_run_asked_for_in_prefects_own_ui_is_taken(service: RunningService):
+    with httpx.Client(base_url=service.prefect_url, timeout=60) as prefect:
+        deployment = prefect.get("/deployments/name/weather_hourly_pipeline/weather-hourly-deployment").json()
+        made = prefect.post(f"/deployments/{deployment['id']}/create_flow_run", json={"parameters": {"dept": "31"}})
+        run = service.until_ended(made.json()["id"])
+        assert run["state"]["type"] == "COMPLETED"
+        # For all that the worker asks seldom, Prefect's UI shows its queue as polled.
+        queue = prefect.get("/work_pools/girouette/queues/default").json()
+    assert queue["status"] == "READY"
+    assert datetime.now(UTC) - datetime.fromisoformat(queue["last_polled"]) < timedelta(seconds=60)
 
 
 def test_an_idempotency_key_gives_the_same_run_again(service: RunningService):

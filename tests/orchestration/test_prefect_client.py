@@ -60,3 +60,13 @@ def test_the_time_is_the_servers_when_it_is_clearly_behind(ahead: int, expected:
     asyncio.run(clock.compare(dated))
     asyncio.run(clock.compare(httpx.Response(200)))  # tells nothing
     assert (clock.now() - now).total_seconds() == pytest.approx(expected, abs=2)
+
+
+def test_a_server_was_heard_when_it_answered_well():
+    clock = ServerClock()
+    assert not clock.was_heard_within(3600)
+    asyncio.run(clock.compare(httpx.Response(503)))
+    assert not clock.was_heard_within(3600)
+    asyncio.run(clock.compare(httpx.Response(200)))
+    assert clock.was_heard_within(3600)
+    assert not clock.was_heard_within(0)

@@ -1,3 +1,4 @@
+import json
 import os
 import socket
 import subprocess
@@ -67,6 +68,41 @@ print(*where)
 def test_garbage_is_collected_beside_the_event_loop():
     ended = subprocess.run([sys.executable, "-c", _GARBAGE], capture_output=True, text=True, check=True, cwd=ROOT)
     assert ended.stdout.split() == ["garbage"]
+
+
+_LATE = """
+import asyncio, json
+from pathlib import Path
+from burner_redis import BurnerRedis
+from orchestration.server_shortcuts import let_queue_be_late
+
+def slack():
+    threads = [thread.name for thread in Path("/proc/self/task").iterdir()]
+    return {thread: int(Path(f"/proc/{thread}/timerslack_ns").read_text()) for thread in threads}
+
+async def use():
+    queue = BurnerRedis()
+    waiting = asyncio.ensure_future(queue.blpop("queue", timeout=60))
+    await asyncio.sleep(0.1)
+    await queue.rpush("queue", "put in")
+    taken = (await waiting)[1].decode()
+    await queue.set("short", "lived", px=50)
+    await asyncio.sleep(0.1)
+    return taken, await queue.get("short")
+
+before = slack()
+let_queue_be_late()
+print(json.dumps([before, slack(), asyncio.run(use())]))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the timers of other systems know no such option")
+def test_only_the_timers_of_prefects_queue_may_be_late():
+    ended = subprocess.run([sys.executable, "-c", _LATE], capture_output=True, text=True, check=True, cwd=ROOT)
+    before, after, used = json.loads(ended.stdout)
+    assert {thread: after[thread] for thread in before} == before
+    assert {nanoseconds for thread, nanoseconds in after.items() if thread not in before} == {1_000_000_000}
+    assert used == ["put in", None]
 
 
 def test_a_server_stopped_while_it_makes_its_database_leaves_no_process_behind(paths: DataPaths):
