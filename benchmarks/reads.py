@@ -19,6 +19,8 @@ from benchmarks.report import Report
 CONNECTIONS = 8
 SECONDS = 4
 _SQL = "select department_code, avg(temperature_c) from marts.latest_observations group by all order by all"
+# People do not ask again the moment they are answered: a tenth of what the service can do.
+_PAUSE = "function delay() return math.random(10, 30) end"
 _UNITS = {"us": 0.001, "ms": 1, "s": 1000, "m": 60_000}
 
 
@@ -91,13 +93,21 @@ def _against_tutorial(report: Report, uncached: str, tutorial: str, rounds: int)
 
 def _while_publishing(report: Report, cached: str, env: Mapping[str, str], folder: Path, rounds: int) -> None:
     address = f"{cached}/warehouse/latest?dept=9"
+    pause = folder / "pause.lua"
+    pause.write_text(_PAUSE)
     rest = [load(address) for _ in range(rounds)]
+    rest_paused = [load(address, pause) for _ in range(rounds)]
     with running(["-m", "benchmarks.publisher"], env, folder / "publisher.log"):
         snapshot = httpx.get(address, timeout=60).headers["etag"]
         until(lambda: httpx.get(address, timeout=60).headers["etag"] != snapshot, "a publication")
         busy = [load(address) for _ in range(rounds)]
+        busy_paused = [load(address, pause) for _ in range(rounds)]
     _add(report, "latest of a département, while runs publish", busy)
     report.compare("read_p99_publishing_vs_rest", [r.p99_ms for r in busy], [r.p99_ms for r in rest], at_most=2)
+    _add(report, "latest of a département, with pauses", rest_paused)
+    _add(report, "latest of a département, with pauses, while runs publish", busy_paused)
+    pair = [r.p99_ms for r in busy_paused], [r.p99_ms for r in rest_paused]
+    report.compare("read_p99_publishing_vs_rest: with pauses", *pair, at_most=2)
     # What any work beside costs readers on so few cores, however little it has to do with them.
     loop = ["-c", "while True: pass"]
     with running(loop, env, folder / "loop.log"), running(loop, env, folder / "loop.log"):
@@ -111,9 +121,10 @@ def _add(report: Report, name: str, loads: list[Load]) -> None:
     report.add(f"{name}: p99", "ms", [found.p99_ms for found in loads])
 
 
-def load(url: str) -> Load:
+def load(url: str, script: Path | None = None) -> Load:
     """Let wrk ask for one address; raises RuntimeError when an answer is not 200."""
     command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{SECONDS}s", "--latency", url]
+    command += ["-s", str(script)] if script is not None else []
     told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     if "Non-2xx" in told:
         raise RuntimeError(f"{url} did not answer with 200:\n{told}")
