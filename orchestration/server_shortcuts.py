@@ -128,7 +128,7 @@ def let_queue_be_late() -> None:
     from burner_redis import BurnerRedis  # type: ignore[import-untyped]
 
     with suppress(OSError, AttributeError):  # a system that cannot is not Linux
-        set_option = ctypes.CDLL(None, use_errno=True).prctl
+        set_option = ctypes.CDLL(None).prctl
         set_option.argtypes = [ctypes.c_int, *[ctypes.c_ulong] * 4]
         set_option(_TIMER_SLACK, _SLACK_NANOSECONDS, 0, 0, 0)
         try:
