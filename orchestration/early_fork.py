@@ -34,9 +34,9 @@ def fork_early() -> None:
 
 def leave_out_tracker() -> None:
     """Keep `multiprocessing` from starting its resource tracker: 8 MB to clean up after what nobody here makes."""
-    tracker = resource_tracker._resource_tracker  # type: ignore[attr-defined]
-    if tracker._fd is None:
-        tracker._fd = os.open(os.devnull, os.O_WRONLY)
+    tracker = vars(resource_tracker._resource_tracker)
+    if tracker["_fd"] is None:
+        tracker["_fd"] = os.open(os.devnull, os.O_WRONLY)
 
 
 def _fork(_program: str, arguments: Sequence[bytes | str], kept: Sequence[int]) -> int:
