@@ -40,7 +40,7 @@ class ServerClock:
         self._heard = float("-inf")
 
     async def compare(self, answer: httpx.Response) -> None:
-        """Take the time from the header of an answer."""
+        """Note that an answer came, and take the time from its header."""
         if answer.is_success:
             self._heard = time.monotonic()
         if date := answer.headers.get("date"):

@@ -278,7 +278,7 @@ class Service:
 
     def _wake_stamp(self) -> int:
         try:
-            return os.stat(self._wake_file).st_mtime_ns  # noqa: PTH116 - a fifth of the service's CPU at rest is this
+            return os.stat(self._wake_file).st_mtime_ns  # noqa: PTH116 - a Path made this a fifth of the CPU at rest
         except OSError:
             return 0
 
