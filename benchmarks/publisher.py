@@ -5,6 +5,7 @@ from datetime import timedelta
 from benchmarks.history import load_month, newest_hour
 from ingestion.paths import DataPaths
 from ingestion.settings import get_settings as get_ingestion_settings
+from orchestration.cores import leave_a_core_to_readers
 from orchestration.pipeline import build_and_record
 from orchestration.publish import publish_build
 from orchestration.settings import get_settings
@@ -12,6 +13,7 @@ from orchestration.settings import get_settings
 
 def main() -> None:
     """Publish until the process is ended."""
+    leave_a_core_to_readers()
     paths, settings = DataPaths(get_ingestion_settings().data_dir), get_settings()
     hour = newest_hour(paths)
     while True:

@@ -35,6 +35,7 @@ from prefect.settings import (
 )
 
 from ingestion.settings import get_settings as get_ingestion_settings
+from orchestration.cores import leave_a_core_to_readers
 from orchestration.flow_prefect import weather_hourly_pipeline
 from orchestration.prefect_client import sync_settings
 from orchestration.settings import ROOT, get_settings
@@ -54,6 +55,7 @@ _LEFT_OUT = {
 
 def execute(flow_run_id: str, environment: dict[str, str | None], log_file: str) -> None:
     """Run one flow run in this process, a fresh fork: its state goes to Prefect, its output to the log file."""
+    leave_a_core_to_readers()
     os.setsid()  # Ctrl-C in the service's terminal is the service's to handle
     _write_output_to(Path(log_file))
     _end_with_parent()

@@ -18,6 +18,8 @@ from api.warehouse.columns import for_csv, for_json, in_time_zone, safe_name
 from api.warehouse.formats import ARROW, CSV, GEOJSON, JSON, NDJSON, PARQUET, Format
 
 _CHUNK_ROWS = 20_000
+# Text polars hands over becomes Python's while all other threads stand still: 3 to 6 ms for 2,000 rows, 0.3 for these.
+_TURN_ROWS = 200
 
 
 @dataclass(frozen=True)
@@ -52,8 +54,12 @@ def render_document(document: Document, facts: dict[str, Any]) -> bytes:
 
 
 def write_rows(rows: Rows) -> list[bytes]:
-    """Write every row for itself, as the JSON answer has it."""
-    return b"".join(render(rows, NDJSON, {})).splitlines()
+    """Write every row for itself, as the JSON answer has it; a few at a time, so that other threads get their turn."""
+    written: list[bytes] = []
+    for frame in map(for_json, _frames(in_time_zone(rows.table, rows.tz))):
+        for part in frame.iter_slices(_TURN_ROWS):
+            written += part.write_ndjson().encode().splitlines()
+    return written
 
 
 def render(rows: Rows, format: Format, facts: dict[str, Any]) -> Iterator[bytes]:
