@@ -19,7 +19,7 @@ from benchmarks.report import Report
 CONNECTIONS = 8
 SECONDS = 4
 _SQL = "select department_code, avg(temperature_c) from marts.latest_observations group by all order by all"
-# People do not ask again the moment they are answered: a tenth of what the service can do.
+# People do not ask again the moment they are answered: a twentieth of what the service can do.
 _PAUSE = "function delay() return math.random(10, 30) end"
 _UNITS = {"us": 0.001, "ms": 1, "s": 1000, "m": 60_000}
 
@@ -71,8 +71,8 @@ def _at_rest(report: Report, addresses: Mapping[str, str], cached: str, uncached
             floor.append(load(constant))
             cold.append(load(uncached + path))
         report.add(f"{name}: size", "bytes", [len(answer.content)])
-        _add(report, f"{name}, cached", warm)
-        _add(report, f"{name}, computed", cold)
+        add_loads(report, f"{name}, cached", warm)
+        add_loads(report, f"{name}, computed", cold)
         pair = [r.requests_per_second for r in warm], [r.requests_per_second for r in floor]
         report.compare(f"read_cached_vs_constant: {name}", *pair, at_least=0.8)
         if worst is None or sum(pair[0]) / sum(pair[1]) < sum(worst[0]) / sum(worst[1]):
@@ -86,15 +86,14 @@ def _against_tutorial(report: Report, uncached: str, tutorial: str, rounds: int)
     for _ in range(rounds):
         ours.append(load(f"{uncached}/warehouse/latest?dept=9"))
         theirs.append(load(f"{tutorial}/latest?dept=9"))
-    _add(report, "latest of a département, a tutorial's endpoint", theirs)
+    add_loads(report, "latest of a département, a tutorial's endpoint", theirs)
     pair = [r.requests_per_second for r in ours], [r.requests_per_second for r in theirs]
     report.compare("read_latest_vs_tutorial", *pair, at_least=4)
 
 
 def _while_publishing(report: Report, cached: str, env: Mapping[str, str], folder: Path, rounds: int) -> None:
     address = f"{cached}/warehouse/latest?dept=9"
-    pause = folder / "pause.lua"
-    pause.write_text(_PAUSE)
+    pause = pause_script(folder)
     rest = [load(address) for _ in range(rounds)]
     rest_paused = [load(address, pause) for _ in range(rounds)]
     with running(["-m", "benchmarks.publisher"], env, folder / "publisher.log"):
@@ -102,28 +101,36 @@ def _while_publishing(report: Report, cached: str, env: Mapping[str, str], folde
         until(lambda: httpx.get(address, timeout=60).headers["etag"] != snapshot, "a publication")
         busy = [load(address) for _ in range(rounds)]
         busy_paused = [load(address, pause) for _ in range(rounds)]
-    _add(report, "latest of a département, while runs publish", busy)
+    add_loads(report, "latest of a département, while runs publish", busy)
     report.compare("read_p99_publishing_vs_rest", [r.p99_ms for r in busy], [r.p99_ms for r in rest], at_most=2)
-    _add(report, "latest of a département, with pauses", rest_paused)
-    _add(report, "latest of a département, with pauses, while runs publish", busy_paused)
+    add_loads(report, "latest of a département, with pauses", rest_paused)
+    add_loads(report, "latest of a département, with pauses, while runs publish", busy_paused)
     pair = [r.p99_ms for r in busy_paused], [r.p99_ms for r in rest_paused]
     report.compare("read_p99_publishing_vs_rest: with pauses", *pair, at_most=2)
     # What any work beside costs readers on so few cores, however little it has to do with them.
     loop = ["-c", "while True: pass"]
     with running(loop, env, folder / "loop.log"), running(loop, env, folder / "loop.log"):
         beside = [load(address) for _ in range(rounds)]
-    _add(report, "latest of a département, beside two empty loops", beside)
+    add_loads(report, "latest of a département, beside two empty loops", beside)
 
 
-def _add(report: Report, name: str, loads: list[Load]) -> None:
+def add_loads(report: Report, name: str, loads: list[Load]) -> None:
+    """Add requests a second and latencies of some loads."""
     report.add(f"{name}: requests", "1/s", [found.requests_per_second for found in loads])
     report.add(f"{name}: p50", "ms", [found.p50_ms for found in loads])
     report.add(f"{name}: p99", "ms", [found.p99_ms for found in loads])
 
 
-def load(url: str, script: Path | None = None) -> Load:
+def pause_script(folder: Path) -> Path:
+    """Write what makes wrk's connections wait between two requests."""
+    script = folder / "pause.lua"
+    script.write_text(_PAUSE)
+    return script
+
+
+def load(url: str, script: Path | None = None, *, seconds: int = SECONDS) -> Load:
     """Let wrk ask for one address; raises RuntimeError when an answer is not 200."""
-    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{SECONDS}s", "--latency", url]
+    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--latency", url]
     command += ["-s", str(script)] if script is not None else []
     told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     if "Non-2xx" in told:

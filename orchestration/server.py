@@ -107,7 +107,7 @@ def start_server(api_url: str, paths: DataPaths) -> subprocess.Popen[bytes]:
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=log,
-            start_new_session=True,
+            process_group=0,  # Ctrl-C is for the service; a session would take turns with it as a whole (see warm.py)
         )
 
 

@@ -55,7 +55,7 @@ class _Child:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            start_new_session=True,  # Ctrl-C is for the service, which then ends its children itself
+            process_group=0,  # Ctrl-C is for the service, which then ends its children itself
         )
         theirs.close()
         self.is_warm = False
