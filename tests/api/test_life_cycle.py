@@ -63,6 +63,10 @@ def test_a_service_lives_is_killed_recovers_and_stops(folder: Path, prefect_url:
     assert f"http://127.0.0.1:{service.port}/docs" in table
     service.http.patch("/schedule", json={"cron": "7 * * * *"})
 
+    # Prefect's server is out of Ctrl-C's reach, and takes turns with readers as one session.
+    server = prefect_of(service).pid
+    assert (os.getpgid(server), os.getsid(server)) == (server, os.getsid(service.process.pid))
+
     # kill -9 in the middle of a run: nothing of it lives on.
     killed = start_a_run(service)
     family = service.processes()
