@@ -16,7 +16,7 @@ from benchmarks.processes import (
 )
 from benchmarks.reads import add_loads, load, pause_script
 from benchmarks.report import Report
-from benchmarks.runs import ENDED, through_service
+from benchmarks.runs import if_ended, through_service
 
 _SECONDS = 6  # what such a run takes: from the trigger until the new snapshot is served
 
@@ -42,15 +42,10 @@ def _measure(report: Report, client: httpx.Client, upstream: str, pause: Path, r
         next_hour(upstream)
         run = client.post("/runs", params={"dept": "all"}).raise_for_status().json()["id"]
         beside.append(load(address, pause, seconds=_SECONDS))
-        state = until(lambda run=run: _ended(client, run), "the end of the run", pause=0.5)
-        if state != "COMPLETED":
-            raise RuntimeError(f"the run ended {state}")
+        ended = until(lambda run=run: if_ended(client.get(f"/runs/{run}").json()), "the end of the run", pause=0.5)
+        if ended["state"]["type"] != "COMPLETED":
+            raise RuntimeError(f"the run ended {ended['state']}")
     add_loads(report, "latest through the service, with pauses", rest)
     add_loads(report, "latest through the service, with pauses, beside a run for all of France", beside)
     pair = [r.p99_ms for r in beside], [r.p99_ms for r in rest]
     report.compare("read_p99_beside_run_vs_rest: all of France, with pauses", *pair, at_most=2)
-
-
-def _ended(client: httpx.Client, run: str) -> str | None:
-    state: str = client.get(f"/runs/{run}").json()["state"]["type"]
-    return state if state in ENDED else None

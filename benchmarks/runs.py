@@ -106,7 +106,7 @@ def through_service(client: httpx.Client, data_dir: Path, dept: str = "9") -> Me
         if record.exists() and b'"kind": "summary"' in record.read_bytes():
             break
         time.sleep(0.005)
-    run = until(lambda: _if_ended(client.get(f"/runs/{run_id}").json()), "the end of the run", pause=0.02)
+    run = until(lambda: if_ended(client.get(f"/runs/{run_id}").json()), "the end of the run", pause=0.02)
     states = {state["type"]: datetime.fromisoformat(state["at"]).timestamp() - clock for state in run["history"]}
     if "COMPLETED" not in states:
         raise RuntimeError(f"the run ended {run['state']}")
@@ -169,5 +169,6 @@ def _target(data_dir: Path) -> str | None:
         return None
 
 
-def _if_ended(run: dict) -> dict | None:  # type: ignore[type-arg]
+def if_ended(run: dict) -> dict | None:  # type: ignore[type-arg]
+    """The run as the service tells it, once it has ended."""
     return run if run["state"]["type"] in ENDED else None

@@ -56,7 +56,7 @@ _LEFT_OUT = {
 def execute(flow_run_id: str, environment: dict[str, str | None], log_file: str) -> None:
     """Run one flow run in this process, a fresh fork: its state goes to Prefect, its output to the log file."""
     # Ctrl-C in the service's terminal is the service's to handle. No session of its own: to each the kernel gives as
-    # much of a core as to all readers together (autogroup), and lets them wait for it ten times as long.
+    # much of a core as to all readers together (autogroup), and lets them wait for it four times as long.
     os.setpgrp()
     leave_a_core_to_readers()
     _write_output_to(Path(log_file))
