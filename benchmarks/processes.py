@@ -76,7 +76,7 @@ def running_upstream(folder: Path, hours_back: int) -> Iterator[str]:
 
 def next_hour(upstream: str) -> None:
     """Let the source have one more hour."""
-    httpx.post(upstream.replace("/public/DPPaquetObs", "/clock")).raise_for_status()
+    httpx.post(upstream.replace("/public/DPPaquetObs", "/clock"), timeout=60).raise_for_status()
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from orchestration.server_shortcuts import (
     let_queue_be_late,
     look_less_often,
     make_database_aside,
+    record_tasks_together,
 )
 from orchestration.settings import OrchestrationSettings, get_settings
 
@@ -148,12 +149,15 @@ def become_server(api_url: str, paths: DataPaths) -> None:
         temporary_settings,
     )
 
+    from orchestration.prefect_shortcuts import remember_time_zones
     from orchestration.ticks import tick_less_often
 
     is_made = make_database_aside()
     look_less_often()
     let_queue_be_late()
+    record_tasks_together()
     tick_less_often()
+    remember_time_zones()
     collect_garbage_aside(lambda: is_answering(api_url), START_SECONDS)
     made = {PREFECT_API_DATABASE_MIGRATE_ON_START: False, PREFECT_API_BLOCKS_REGISTER_ON_START: False}
     with temporary_settings(made if is_made else {}):

@@ -15,7 +15,8 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
-from functools import partialmethod
+from functools import partial, partialmethod
+from typing import Any
 
 # How often garbage is looked for, and from how many new objects on.
 _GARBAGE_SECONDS = 1.0
@@ -24,6 +25,9 @@ _GARBAGE_OBJECTS = 20_000
 _CANCELLED_SECONDS = 1.0
 _TIMER_SLACK = 29  # prctl's name for it
 _SLACK_NANOSECONDS = 1_000_000_000
+# How long what tasks report is gathered once some of it was written, and how much of it at most.
+_RECORD_SECONDS = 0.1
+_REPORTS_AT_ONCE = 100
 
 
 def make_database_aside() -> bool:
@@ -135,3 +139,37 @@ def let_queue_be_late() -> None:
             BurnerRedis()  # the threads of all queues of this process begin, and inherit it
         finally:
             set_option(_TIMER_SLACK, 0, 0, 0, 0)  # as it was
+
+
+def record_tasks_together() -> None:
+    """Write what tasks report ten times a second at most, together: one by one each took 7 ms, three for each task.
+
+    Prefect's setting for it, a batch, waits for whole seconds, and an ended run would show tasks that still run.
+    """
+    from prefect.server.services import task_run_recorder as recorder
+
+    record, alone = recorder.record_bulk_task_run_events, asyncio.Lock()
+    waiting: list[Any] = []
+    writing: asyncio.Task[None] | None = None
+    written_at = 0.0
+
+    async def write() -> None:
+        nonlocal writing, written_at
+        await asyncio.sleep(written_at + _RECORD_SECONDS - time.monotonic())
+        events, writing, written_at = waiting.copy(), None, time.monotonic()
+        waiting.clear()
+        await record(events)
+
+    async def gather(events: list[Any]) -> None:
+        nonlocal writing
+        waiting.extend(events)
+        writing = writing or asyncio.create_task(write())
+        try:
+            await asyncio.shield(writing)  # what the others report does not end with this one
+        except Exception:  # nor does what cannot be written take the others with it
+            async with alone:
+                await record(events)
+
+    recorder.record_bulk_task_run_events = gather
+    # Each report is waited for until it is written, or tried again: so many wait at a time.
+    recorder.create_consumer = partial(recorder.create_consumer, concurrency=_REPORTS_AT_ONCE)  # type: ignore[attr-defined]

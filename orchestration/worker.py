@@ -33,6 +33,7 @@ from ingestion.errors import IngestionError
 from orchestration.launcher import Launcher
 from orchestration.parameters import as_tags, as_texts
 from orchestration.prefect_client import async_settings, server_clock
+from orchestration.prefect_shortcuts import RunConfiguration
 
 log = logging.getLogger("girouette.worker")
 
@@ -51,7 +52,7 @@ class WarmWorker(BaseWorker[ProcessJobConfiguration, ProcessVariables, ProcessWo
     """
 
     type = "process"
-    job_configuration = ProcessJobConfiguration
+    job_configuration = RunConfiguration
     job_configuration_variables = ProcessVariables
 
     def __init__(self, work_pool_name: str, launcher: Launcher, name: str) -> None:
