@@ -18,7 +18,7 @@ from benchmarks.reads import add_loads, load, pause_script
 from benchmarks.report import Report
 from benchmarks.runs import if_ended, through_service
 
-_SECONDS = 6  # what such a run takes: from the trigger until the new snapshot is served
+_SECONDS = 5  # what such a run takes: from the trigger until the new snapshot is served
 
 
 def measure_reads_beside_runs(report: Report, *, rounds: int) -> None:

@@ -34,7 +34,8 @@ class OpenSnapshot:
     connection: duckdb.DuckDBPyConnection
     readers: int = 0
     latest: dict[Units, pa.RecordBatch] = field(default_factory=dict)  # by units, once somebody asked
-    latest_json: dict[tuple[Units, str], list[bytes]] = field(default_factory=dict)  # its rows, by units and time zone
+    # Its rows by their places in it, by units and time zone; written once somebody asked.
+    latest_json: dict[tuple[Units, str], dict[int, bytes]] = field(default_factory=dict)
     station_names: Mapping[str, list[str]] | None = None  # by folded id and name, once somebody asked
 
     @property

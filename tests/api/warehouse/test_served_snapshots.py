@@ -8,12 +8,14 @@ from collections.abc import Callable
 from typing import Any
 
 import httpx
+import orjson
 import psutil
+import pyarrow.compute as pc
 import pytest
 from problems import assert_problem
 
-from api.warehouse.latest import LatestRequest, read_latest
-from api.warehouse.latest_json import read_latest_json
+from api.warehouse.latest import LatestRequest, read_latest, whole_table
+from api.warehouse.latest_json import prepare_latest, read_latest_json
 from api.warehouse.problems import SnapshotDamaged
 from api.warehouse.router import open_warehouse
 from api.warehouse.settings import WarehouseSettings
@@ -152,7 +154,32 @@ def test_a_new_snapshot_is_made_ready_before_it_is_served(own_warehouse: DataPat
         with reads.warehouse.lease() as snapshot:
             assert snapshot.id == newer
             assert set(snapshot.latest) == {"metric", "si"}
+            written = snapshot.latest_json["metric", "Europe/Paris"]
+            asked = read_latest(snapshot, reads.executor, LatestRequest(dept=["9"], tz="Europe/Paris")).table
             assert set(snapshot.latest_json) == {("metric", "Europe/Paris")}
+            assert 0 < len(written) < snapshot.latest["metric"].num_rows
+            assert [orjson.loads(row)["station_id"] for row in written.values()] == asked["station_id"].to_pylist()
+            assert all(orjson.loads(row)["observed_at"].endswith(("+01:00", "+02:00")) for row in written.values())
+
+
+def test_rows_made_ready_are_those_of_the_same_stations_wherever_they_stand(own_warehouse: DataPaths) -> None:
+    older, newer = ids(own_warehouse)
+    with (
+        open_warehouse(own_warehouse, WarehouseSettings(_env_file=None)) as reads,
+        reads.warehouse.lease(newer) as snapshot,
+        reads.warehouse.lease(older) as before,
+    ):
+        read_latest_json(before, reads.executor, LatestRequest(dept=["9"]))
+        asked = sorted(orjson.loads(row)["station_id"] for row in before.latest_json["metric", "UTC"].values())
+        # As if one of them had been closed, and the others stood elsewhere.
+        gone, whole = asked.pop(), whole_table(snapshot, reads.executor, "metric")
+        kept = pc.indices_nonzero(pc.not_equal(whole.column("station_id"), gone))
+        moved = snapshot.latest["metric"] = whole.take(kept[::-1])
+        prepare_latest(snapshot, before, reads.executor)
+        written = {place: orjson.loads(row) for place, row in snapshot.latest_json["metric", "UTC"].items()}
+        assert asked
+        assert sorted(row["station_id"] for row in written.values()) == asked
+        assert all(moved["station_id"][place].as_py() == row["station_id"] for place, row in written.items())
 
 
 def test_a_damaged_snapshot_is_closed_once_nobody_reads_it(own_warehouse: DataPaths) -> None:
