@@ -93,7 +93,7 @@ def read_relations(
             name=name,
             kind="table" if is_table else "view",
             rows=row_counts.get(full_name, tables.get((schema, name))) if is_table else None,
-            columns=tuple(_column(*column, doc.get("columns", {})) for column in recent or columns),
+            columns=tuple(_column(c[0], c[1], c[2], doc.get("columns", {})) for c in recent or columns),
             description=doc.get("description"),
             tests=tuple(doc.get("tests", ())),
             key=GROWING[full_name].key if recent else None,
