@@ -154,15 +154,14 @@ def record_tasks_together() -> None:
     written_at = 0.0
 
     async def write() -> None:
-        nonlocal writing, written_at
+        nonlocal waiting, writing, written_at
         await asyncio.sleep(written_at + _RECORD_SECONDS - time.monotonic())
-        events, writing, written_at = waiting.copy(), None, time.monotonic()
-        waiting.clear()
+        events, waiting, writing, written_at = waiting, [], None, time.monotonic()
         await record(events)
 
     async def gather(events: list[Any]) -> None:
-        nonlocal writing
-        waiting.extend(events)
+        nonlocal waiting, writing
+        waiting += events
         writing = writing or asyncio.create_task(write())
         try:
             await asyncio.shield(writing)  # what the others report does not end with this one
