@@ -44,8 +44,6 @@ def measure_reads(report: Report, *, rounds: int) -> None:
             for rows, seconds in make_history(data_dir, 1, until_hour):
                 print(f"  a month of all France: {rows:,} rows built and tested in {seconds:.0f} s", flush=True)
         cached = stack.enter_context(_app("ours", env, folder))
-        uncached = stack.enter_context(_app("ours", env | {"READ_CACHE_MB": "0"}, folder))
-        tutorial = stack.enter_context(_app("tutorial", env, folder))
         week = f"{until_hour - timedelta(days=7):%Y-%m-%d}"
         addresses = {
             "latest of a département": "/warehouse/latest?dept=9",
@@ -55,8 +53,13 @@ def measure_reads(report: Report, *, rounds: int) -> None:
         }
         month = f"/warehouse/observations?dept=9&start={until_hour - timedelta(days=30):%Y-%m-%d}&format="
         addresses |= {f"a département's month, {name}": month + name for name in ("csv", "parquet", "arrow")}
-        _at_rest(report, addresses, cached, uncached, rounds)
-        _against_tutorial(report, uncached, tutorial, rounds)
+        with (
+            _app("ours", env | {"READ_CACHE_MB": "0"}, folder) as uncached,
+            _app("tutorial", env, folder) as tutorial,
+        ):
+            _at_rest(report, addresses, cached, uncached, rounds)
+            _against_tutorial(report, uncached, tutorial, rounds)
+        # Alone: another service would open each new snapshot as well, on the same two cores.
         _while_publishing(report, cached, env, Path(folder), rounds)
 
 
