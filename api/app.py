@@ -68,6 +68,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.service = service
     with open_warehouse(paths, WarehouseSettings()) as reads:
         app.state.warehouse = reads
+        service.has_readers = reads.were_asked_lately
         # Beside the requests, not before them: reads are answered while Prefect is still starting.
         serving = asyncio.create_task(service.run())
         table = asyncio.create_task(print_start_table(service))

@@ -7,7 +7,7 @@ import logging
 import os
 import socket
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -20,6 +20,7 @@ from ingestion.departments import Department, label_of
 from ingestion.errors import IngestionError, StorageFailed
 from ingestion.paths import DataPaths
 from ingestion.storage import storage_faults
+from orchestration.cores import leave_a_core_to_readers, use_all_cores
 from orchestration.deployment import WORK_POOL, Schedule, register_deployment
 from orchestration.errors import NotRegistered, OrchestrationError
 from orchestration.launcher import Launcher
@@ -74,6 +75,7 @@ class Service:
         self.runs = Runs(settings.prefect_api_url, paths, self._wake)
         self.leadership = Leadership(paths)
         self.worker: WarmWorker | None = None
+        self.has_readers: Callable[[], bool] = lambda: False
         self._wake_file = str(paths.wake_file)
         self.launcher = Launcher(paths.logs / "runs.log")
         self._server: subprocess.Popen[bytes] | None = None
@@ -216,7 +218,7 @@ class Service:
     async def _work(self) -> None:
         """Keep a worker working: one that fails, say because the server went away, is followed by another."""
         while True:
-            self.worker = WarmWorker(WORK_POOL, self.launcher, self.worker_name)
+            self.worker = WarmWorker(WORK_POOL, self.launcher, self.worker_name, self._share_cores)
             self.health.note("worker", "ready" if self.launcher.is_warm else "warming")
             try:
                 await self.worker.work()
@@ -224,6 +226,11 @@ class Service:
                 self.health.note("worker", "failed", f"{error}; another is started")
                 log.warning("the worker ended (%r); another is started", error)
                 await asyncio.sleep(WATCH_SECONDS)
+
+    def _share_cores(self) -> None:
+        """Keep our server off the readers' core where there are readers: a run lets it work hard, and longer there."""
+        if self._server is not None:
+            (leave_a_core_to_readers if self.has_readers() else use_all_cores)(self._server.pid)
 
     async def _watch_server(self) -> None:
         """Return once the server is lost or has forgotten us: ours dead or hung is ended, another's is waited for."""

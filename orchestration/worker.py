@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing.process import BaseProcess
 from uuid import UUID, uuid4
@@ -55,10 +56,10 @@ class WarmWorker(BaseWorker[ProcessJobConfiguration, ProcessVariables, ProcessWo
     job_configuration = RunConfiguration
     job_configuration_variables = ProcessVariables
 
-    def __init__(self, work_pool_name: str, launcher: Launcher, name: str) -> None:
+    def __init__(self, work_pool_name: str, launcher: Launcher, name: str, before_run: Callable[[], None]) -> None:
         # Queued runs stay in Prefect's queue, oldest first, until the one before has ended.
         super().__init__(work_pool_name, name=name, limit=1, prefetch_seconds=1, create_pool_if_not_found=False)
-        self._launcher = launcher
+        self._launcher, self._before_run = launcher, before_run
         self._woken = asyncio.Event()
         self._accepting = True
         self._polls = 0
@@ -130,6 +131,7 @@ class WarmWorker(BaseWorker[ProcessJobConfiguration, ProcessVariables, ProcessWo
         task_status: anyio.abc.TaskStatus[int] | None = None,
     ) -> ProcessWorkerResult:
         """Fork the run and stay with it to its end; a run set to Cancelling is killed and ends Cancelled."""
+        self._before_run()
         child = await asyncio.to_thread(self._launcher.launch, str(flow_run.id), configuration.env)
         self._children[flow_run.id] = child
         pid = child.pid or 0

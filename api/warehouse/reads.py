@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import math
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -28,6 +30,9 @@ Work = Callable[[OpenSnapshot, Executor], Rows | Document]
 
 _LONGEST_HEADER = 2_000  # proxies refuse answers whose headers are longer than 4 or 8 kB in all
 
+# Who has asked within this time will ask again.
+_LATELY_SECONDS = 60
+
 # Part of every ETag: a new version of the software may write the same rows otherwise.
 _SOFTWARE = version("girouette")
 
@@ -41,6 +46,7 @@ class Reads:
         self.sql = SqlRunner(settings)
         self.cache = AnswerCache(settings.read_cache_mb * 2**20)
         self._limiter = CapacityLimiter(settings.read_concurrency)
+        self._asked_at = -math.inf
         self._computing: dict[Key, anyio.Event] = {}  # answers being computed by somebody
         # Apart, so that slow statements of callers never take the place of other reads.
         self.sql_limiter = CapacityLimiter(settings.sql_processes)
@@ -58,8 +64,13 @@ class Reads:
         """What /health/ready says of reading."""
         return self.warehouse.status() | {"cache_bytes": self.cache.used}
 
+    def were_asked_lately(self) -> bool:
+        """Whether somebody read within the last minute."""
+        return time.monotonic() - self._asked_at < _LATELY_SECONDS
+
     def find(self, key: Key) -> Encoded | None:
-        """Find an encoded answer that is still right."""
+        """Find an encoded answer that is still right; every read begins with it."""
+        self._asked_at = time.monotonic()
         found = self.cache.get(key)
         if found is None:
             return None

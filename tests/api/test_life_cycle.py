@@ -34,6 +34,13 @@ def prefect_of(service: RunningService) -> psutil.Process:
     return next(p for p in service.processes() if "orchestration.server" in p.cmdline())
 
 
+def cores_of(pid: int) -> set[int]:
+    """The cores that its threads may use, all of them the same."""
+    cores = {frozenset(os.sched_getaffinity(int(thread.name))) for thread in Path(f"/proc/{pid}/task").iterdir()}
+    assert len(cores) == 1
+    return set(*cores)
+
+
 def reason_of(service: RunningService, words: str) -> str | None:
     """Why Prefect is not ready, once it is told in these words."""
     reason = service.http.get("/health/ready").json()["parts"]["prefect"]["reason"] or ""
@@ -67,8 +74,14 @@ def test_a_service_lives_is_killed_recovers_and_stops(folder: Path, prefect_url:
     server = prefect_of(service).pid
     assert (os.getpgid(server), os.getsid(server)) == (server, os.getsid(service.process.pid))
 
-    # kill -9 in the middle of a run: nothing of it lives on.
+    # While nobody reads it uses all cores, but where somebody does it leaves them one when a run reports to it.
+    every = os.sched_getaffinity(0)
+    assert cores_of(server) == every
+    assert service.http.get("/warehouse/latest?dept=9").status_code == 200
     killed = start_a_run(service)
+    assert cores_of(server) == set(sorted(every)[1:]) or cores_of(server) == every == {min(every)}
+
+    # kill -9 in the middle of a run: nothing of it lives on.
     family = service.processes()
     assert service.stop(signal.SIGKILL) == -signal.SIGKILL
     until_gone(family)

@@ -1,10 +1,16 @@
-"""Runs leave a core to readers, where there is more than one."""
+"""Runs and Prefect's server leave a core to readers, where there is more than one."""
 
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+from ingestion.departments import resolve_all
+from ingestion.paths import DataPaths
+from orchestration.serving import Service
+from orchestration.settings import get_settings
 
 _SCRIPT = """
 import os, subprocess, sys
@@ -34,3 +40,28 @@ def test_the_first_core_is_left_to_readers():
 def test_the_only_core_is_used():
     last = max(os.sched_getaffinity(0))
     assert left_by(last) == (str(last), str(last))
+
+
+# Threads, each of which the kernel asks by itself.
+_THREADS = "import threading; threading.Thread(target=input).start(); print(flush=True); input()"
+
+
+def cores_of(server: subprocess.Popen[bytes]) -> list[set[int]]:
+    return [os.sched_getaffinity(int(thread.name)) for thread in Path(f"/proc/{server.pid}/task").iterdir()]
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="with one core there is none to leave")
+def test_prefects_server_leaves_a_core_only_to_those_who_read(data_dir: Path):
+    service = Service(resolve_all(["9"]), get_settings(), DataPaths(data_dir))
+    service._share_cores()  # a server elsewhere is none of our business
+    every = os.sched_getaffinity(0)
+    with subprocess.Popen([sys.executable, "-c", _THREADS], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as server:
+        assert server.stdout is not None
+        server.stdout.readline()
+        service._server = server
+        for has_readers, cores in ((False, every), (True, every - {min(every)}), (False, every)):
+            service.has_readers = lambda has_readers=has_readers: has_readers
+            service._share_cores()
+            assert cores_of(server) == [cores, cores]
+        server.communicate(b"\n\n")
+    service._share_cores()  # one that has ended keeps no run from starting

@@ -6,16 +6,23 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
 from problems import assert_problem
 
+import api.warehouse.reads
+from api.errors import install_problem_handlers
 from api.warehouse.cache import AnswerCache, Encoded
 from api.warehouse.execute import Executor
+from api.warehouse.router import add_warehouse, open_warehouse
+from api.warehouse.settings import WarehouseSettings
 from api.warehouse.snapshot import OpenSnapshot
 from ingestion.paths import DataPaths
 
@@ -45,6 +52,20 @@ def test_an_unchanged_answer_is_not_sent_again(client: httpx.Client, url: str) -
         assert again.content == b""
         assert again.headers["etag"] == etag
     assert client.get(url, headers={"if-none-match": '"other"'}).content == first.content
+
+
+def test_readers_are_known_for_a_while(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = FastAPI()
+    install_problem_handlers(app)
+    add_warehouse(app)
+    with open_warehouse(DataPaths(data_dir), WarehouseSettings(_env_file=None)) as app.state.warehouse:
+        were_asked_lately = app.state.warehouse.were_asked_lately
+        client = TestClient(app)
+        for path, is_read in [("/openapi.json", False), ("/warehouse/latest", True)]:
+            client.get(path)
+            assert were_asked_lately() is is_read
+        monkeypatch.setattr(api.warehouse.reads, "_LATELY_SECONDS", 0)
+        assert not were_asked_lately()
 
 
 def test_a_304_does_not_need_the_answer_in_the_cache(start: Callable[..., httpx.Client], warehouse: DataPaths) -> None:
