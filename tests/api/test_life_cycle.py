@@ -128,6 +128,18 @@ def test_a_service_lives_is_killed_recovers_and_stops(folder: Path, prefect_url:
         ]
 
 
+def test_a_service_whose_port_is_taken_says_by_whom_and_starts_nothing(tmp_path: Path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        environment = os.environ | {"DATA_DIR": str(tmp_path / "data"), "API_PORT": str(taken.getsockname()[1])}
+        command = [sys.executable, "-m", "api"]
+        ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 1
+    assert re.fullmatch(rf"error: http://\S+ is taken by process {os.getpid()} .*API_PORT=8001\n", ended.stderr)
+    assert not (tmp_path / "data").exists()
+
+
 @pytest.mark.slow
 def test_of_four_workers_one_leads_and_another_follows_it(folder: Path, tmp_path: Path):
     url = f"http://127.0.0.1:{free_port()}/api"
