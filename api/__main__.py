@@ -14,7 +14,9 @@ def main() -> None:
     host = f"[{settings.api_host}]" if ":" in settings.api_host else settings.api_host
     url = f"http://{host}:{settings.api_port}"
     if owner := describe_owner(url):  # uvicorn would tell after all else was started, and not by whom
-        sys.exit(f"error: {url} is taken by {owner}: stop it, or choose another port, e.g. API_PORT=8001")
+        sys.exit(
+            f"error: {url} is taken by {owner}: stop it, or choose another port, e.g. API_PORT={settings.api_port + 1}"
+        )
     # Our own middleware writes one line per request; uvicorn's would be a second.
     uvicorn.run("api.main:app", host=settings.api_host, port=settings.api_port, access_log=False, log_config=None)
 

@@ -132,11 +132,12 @@ def test_a_service_whose_port_is_taken_says_by_whom_and_starts_nothing(tmp_path:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        environment = os.environ | {"DATA_DIR": str(tmp_path / "data"), "API_PORT": str(taken.getsockname()[1])}
+        port = taken.getsockname()[1]
+        environment = os.environ | {"DATA_DIR": str(tmp_path / "data"), "API_PORT": str(port)}
         command = [sys.executable, "-m", "api"]
         ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60)
     assert ended.returncode == 1
-    assert re.fullmatch(rf"error: http://\S+ is taken by process {os.getpid()} .*API_PORT=8001\n", ended.stderr)
+    assert re.fullmatch(rf"error: http://\S+ is taken by process {os.getpid()} .*API_PORT={port + 1}\n", ended.stderr)
     assert not (tmp_path / "data").exists()
 
 
