@@ -32,7 +32,8 @@ def ensure_bundle(folder: Path) -> Path:
             folder.mkdir(parents=True, exist_ok=True)
             command = [sys.executable, "-m", "api.page.chart_bundle", str(file)]
             root = Path(__file__).resolve().parents[2]
-            subprocess.run(command, cwd=root, check=True, timeout=_SECONDS)  # noqa: S603 - our own module
+            # Ctrl-C is for the service; this one has only seconds to go.
+            subprocess.run(command, cwd=root, check=True, timeout=_SECONDS, process_group=0)  # noqa: S603 - our own module
     return file
 
 
