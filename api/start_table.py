@@ -1,18 +1,15 @@
 """The table a person sees when the service starts."""
 
-import argparse
 import asyncio
 import sys
-from pathlib import Path
 
+from api.address import address
 from api.settings import get_settings
 from ingestion.departments import label_of
 from ingestion.settings import get_settings as get_ingestion_settings
 from orchestration.errors import OrchestrationError
 from orchestration.serving import Service
 from orchestration.snapshots import served_snapshot
-
-_ANY = ("0.0.0.0", "::")  # noqa: S104 - compared with, not listened on
 
 
 async def print_start_table(service: Service) -> None:
@@ -53,15 +50,3 @@ async def describe(service: Service) -> list[tuple[str, str]]:
         ("Changes", f"with an API key ({len(keys)} known)" if keys else "from this machine only (no API_KEYS set)"),
         ("Try", f"curl -X POST '{url}/runs?dept=9'"),
     ]
-
-
-def address() -> str:
-    """Give the address people use: uvicorn's own options when it was started by hand, else our settings."""
-    settings = get_settings()
-    options = argparse.Namespace(host=settings.api_host, port=settings.api_port)
-    if Path(sys.argv[0]).stem == "uvicorn" or sys.argv[0].endswith("uvicorn/__main__.py"):
-        parser = argparse.ArgumentParser(add_help=False, exit_on_error=False)
-        parser.add_argument("--host", default="127.0.0.1")
-        parser.add_argument("--port", type=int, default=8000)
-        options = parser.parse_known_args(sys.argv[1:])[0]
-    return f"http://{'localhost' if options.host in _ANY else options.host}:{options.port}"

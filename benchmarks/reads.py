@@ -96,10 +96,10 @@ def _against_tutorial(report: Report, uncached: str, tutorial: str, rounds: int)
 
 
 def _while_publishing(report: Report, cached: str, env: Mapping[str, str], folder: Path, rounds: int) -> None:
-    address = f"{cached}/warehouse/latest?dept=9"
+    address, pause = f"{cached}/warehouse/latest?dept=9", pause_script(folder)
     kinds: dict[str, Callable[[], Load]] = {
         "": lambda: load(address),
-        "with pauses": lambda: load(address, pause_script(folder)),
+        "with pauses": lambda: load(address, pause),
     }
     if os.geteuid() == 0:
         # Readers elsewhere do not take turns with what publishes; only root may say so.

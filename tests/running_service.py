@@ -89,6 +89,11 @@ def until_gone(processes: list[psutil.Process]) -> None:
     assert not alive
 
 
+def cores_of(pid: int) -> list[frozenset[int]]:
+    """The cores that each of a process's threads may use."""
+    return [frozenset(os.sched_getaffinity(int(thread.name))) for thread in Path(f"/proc/{pid}/task").iterdir()]
+
+
 def _if_ended(run: dict[str, Any]) -> dict[str, Any] | None:
     return run if run["state"]["type"] in ENDED else None
 

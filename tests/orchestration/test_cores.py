@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from running_service import cores_of
 
 from ingestion.departments import resolve_all
 from ingestion.paths import DataPaths
@@ -46,10 +47,6 @@ def test_the_only_core_is_used():
 _THREADS = "import threading; threading.Thread(target=input).start(); print(flush=True); input()"
 
 
-def cores_of(server: subprocess.Popen[bytes]) -> list[set[int]]:
-    return [os.sched_getaffinity(int(thread.name)) for thread in Path(f"/proc/{server.pid}/task").iterdir()]
-
-
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="with one core there is none to leave")
 def test_prefects_server_leaves_a_core_only_to_those_who_read(data_dir: Path):
     service = Service(resolve_all(["9"]), get_settings(), DataPaths(data_dir))
@@ -62,6 +59,6 @@ def test_prefects_server_leaves_a_core_only_to_those_who_read(data_dir: Path):
         for has_readers, cores in ((False, every), (True, every - {min(every)}), (False, every)):
             service.has_readers = lambda has_readers=has_readers: has_readers
             service._share_cores()
-            assert cores_of(server) == [cores, cores]
+            assert cores_of(server.pid) == [cores, cores]
         server.communicate(b"\n\n")
     service._share_cores()  # one that has ended keeps no run from starting
