@@ -5,8 +5,9 @@ Without it each forked run would compile dbt's macros and meet Python's late imp
 
 import ctypes
 import gc
+import os
+import shutil
 import signal
-import sys
 import tempfile
 import threading
 from contextlib import suppress
@@ -27,17 +28,22 @@ def rehearse(orchestration: OrchestrationSettings) -> None:
 
     Leaves no thread behind, as a fork copies none: raises RuntimeError otherwise.
     """
-    # Told to end, it leaves no folder behind.
-    ended = signal.signal(signal.SIGTERM, lambda *_: sys.exit())
-    try:
-        with tempfile.TemporaryDirectory(prefix=FOLDER) as folder:
+    with tempfile.TemporaryDirectory(prefix=FOLDER) as folder:
+
+        def end(*_: object) -> None:
+            # It leaves no folder behind. At once, as an exception may be caught, or replaced, wherever it falls.
+            shutil.rmtree(folder, ignore_errors=True)
+            os._exit(0)
+
+        before = signal.signal(signal.SIGTERM, end)
+        try:
             ingestion = IngestionSettings(_env_file=None, data_dir=Path(folder), meteofrance_source="demo")
             departments = resolve_all(["9"])
             steps = plain_steps(ingestion, orchestration, None, lambda _: None)
             for _ in range(2):
                 run_pipeline(departments, steps, ingestion, lambda _: None, full=True)
-    finally:
-        signal.signal(signal.SIGTERM, ended)
+        finally:
+            signal.signal(signal.SIGTERM, before)
     # A fork's own collections then leave what is inherited alone, and its memory shared.
     gc.collect()
     gc.freeze()
