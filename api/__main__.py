@@ -6,7 +6,7 @@ import uvicorn
 
 from api.address import address
 from api.settings import get_settings
-from orchestration.port_owner import describe_owner
+from orchestration.prefect_server.port_owner import describe_owner
 
 
 def main() -> None:

@@ -20,7 +20,7 @@ from api.warehouse.settings import WarehouseSettings
 from ingestion.departments import resolve_all
 from ingestion.paths import DataPaths
 from ingestion.settings import get_settings as get_ingestion_settings
-from orchestration.serving import Service
+from orchestration.service.service import Service
 from orchestration.settings import get_settings as get_orchestration_settings
 
 _MOST_FILES = 65_536

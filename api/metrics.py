@@ -9,9 +9,9 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from api.schemas.runs import lasted
 from orchestration.errors import OrchestrationError
-from orchestration.runs import ENDED
-from orchestration.serving import Service
-from orchestration.snapshots import served_snapshot
+from orchestration.runs.runs import ENDED
+from orchestration.service.service import Service
+from orchestration.snapshots.snapshots import served_snapshot
 
 registry = CollectorRegistry()
 

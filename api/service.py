@@ -7,8 +7,8 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from orchestration.runs import Runs
-from orchestration.serving import Service
+from orchestration.runs.runs import Runs
+from orchestration.service.service import Service
 
 
 def service_of(request: Request) -> Service:

@@ -8,8 +8,8 @@ from api.settings import get_settings
 from ingestion.departments import label_of
 from ingestion.settings import get_settings as get_ingestion_settings
 from orchestration.errors import OrchestrationError
-from orchestration.serving import Service
-from orchestration.snapshots import served_snapshot
+from orchestration.service.service import Service
+from orchestration.snapshots.snapshots import served_snapshot
 
 
 async def print_start_table(service: Service) -> None:

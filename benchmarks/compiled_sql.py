@@ -19,8 +19,8 @@ from ingestion.ingest import STATION_LIST, ingest_packet, plan_requests
 from ingestion.paths import WAREHOUSE_FILE, DataPaths
 from ingestion.raw_store import connect
 from ingestion.settings import get_settings as get_ingestion_settings
-from orchestration import transform
-from orchestration.builds import Build, last_build
+from orchestration.build import run_dbt as transform
+from orchestration.build.build_log import Build, last_build
 from orchestration.pipeline import build_and_record
 from orchestration.settings import get_settings
 

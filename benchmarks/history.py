@@ -12,10 +12,10 @@ from ingestion.meteofrance.schema import OBSERVATION_COLUMNS
 from ingestion.paths import DataPaths
 from ingestion.raw_store import open_build_file
 from ingestion.settings import Source
-from orchestration.close_months import close_months
+from orchestration.closed_months.close_months import close_months
 from orchestration.pipeline import build_and_record
-from orchestration.publish import publish_build
 from orchestration.settings import get_settings
+from orchestration.snapshots.publish import publish_build
 
 SOURCE: Source = "meteofrance"  # what the benchmark's upstream plays
 

@@ -58,7 +58,7 @@ def _weigh(report: Report, process: psutil.Process, minutes: int) -> None:
     report.add("at rest: CPU, share of one core", "%", shares)
     parts = {"API and worker": [process], "Prefect server": [], "forkserver": []}
     for child in process.children(recursive=True):
-        is_server = "orchestration.server" in child.cmdline()
+        is_server = "orchestration.prefect_server.server" in child.cmdline()
         parts["Prefect server" if is_server else "forkserver"].append(child)
     for name, processes in parts.items():
         report.add(f"at rest: memory, {name}", "MB", [megabytes(processes)])

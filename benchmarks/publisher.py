@@ -5,10 +5,10 @@ from datetime import timedelta
 from benchmarks.history import load_month, newest_hour
 from ingestion.paths import DataPaths
 from ingestion.settings import get_settings as get_ingestion_settings
-from orchestration.cores import leave_a_core_to_readers
 from orchestration.pipeline import build_and_record
-from orchestration.publish import publish_build
 from orchestration.settings import get_settings
+from orchestration.snapshots.publish import publish_build
+from orchestration.worker.cores import leave_a_core_to_readers
 
 
 def main() -> None:

@@ -17,10 +17,10 @@ from ingestion.ingest import STATION_LIST, ingest_packet, plan_requests
 from ingestion.paths import DataPaths
 from ingestion.settings import get_settings as get_ingestion_settings
 from ingestion.writer_lock import writer_lock
-from orchestration.close_months import close_months
+from orchestration.closed_months.close_months import close_months
 from orchestration.pipeline import build_and_record
-from orchestration.publish import publish_build
 from orchestration.settings import get_settings
+from orchestration.snapshots.publish import publish_build
 
 
 def main() -> None:

@@ -27,7 +27,7 @@ from benchmarks.processes import (
     until,
 )
 from benchmarks.report import Report
-from orchestration.prefect_client import sync_settings
+from orchestration.runs.prefect_client import sync_settings
 
 # How often `serve` asks for runs unless told otherwise.
 CLASSIC_POLL_SECONDS = 10

@@ -12,8 +12,8 @@ import duckdb
 from ingestion.load_log import DETAILS_KEPT
 from ingestion.paths import DataPaths
 from ingestion.raw_store import connect
-from orchestration.close_months import Content, Written, record_closed
-from orchestration.growing_tables import GROWING
+from orchestration.closed_months.close_months import Content, Written, record_closed
+from orchestration.closed_months.growing_tables import GROWING
 
 # What moves with the time that says which month a row is of, by table.
 _STAMPS = {

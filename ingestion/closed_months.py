@@ -1,7 +1,7 @@
 """`meta.closed_months`: months whose rows left the build file for Parquet, and their way back.
 
-Closing is orchestration/close_months.py. Here everything goes by the registry, which names the tables: whoever
-loads rows needs no knowledge of the marts.
+`orchestration/closed_months` closes months. Code here reads the table names from the registry, so loading
+needs no knowledge of the marts.
 """
 
 from collections.abc import Iterable, Iterator, Sequence

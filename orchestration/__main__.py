@@ -14,13 +14,13 @@ from ingestion.settings import get_settings as get_ingestion_settings
 from ingestion.storage import storage_faults
 from ingestion.writer_lock import writer_lock
 from orchestration.backup import frozen, restore_backup, write_backup
-from orchestration.close_months import close_months
+from orchestration.build.run_dbt import run_command
+from orchestration.closed_months.close_months import close_months
 from orchestration.errors import OrchestrationError
 from orchestration.pipeline import build_and_record
-from orchestration.publish import publish_build
 from orchestration.settings import get_settings
-from orchestration.snapshots import roll_back
-from orchestration.transform import run_command
+from orchestration.snapshots.publish import publish_build
+from orchestration.snapshots.snapshots import roll_back
 
 
 def say(line: str) -> None:

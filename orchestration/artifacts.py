@@ -3,8 +3,8 @@
 import httpx
 from prefect.artifacts import create_markdown_artifact
 
+from orchestration.build.run_dbt import Say
 from orchestration.pipeline import RunSummary
-from orchestration.transform import Say
 
 
 def publish_summary(summary: RunSummary, say: Say) -> None:

@@ -27,9 +27,9 @@ from ingestion.paths import DataPaths
 from ingestion.raw_store import connect
 from ingestion.writer_lock import writer_lock
 from orchestration.errors import BackupUnreadable, DirectoryInUse, NotEmpty, NothingToBackUp
-from orchestration.leader import Leadership
-from orchestration.publish import copy_file
-from orchestration.snapshots import serve_snapshot, served_snapshot
+from orchestration.service.leader import Leadership
+from orchestration.snapshots.publish import copy_file
+from orchestration.snapshots.snapshots import serve_snapshot, served_snapshot
 
 FORMAT = 1
 CONTENTS = "backup.json"

@@ -18,14 +18,14 @@ from ingestion.settings import IngestionSettings
 from ingestion.source import notice
 from ingestion.storage import storage_faults
 from ingestion.writer_lock import writer_lock
-from orchestration.builds import begin_build, finish_build, is_up_to_date
-from orchestration.close_months import close_months, reopen_all
+from orchestration.build.build_log import begin_build, finish_build
+from orchestration.build.run_dbt import NodeResult, Say, build_models, has_packages, install_packages
+from orchestration.closed_months.close_months import close_months, reopen_all
 from orchestration.errors import IngestionFailed
 from orchestration.progress import note
-from orchestration.publish import discard_old, publish_build, sweep
 from orchestration.settings import OrchestrationSettings
-from orchestration.snapshots import Manifest, newest_snapshot, record_check, served_snapshot
-from orchestration.transform import NodeResult, Say, build_models, has_packages, install_packages
+from orchestration.snapshots.publish import discard_old, is_up_to_date, publish_build, sweep
+from orchestration.snapshots.snapshots import Manifest, newest_snapshot, record_check, served_snapshot
 
 # Fetches wait for the network, loads for one another: more threads would only queue.
 FETCHES_AT_ONCE = 4

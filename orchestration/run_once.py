@@ -10,8 +10,8 @@ from prefect.client.schemas.objects import State
 from ingestion.departments import Department
 from ingestion.settings import get_settings as get_ingestion_settings
 from orchestration import pipeline
-from orchestration.parameters import as_parameter
-from orchestration.server import is_answering
+from orchestration.prefect_server.server import is_answering
+from orchestration.runs.parameters import as_parameter
 from orchestration.settings import get_settings
 
 

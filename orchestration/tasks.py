@@ -10,10 +10,10 @@ from ingestion.load_log import LoadResult
 from ingestion.paths import DataPaths
 from ingestion.settings import get_settings as get_ingestion_settings
 from orchestration import pipeline
-from orchestration.publish import publish_build
+from orchestration.build.run_dbt import NodeResult, install_packages
 from orchestration.settings import get_settings
-from orchestration.snapshots import Manifest
-from orchestration.transform import NodeResult, install_packages
+from orchestration.snapshots.publish import publish_build
+from orchestration.snapshots.snapshots import Manifest
 
 
 def _paths() -> DataPaths:

@@ -12,7 +12,7 @@ from upstream import Upstream, ingest_hourly, running_upstream
 from ingestion import settings as ingestion_settings
 from ingestion.paths import DataPaths
 from orchestration import settings as orchestration_settings
-from orchestration.server import running_server
+from orchestration.prefect_server.server import running_server
 
 REAL_FILES = Path(__file__).resolve().parents[2] / "shared" / "data" / "meteofrance"
 

@@ -14,11 +14,11 @@ from ingestion.load import load_payload
 from ingestion.meteofrance.schema import V2_COLUMNS
 from ingestion.paths import DataPaths
 from ingestion.raw_store import open_build_file
-from orchestration.close_months import close_months
+from orchestration.closed_months.close_months import close_months
 from orchestration.pipeline import build_and_record
-from orchestration.publish import publish_build
 from orchestration.settings import OrchestrationSettings
-from orchestration.snapshots import Manifest
+from orchestration.snapshots.publish import publish_build
+from orchestration.snapshots.snapshots import Manifest
 
 # Neighbours of one height in Ariège, so that they are compared; two stations in Haute-Garonne.
 NAMES = {"09099001": "COS", "09047001": "BELESTA", "09161003": "LERAN", "09289001": "ST GIRONS"}

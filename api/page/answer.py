@@ -18,13 +18,13 @@ from api.page.reader import Reader, read_reader
 from api.page.run_status import RunStatus, RunStatusBoard
 from api.page.templates import render
 from api.service import service_of
-from api.warehouse.cache import AnswerCache, Encoded
-from api.warehouse.dependencies import reads_of
-from api.warehouse.encodings import choose_encoding, compress
-from api.warehouse.execute import Executor
+from api.warehouse.answer.cache import AnswerCache, Encoded
+from api.warehouse.answer.dependencies import reads_of
+from api.warehouse.answer.encodings import choose_encoding, compress
+from api.warehouse.answer.reads import Reads, matches
+from api.warehouse.open.execute import Executor
+from api.warehouse.open.snapshot import OpenSnapshot
 from api.warehouse.problems import NoSnapshot, SnapshotDamaged
-from api.warehouse.reads import Reads, matches
-from api.warehouse.snapshot import OpenSnapshot
 
 Context = dict[str, Any]
 # What a view gathers for its template from one snapshot; None when nothing was published yet.

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from api.page.reader import Reader
-from api.warehouse.snapshot import OpenSnapshot
+from api.warehouse.open.snapshot import OpenSnapshot
 
 # An hour is served from about ten past, so up to 70 minutes are usual; two hours mean that one is missing.
 AMBER_AFTER = timedelta(hours=2)

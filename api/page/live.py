@@ -6,8 +6,8 @@ from fastapi import APIRouter, Request, Response
 from api.page.answer import pages_of
 from api.page.headers import NO_SNIFF
 from api.service import ServiceDep
-from api.warehouse.dependencies import ReadsDep
-from api.warehouse.reads import matches
+from api.warehouse.answer.dependencies import ReadsDep
+from api.warehouse.answer.reads import matches
 
 router = APIRouter(include_in_schema=False)
 

@@ -4,8 +4,8 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from api.warehouse.execute import Executor
-from api.warehouse.snapshot import OpenSnapshot
+from api.warehouse.open.execute import Executor
+from api.warehouse.open.snapshot import OpenSnapshot
 
 
 @dataclass(frozen=True)

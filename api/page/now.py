@@ -11,11 +11,11 @@ from api.page.answer import Context, View, answer
 from api.page.frames import HEIGHT, WIDTH, frame_of, is_overseas, make_frames, outlines
 from api.page.measures import MEASURES, Measure, band_of, read_bands
 from api.page.reader import Reader
-from api.warehouse.execute import Executor
+from api.warehouse.open.execute import Executor
+from api.warehouse.open.snapshot import OpenSnapshot
 from api.warehouse.problems import BadValue
-from api.warehouse.snapshot import OpenSnapshot
-from api.warehouse.station_profile import newest_hour
-from api.warehouse.stations import resolve_departments
+from api.warehouse.question.station_profile import newest_hour
+from api.warehouse.question.stations import resolve_departments
 from ingestion.departments import all_departments, fold
 
 router = APIRouter(include_in_schema=False)

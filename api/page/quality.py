@@ -7,14 +7,14 @@ from fastapi import APIRouter, Request, Response
 
 from api.page.answer import Context, View, answer
 from api.page.reader import Reader
-from api.warehouse.dependencies import reads_of
-from api.warehouse.diff import compare
-from api.warehouse.execute import Executor
-from api.warehouse.quality import read_quality
-from api.warehouse.reads import Reads
-from api.warehouse.snapshot import OpenSnapshot
+from api.warehouse.answer.dependencies import reads_of
+from api.warehouse.answer.reads import Reads
+from api.warehouse.open.execute import Executor
+from api.warehouse.open.snapshot import OpenSnapshot
+from api.warehouse.question.diff import compare
+from api.warehouse.question.quality import read_quality
 from ingestion.departments import all_departments
-from orchestration.snapshots import kept_snapshots
+from orchestration.snapshots.snapshots import kept_snapshots
 
 router = APIRouter(include_in_schema=False)
 

@@ -9,8 +9,8 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.client.schemas.sorting import FlowRunSort
 
 from orchestration.errors import OrchestrationError
-from orchestration.runs import ENDED, UNDER_WAY
-from orchestration.serving import Service
+from orchestration.runs.runs import ENDED, UNDER_WAY
+from orchestration.service.service import Service
 
 _WAIT_SECONDS = 1.0  # a page without the runs' state is better than no page
 _KEEP_SECONDS = 3.0  # however many pages are open, Prefect is asked no oftener

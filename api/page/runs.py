@@ -11,9 +11,9 @@ from api.routes.runs import list_runs, read_latest, read_logs, read_run
 from api.schemas.runs import LogPage, Run, RunDetail, RunList
 from api.service import ServiceDep
 from ingestion.departments import all_departments, label_of
-from orchestration.deployment import Schedule
 from orchestration.errors import OrchestrationError, RunNotFound
-from orchestration.serving import Service
+from orchestration.runs.deployment import Schedule
+from orchestration.service.service import Service
 
 router = APIRouter(include_in_schema=False)
 

@@ -9,10 +9,10 @@ from fastapi import APIRouter, Path, Request, Response
 
 from api.page.answer import Context, View, answer
 from api.page.reader import Reader
-from api.warehouse.execute import Executor
+from api.warehouse.open.execute import Executor
+from api.warehouse.open.snapshot import OpenSnapshot
 from api.warehouse.problems import BadValue
-from api.warehouse.snapshot import OpenSnapshot
-from api.warehouse.station_profile import newest_hour, read_profile
+from api.warehouse.question.station_profile import newest_hour, read_profile
 
 router = APIRouter(include_in_schema=False)
 

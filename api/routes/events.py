@@ -19,7 +19,7 @@ from api.service import RunsDep, ServiceDep
 from ingestion.paths import DataPaths
 from orchestration.errors import ServerNotReady
 from orchestration.progress import Record, read_records
-from orchestration.runs import Runs
+from orchestration.runs.runs import Runs
 
 router = APIRouter(prefix="/runs", tags=["runs"])
 

@@ -5,7 +5,7 @@ from starlette.concurrency import run_in_threadpool
 
 from api.schemas.service import Liveness, Part, Readiness
 from api.service import ServiceDep
-from api.warehouse.dependencies import ReadsDep
+from api.warehouse.answer.dependencies import ReadsDep
 
 router = APIRouter(prefix="/health", tags=["health"])
 

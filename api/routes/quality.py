@@ -6,9 +6,9 @@ from fastapi import APIRouter, Query, Request, Response
 
 from api.schemas.answers import QUALITY, read_responses
 from api.schemas.reads import ReadQuery
-from api.warehouse.dependencies import ReadsDep
-from api.warehouse.formats import ONLY_JSON
-from api.warehouse.quality import read_quality
+from api.warehouse.answer.dependencies import ReadsDep
+from api.warehouse.answer.formats import ONLY_JSON
+from api.warehouse.question.quality import read_quality
 
 router = APIRouter(tags=["quality"])
 

@@ -29,8 +29,8 @@ from api.schemas.runs import (
 from api.service import RunsDep, ServiceDep
 from ingestion.departments import ALL, resolve_all
 from orchestration.progress import read_records
-from orchestration.runs import ENDED, UNDER_WAY, Ticket
-from orchestration.snapshots import kept_snapshots
+from orchestration.runs.runs import ENDED, UNDER_WAY, Ticket
+from orchestration.snapshots.snapshots import kept_snapshots
 
 router = APIRouter(prefix="/runs", tags=["runs"])
 

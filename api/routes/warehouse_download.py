@@ -7,9 +7,9 @@ from fastapi.responses import StreamingResponse
 
 from api.schemas.answers import problem
 from api.schemas.reads import DownloadQuery
-from api.warehouse.dependencies import ReadsDep
-from api.warehouse.download import SnapshotFile, open_file, stream_table
-from api.warehouse.formats import PARQUET
+from api.warehouse.answer.dependencies import ReadsDep
+from api.warehouse.answer.formats import PARQUET
+from api.warehouse.question.download import SnapshotFile, open_file, stream_table
 
 router = APIRouter(prefix="/warehouse", tags=["download"])
 

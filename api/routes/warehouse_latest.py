@@ -6,10 +6,10 @@ from fastapi import APIRouter, Query, Request, Response
 
 from api.schemas.answers import LATEST, read_responses
 from api.schemas.reads import LatestQuery
-from api.warehouse.dependencies import ReadsDep
-from api.warehouse.formats import GEOJSON, JSON, PLACE_FORMATS, choose
-from api.warehouse.latest import LatestRequest, read_latest
-from api.warehouse.latest_json import read_latest_json
+from api.warehouse.answer.dependencies import ReadsDep
+from api.warehouse.answer.formats import GEOJSON, JSON, PLACE_FORMATS, choose
+from api.warehouse.question.latest import LatestRequest, read_latest
+from api.warehouse.question.latest_json import read_latest_json
 
 router = APIRouter(prefix="/warehouse", tags=["observations"])
 

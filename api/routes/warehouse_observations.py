@@ -6,10 +6,10 @@ from fastapi import APIRouter, Query, Request, Response
 
 from api.schemas.answers import OBSERVATIONS, read_responses
 from api.schemas.reads import ObservationsQuery
-from api.warehouse.cursors import question_of, read_cursor
-from api.warehouse.dependencies import ReadsDep, rows_wanted
-from api.warehouse.formats import ROW_FORMATS
-from api.warehouse.observations import ObservationsRequest, read_observations
+from api.warehouse.answer.cursors import question_of, read_cursor
+from api.warehouse.answer.dependencies import ReadsDep, rows_wanted
+from api.warehouse.answer.formats import ROW_FORMATS
+from api.warehouse.question.observations import ObservationsRequest, read_observations
 
 router = APIRouter(prefix="/warehouse", tags=["observations"])
 

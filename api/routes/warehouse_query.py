@@ -6,14 +6,14 @@ from fastapi import APIRouter, Query, Request, Response
 
 from api.schemas.answers import QUERY, problem, read_responses
 from api.schemas.query import QueryBody, QueryParameters
-from api.warehouse.columns import within_calendar
-from api.warehouse.dependencies import ReadsDep
-from api.warehouse.execute import Executor
-from api.warehouse.formats import ROW_FORMATS
+from api.warehouse.answer.columns import within_calendar
+from api.warehouse.answer.dependencies import ReadsDep
+from api.warehouse.answer.formats import ROW_FORMATS
+from api.warehouse.answer.reads import Reads
+from api.warehouse.answer.render import Rows
+from api.warehouse.open.execute import Executor
+from api.warehouse.open.snapshot import OpenSnapshot
 from api.warehouse.problems import SqlDisabled
-from api.warehouse.reads import Reads
-from api.warehouse.render import Rows
-from api.warehouse.snapshot import OpenSnapshot
 
 router = APIRouter(prefix="/warehouse", tags=["sql"])
 

@@ -9,18 +9,18 @@ from filelock import Timeout
 from api.auth import require_key
 from api.schemas.answers import DIFF, problem, read_responses
 from api.schemas.snapshots import Rollback, RolledBack, SnapshotList, SnapshotSummary
-from api.warehouse.dependencies import ReadsDep
-from api.warehouse.diff import compare
-from api.warehouse.execute import Executor
-from api.warehouse.formats import ONLY_JSON
+from api.warehouse.answer.dependencies import ReadsDep
+from api.warehouse.answer.formats import ONLY_JSON
+from api.warehouse.answer.reads import Reads
+from api.warehouse.answer.render import Document
+from api.warehouse.open.execute import Executor
+from api.warehouse.open.snapshot import OpenSnapshot
 from api.warehouse.problems import NoSnapshot, SnapshotGone, WriterBusy
-from api.warehouse.reads import Reads
-from api.warehouse.render import Document
-from api.warehouse.snapshot import OpenSnapshot
+from api.warehouse.question.diff import compare
 from ingestion.paths import DataPaths
 from ingestion.writer_lock import writer_lock
 from orchestration.errors import SnapshotNotFound
-from orchestration.snapshots import Manifest, kept_snapshots, roll_back, served_snapshot
+from orchestration.snapshots.snapshots import Manifest, kept_snapshots, roll_back, served_snapshot
 
 router = APIRouter(prefix="/warehouse", tags=["snapshots"])
 _log = logging.getLogger(__name__)

@@ -6,19 +6,19 @@ from fastapi import APIRouter, Path, Query, Request, Response
 
 from api.schemas.answers import STATION, STATIONS, read_responses
 from api.schemas.reads import ReadQuery, StationsQuery
-from api.warehouse.cursors import question_of, read_cursor
-from api.warehouse.dependencies import ReadsDep, rows_wanted
-from api.warehouse.execute import Executor
-from api.warehouse.filters import Condition, any_of
-from api.warehouse.formats import ONLY_JSON, PLACE_FORMATS
-from api.warehouse.page import Ordering, Page, read_page
-from api.warehouse.places import inside_box
-from api.warehouse.render import Rows
-from api.warehouse.snapshot import OpenSnapshot
-from api.warehouse.station_profile import read_profile
-from api.warehouse.stations import resolve_departments
-from api.warehouse.tables import relation_of
-from api.warehouse.units import as_is
+from api.warehouse.answer.cursors import question_of, read_cursor
+from api.warehouse.answer.dependencies import ReadsDep, rows_wanted
+from api.warehouse.answer.formats import ONLY_JSON, PLACE_FORMATS
+from api.warehouse.answer.render import Rows
+from api.warehouse.open.execute import Executor
+from api.warehouse.open.snapshot import OpenSnapshot
+from api.warehouse.question.filters import Condition, any_of
+from api.warehouse.question.paging import Ordering, Page, read_page
+from api.warehouse.question.places import inside_box
+from api.warehouse.question.station_profile import read_profile
+from api.warehouse.question.stations import resolve_departments
+from api.warehouse.question.tables import relation_of
+from api.warehouse.question.units import as_is
 
 router = APIRouter(prefix="/warehouse/stations", tags=["stations"])
 

@@ -6,17 +6,17 @@ from fastapi import APIRouter, Path, Query, Request, Response
 
 from api.schemas.answers import TABLE, TABLES, read_responses
 from api.schemas.reads import ReadQuery, TableQuery
-from api.warehouse.cursors import question_of, read_cursor
-from api.warehouse.dependencies import ReadsDep, rows_wanted
-from api.warehouse.execute import Executor
-from api.warehouse.filters import columns_of, parse_filters
-from api.warehouse.formats import JSON, ONLY_JSON, PLACE_FORMATS, ROW_FORMATS, choose
-from api.warehouse.page import Page, parse_order, read_page
+from api.warehouse.answer.cursors import question_of, read_cursor
+from api.warehouse.answer.dependencies import ReadsDep, rows_wanted
+from api.warehouse.answer.formats import JSON, ONLY_JSON, PLACE_FORMATS, ROW_FORMATS, choose
+from api.warehouse.answer.render import Document, Rows
+from api.warehouse.open.execute import Executor
+from api.warehouse.open.snapshot import OpenSnapshot
 from api.warehouse.problems import NotAcceptable
-from api.warehouse.render import Document, Rows
-from api.warehouse.snapshot import OpenSnapshot
-from api.warehouse.tables import count_rows, describe, relation_of
-from api.warehouse.units import as_is
+from api.warehouse.question.filters import columns_of, parse_filters
+from api.warehouse.question.paging import Page, parse_order, read_page
+from api.warehouse.question.tables import count_rows, describe, relation_of
+from api.warehouse.question.units import as_is
 
 router = APIRouter(prefix="/warehouse/tables", tags=["tables"])
 

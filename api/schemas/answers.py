@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from api.errors import problem_responses
 from api.schemas.examples import SNAPSHOT, example
-from api.warehouse.formats import Format
+from api.warehouse.answer.formats import Format
 
 
 class SnapshotFacts(BaseModel):

@@ -5,9 +5,9 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from api.schemas.reads import RowsQuery
-from api.warehouse.columns import known_zone
-from api.warehouse.formats import FormatName
-from api.warehouse.guard import LONGEST_SQL
+from api.warehouse.answer.columns import known_zone
+from api.warehouse.answer.formats import FormatName
+from api.warehouse.sql.guard import LONGEST_SQL
 
 _SQL = "select department_code, round(avg(temperature_c), 1) as mean_c from marts.latest_observations group by all"
 

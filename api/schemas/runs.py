@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from ingestion.departments import Department
 from ingestion.errors import IngestionError
 from orchestration.progress import Record
-from orchestration.runs import departments_of
+from orchestration.runs.runs import departments_of
 
 StateName = Literal[
     "SCHEDULED", "PENDING", "RUNNING", "COMPLETED", "FAILED", "CANCELLED", "CRASHED", "PAUSED", "CANCELLING"

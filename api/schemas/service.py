@@ -6,7 +6,7 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from api.schemas.runs import DepartmentOut
-from orchestration.deployment import Schedule
+from orchestration.runs.deployment import Schedule
 
 
 class ScheduleOut(BaseModel):

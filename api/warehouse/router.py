@@ -17,11 +17,11 @@ from api.routes import (
     warehouse_stations,
     warehouse_tables,
 )
-from api.warehouse.latest_json import prepare_latest
-from api.warehouse.reads import Reads
+from api.warehouse.answer.reads import Reads
+from api.warehouse.answer.shortcut import ReadShortcut
+from api.warehouse.open.pool import Warehouse
+from api.warehouse.question.latest_json import prepare_latest
 from api.warehouse.settings import WarehouseSettings
-from api.warehouse.shortcut import ReadShortcut
-from api.warehouse.warehouse import Warehouse
 from ingestion.paths import DataPaths
 
 

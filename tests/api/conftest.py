@@ -14,7 +14,7 @@ from api.warehouse.router import open_warehouse
 from api.warehouse.settings import WarehouseSettings
 from ingestion.departments import resolve_all
 from ingestion.paths import DataPaths
-from orchestration.serving import Service
+from orchestration.service.service import Service
 from orchestration.settings import get_settings
 
 

@@ -16,7 +16,7 @@ from warm_runs import WarmRuns
 
 from ingestion.paths import DataPaths
 from orchestration import settings as orchestration_settings
-from orchestration.leader import Leadership
+from orchestration.service.leader import Leadership
 
 __all__ = ["first_run", "later", "published"]
 

@@ -21,7 +21,7 @@ from warm_runs import UNTROUBLED, Hardship, Outcome
 
 from ingestion.paths import DataPaths
 from orchestration.settings import ROOT
-from orchestration.snapshots import kept_snapshots, served_snapshot
+from orchestration.snapshots.snapshots import kept_snapshots, served_snapshot
 
 pytestmark = pytest.mark.xdist_group("faults-warm")
 

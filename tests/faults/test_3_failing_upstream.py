@@ -16,7 +16,7 @@ from warm_runs import UNTROUBLED, WarmRuns
 from ingestion.demo.faults import Fault, FaultKind
 from ingestion.departments import all_departments
 from ingestion.paths import DataPaths
-from orchestration.snapshots import served_snapshot
+from orchestration.snapshots.snapshots import served_snapshot
 
 pytestmark = pytest.mark.xdist_group("faults-warm")
 

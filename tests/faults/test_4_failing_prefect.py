@@ -26,7 +26,7 @@ from victim import Victim
 from ingestion.paths import DataPaths
 from orchestration.progress import Record, read_records
 from orchestration.settings import ROOT
-from orchestration.snapshots import kept_snapshots, served_snapshot
+from orchestration.snapshots.snapshots import kept_snapshots, served_snapshot
 
 pytestmark = [pytest.mark.xdist_group("faults-warm"), pytest.mark.slow, pytest.mark.timeout(1800)]
 
@@ -53,7 +53,7 @@ def service(
 
 def server_of(service: RunningService) -> psutil.Process:
     family = psutil.Process(service.process.pid).children(recursive=True)
-    return next(process for process in family if "orchestration.server" in process.cmdline())
+    return next(process for process in family if "orchestration.prefect_server.server" in process.cmdline())
 
 
 def records_of(service: RunningService, run_id: str) -> list[Record]:
@@ -169,7 +169,7 @@ def start_server(url: str, home: Path, **environment: str) -> subprocess.Popen[b
     told = {**os.environ, "PREFECT_API_URL": url, "DATA_DIR": str(home), **environment}
     with (home.parent / "prefect.log").open("ab") as log:
         server = subprocess.Popen(
-            [sys.executable, "-m", "orchestration.server"], cwd=ROOT, env=told, stdout=log, stderr=log
+            [sys.executable, "-m", "orchestration.prefect_server.server"], cwd=ROOT, env=told, stdout=log, stderr=log
         )
     deadline = time.monotonic() + 180
     while True:

@@ -21,7 +21,7 @@ import pytest
 from running_service import RunningService
 from victim import Victim
 
-from orchestration.publish import publish_build
+from orchestration.snapshots.publish import publish_build
 
 pytestmark = pytest.mark.xdist_group("faults-warm")
 

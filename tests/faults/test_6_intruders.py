@@ -25,7 +25,7 @@ from upstream import TOKEN
 from victim import Victim
 
 from ingestion.paths import DataPaths
-from orchestration.leader import Leadership
+from orchestration.service.leader import Leadership
 from orchestration.settings import ROOT
 
 pytestmark = pytest.mark.xdist_group("faults-warm")
@@ -228,13 +228,13 @@ def test_no_secret_is_in_any_file_answer_record_or_command_line(
 
     family = [psutil.Process(service.process.pid), *psutil.Process(service.process.pid).children(recursive=True)]
     commands = "\0".join(" ".join(process.cmdline()) for process in family).encode()
-    server = next(process for process in family if "orchestration.server" in process.cmdline())
+    server = next(process for process in family if "orchestration.prefect_server.server" in process.cmdline())
     statement = service.http.get("/warehouse/query?sql=select%201")
     assert statement.status_code == 200
     sql_child = next(
         process
         for process in psutil.Process(service.process.pid).children(recursive=True)
-        if "api.warehouse.sql_child" in process.cmdline()
+        if "api.warehouse.sql.sql_child" in process.cmdline()
     )
     environments = "\0".join(f"{k}={v}" for p in (server, sql_child) for k, v in p.environ().items()).encode()
     service.stop()

@@ -17,13 +17,13 @@ from problems import assert_problem
 from running_service import RunningService
 from victim import Victim
 
+from api.warehouse.open.pool import Warehouse
 from api.warehouse.settings import WarehouseSettings
-from api.warehouse.warehouse import Warehouse
 from ingestion.raw_store import SCHEMA_VERSION
 from ingestion.replay import load_left_behind
 from ingestion.settings import get_settings
 from orchestration.__main__ import main as by_hand
-from orchestration.snapshots import kept_snapshots, served_snapshot
+from orchestration.snapshots.snapshots import kept_snapshots, served_snapshot
 
 pytestmark = pytest.mark.xdist_group("faults-warm")
 

@@ -21,9 +21,9 @@ from ingestion.writer_lock import writer_lock
 from orchestration.__main__ import main as by_hand
 from orchestration.backup import restore_backup
 from orchestration.errors import BackupUnreadable, DirectoryInUse, NotEmpty
-from orchestration.leader import Leadership
+from orchestration.service.leader import Leadership
 from orchestration.settings import ROOT
-from orchestration.snapshots import served_snapshot
+from orchestration.snapshots.snapshots import served_snapshot
 
 pytestmark = pytest.mark.xdist_group("faults-warm")
 

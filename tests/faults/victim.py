@@ -11,7 +11,7 @@ from upstream import NOW, Upstream
 from warm_runs import UNTROUBLED, Hardship, Outcome, WarmRun, WarmRuns
 
 from ingestion.paths import DataPaths
-from orchestration.snapshots import kept_snapshots, served_snapshot
+from orchestration.snapshots.snapshots import kept_snapshots, served_snapshot
 
 KEEP = "2"  # snapshots kept, so that each publication also deletes one
 

@@ -86,7 +86,7 @@ class WarmRuns:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(["orchestration.preload"])
+        self._context.set_forkserver_preload(["orchestration.worker.preload"])
         self._count = 0
 
     def start(self, environment: Mapping[str, str], hardship: Hardship = UNTROUBLED, *departments: str) -> WarmRun:

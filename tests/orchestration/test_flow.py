@@ -23,10 +23,10 @@ from prefect.context import refresh_global_settings_context
 
 from ingestion.demo.faults import Fault, FaultKind
 from ingestion.departments import resolve_all
-from orchestration.deployment import register_deployment
-from orchestration.flow_prefect import weather_hourly_pipeline
+from orchestration.flow import weather_hourly_pipeline
+from orchestration.runs.deployment import register_deployment
 from orchestration.settings import ROOT
-from orchestration.snapshots import kept_snapshots, served_snapshot
+from orchestration.snapshots.snapshots import kept_snapshots, served_snapshot
 
 pytestmark = pytest.mark.xdist_group("prefect")
 

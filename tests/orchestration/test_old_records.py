@@ -8,7 +8,7 @@ import pytest
 
 from ingestion.paths import DataPaths
 from ingestion.raw_store import open_build_file
-from orchestration.builds import begin_build
+from orchestration.build.build_log import begin_build
 
 NOW = datetime.now(UTC)
 

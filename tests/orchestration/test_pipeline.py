@@ -15,7 +15,7 @@ from orchestration.__main__ import main as step
 from orchestration.errors import BuildFailed, IngestionFailed
 from orchestration.flow_prefect import main as flow_main
 from orchestration.settings import get_settings
-from orchestration.snapshots import kept_snapshots, record_check, roll_back, served_snapshot
+from orchestration.snapshots.snapshots import kept_snapshots, record_check, roll_back, served_snapshot
 
 
 @pytest.fixture(autouse=True)
@@ -208,7 +208,7 @@ def test_a_run_without_news_deletes_what_a_killed_one_left_over_the_limit(publis
     monkeypatch.setenv("SNAPSHOTS_KEEP", "2")
     get_settings.cache_clear()
     with monkeypatch.context() as at:
-        at.setattr("orchestration.publish.discard_old", lambda *_: [])
+        at.setattr("orchestration.snapshots.publish.discard_old", lambda *_: [])
         for hours in (1, 2):
             later(hours)
             assert run().is_published

@@ -13,8 +13,8 @@ from prefect.server.utilities.messaging.memory import MemoryMessage, Topic
 from prefect.settings import PREFECT_LOGGING_LEVEL, temporary_settings
 from pydantic import ValidationError
 
+from orchestration.prefect_server.server_shortcuts import record_tasks_together
 from orchestration.prefect_shortcuts import RunConfiguration, remember_time_zones
-from orchestration.server_shortcuts import record_tasks_together
 
 REPORTS = 60
 

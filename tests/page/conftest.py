@@ -20,7 +20,7 @@ from api.warehouse.settings import WarehouseSettings
 from ingestion.departments import resolve_all
 from ingestion.paths import DataPaths
 from orchestration.pipeline import plain_steps, run_pipeline
-from orchestration.serving import Service
+from orchestration.service.service import Service
 from orchestration.settings import OrchestrationSettings, get_settings
 
 

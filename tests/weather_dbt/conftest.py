@@ -5,8 +5,8 @@ import duckdb
 import pytest
 
 from ingestion.paths import DataPaths
+from orchestration.build.run_dbt import build_models
 from orchestration.settings import get_settings
-from orchestration.transform import build_models
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ from ingestion.landing import describe_payload, land_payload
 from ingestion.load import load_payload
 from ingestion.paths import DataPaths
 from ingestion.raw_store import open_build_file
+from orchestration.build.run_dbt import run_command
 from orchestration.pipeline import build_and_record
 from orchestration.settings import get_settings
-from orchestration.transform import run_command
 
 COMPARED = (
     *(f"marts.{name}" for name in ("hourly_observations", "daily_observations", "latest_observations", "stations")),

@@ -12,9 +12,9 @@ from long_history import HISTORY, SETTLED, News, at, build, hours, load, publish
 
 from ingestion.closed_months import closed_files
 from ingestion.paths import DataPaths
-from orchestration.close_months import close_months
+from orchestration.build.run_dbt import run_command
+from orchestration.closed_months.close_months import close_months
 from orchestration.settings import get_settings
-from orchestration.transform import run_command
 
 pytestmark = pytest.mark.xdist_group("long-history")
 
@@ -118,7 +118,7 @@ def test_a_month_before_all_closed_ones_is_loaded_and_closed_by_itself(after):
 
 @pytest.mark.slow
 def test_a_changed_project_makes_everything_anew_from_reopened_months(after, monkeypatch):
-    monkeypatch.setattr("orchestration.builds.project_digest", lambda: "another")
+    monkeypatch.setattr("orchestration.build.build_log.project_digest", lambda: "another")
     never, closing = after(LATER, close_above_mb=0)
     assert months_closed(closing) == []
     assert read_all(closing.published) == read_all(never.published)

@@ -6,8 +6,8 @@ import duckdb
 import pytest
 
 from ingestion.paths import DataPaths
+from orchestration.build.run_dbt import build_models
 from orchestration.settings import get_settings
-from orchestration.transform import build_models
 
 # When and by which load a row came, which is what differs between the two ways.
 ABOUT_LOADS = ("load_id", "first_seen_at", "revised_at")

@@ -1,5 +1,5 @@
 {#
-    Months that left the file for Parquet (orchestration/close_months.py): the models see the recent months only, so
+    Months that left the file for Parquet (orchestration/closed_months/close_months.py): the models see the recent months only, so
     whatever needs closed hours to be made anew stays as it is. News of closed hours reopen their months before dbt
     runs; what is left is a station listed anew, and days whose département is asked again after long.
 #}
@@ -101,7 +101,7 @@
 
 {#
     Some columns of every station's days, to be summed up by station: one row per day, and one per station and file of
-    closed days (orchestration/closed_stations.py).
+    closed days (orchestration/closed_months/closed_stations.py).
 #}
 {% macro all_days(columns) -%}
     select {{ columns | join(', ') }} from {{ ref('daily_observations') }}

@@ -21,7 +21,7 @@ from ingestion.departments import resolve_all
 from ingestion.paths import DataPaths
 from orchestration.pipeline import plain_steps, run_pipeline
 from orchestration.settings import OrchestrationSettings
-from orchestration.snapshots import kept_snapshots
+from orchestration.snapshots.snapshots import kept_snapshots
 
 
 def make_app(paths: DataPaths, **limits: Any) -> FastAPI:

@@ -17,13 +17,13 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from problems import assert_problem
 
-import api.warehouse.reads
+import api.warehouse.answer.reads
 from api.errors import install_problem_handlers
-from api.warehouse.cache import AnswerCache, Encoded
-from api.warehouse.execute import Executor
+from api.warehouse.answer.cache import AnswerCache, Encoded
+from api.warehouse.open.execute import Executor
+from api.warehouse.open.snapshot import OpenSnapshot
 from api.warehouse.router import add_warehouse, open_warehouse
 from api.warehouse.settings import WarehouseSettings
-from api.warehouse.snapshot import OpenSnapshot
 from ingestion.paths import DataPaths
 
 pytestmark = pytest.mark.xdist_group("warehouse")
@@ -64,7 +64,7 @@ def test_readers_are_known_for_a_while(data_dir: Path, monkeypatch: pytest.Monke
         for path, is_read in [("/openapi.json", False), ("/warehouse/latest", True)]:
             client.get(path)
             assert were_asked_lately() is is_read
-        monkeypatch.setattr(api.warehouse.reads, "_LATELY_SECONDS", 0)
+        monkeypatch.setattr(api.warehouse.answer.reads, "_LATELY_SECONDS", 0)
         assert not were_asked_lately()
 
 

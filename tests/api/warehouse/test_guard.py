@@ -29,7 +29,7 @@ def sql_children() -> list[int]:
     for entry in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-            if parent == os.getpid() and b"api.warehouse.sql_child" in (entry / "cmdline").read_bytes():
+            if parent == os.getpid() and b"api.warehouse.sql.sql_child" in (entry / "cmdline").read_bytes():
                 found.append(int(entry.name))
     return found
 

@@ -13,12 +13,12 @@ import pytest
 from long_history import News, at, build, hours, load, publish
 from problems import assert_problem
 
-from api.warehouse.closed import connect_closed
+from api.warehouse.open.sandbox import connect_closed
 from api.warehouse.router import open_warehouse
 from api.warehouse.settings import WarehouseSettings
 from ingestion.paths import DataPaths
-from orchestration.close_months import close_months
-from orchestration.snapshots import kept_snapshots, served_snapshot
+from orchestration.closed_months.close_months import close_months
+from orchestration.snapshots.snapshots import kept_snapshots, served_snapshot
 
 pytestmark = pytest.mark.xdist_group("long-history")
 

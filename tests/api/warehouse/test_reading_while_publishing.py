@@ -19,7 +19,7 @@ import pytest
 from upstream import NOW, Upstream
 
 from ingestion.paths import DataPaths
-from orchestration.snapshots import kept_snapshots
+from orchestration.snapshots.snapshots import kept_snapshots
 
 pytestmark = [pytest.mark.xdist_group("warehouse"), pytest.mark.slow]
 

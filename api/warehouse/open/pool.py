@@ -1,0 +1,230 @@
+"""The published warehouse as a resource: which snapshot is served, which are open, who reads them, what is wrong."""
+
+import contextlib
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from api.errors import ApiProblem
+from api.warehouse.open.snapshot import OpenSnapshot, open_snapshot
+from api.warehouse.problems import NoSnapshot, SnapshotDamaged, SnapshotGone
+from api.warehouse.settings import WarehouseSettings
+from ingestion.paths import DataPaths
+from orchestration.snapshots.snapshots import kept_snapshots
+
+_WATCH_SECONDS = 1.0
+_AGAIN_SECONDS = 1.0  # how soon a snapshot is tried again that the machine (no rights, too many files) kept closed
+
+
+class Warehouse:
+    """Snapshots open for reading. Each is opened once, leased by its readers, and closed after the last of them.
+
+    Opening and closing take up to a tenth of a second: the watcher does it, woken by the first request that sees the
+    pointer moved, and readers go on with the snapshot before until it is done.
+    """
+
+    def __init__(self, paths: DataPaths, settings: WarehouseSettings) -> None:
+        self.paths, self.settings = paths, settings
+        # Makes ready in a new snapshot what readers used of the one before, so that none of them waits for it.
+        self.prepare: Callable[[OpenSnapshot, OpenSnapshot], None] | None = None
+        self._open: dict[str, OpenSnapshot] = {}  # in the order of their last use
+        self._current: OpenSnapshot | None = None
+        self._target: str | None = None  # what the link said when _current was chosen
+        self._broken: list[OpenSnapshot] = []  # not served any more, still to be closed
+        self._damaged: dict[str, str] = {}
+        self._refused: dict[str, str] = {}  # by the machine, for a while
+        self._again_at = 0.0
+        self._lock = threading.RLock()  # of what stands above; never held while a file is opened
+        self._opening = threading.RLock()
+        self._wake = threading.Event()
+        self._is_closed = False
+        self._watcher = threading.Thread(target=self._watch, name="warehouse-watch", daemon=True)
+
+    def start(self) -> None:
+        """Open the served snapshot and watch for new ones."""
+        self.refresh()
+        self._watcher.start()
+
+    def close(self) -> None:
+        """Close every file; readers still at work lose theirs."""
+        self._is_closed = True
+        self._wake.set()
+        self._watcher.join()
+        with self._lock:
+            for snapshot in [*self._open.values(), *self._broken]:
+                snapshot.close()
+            self._open.clear()
+            self._broken.clear()
+            self._current = None
+
+    @property
+    def served_id(self) -> str | None:
+        """The id of the snapshot that reads are answered from; costs one system call, never blocks."""
+        current = self._current
+        if current is not None and self._read_link() != self._target:
+            self._wake.set()
+        return current.id if current is not None else None
+
+    def is_kept(self, snapshot_id: str) -> bool:
+        """Whether a snapshot still lies in the data directory."""
+        return os.path.isdir(self.paths.snapshots / snapshot_id)  # noqa: PTH112 - False where nobody may look
+
+    @contextmanager
+    def lease(self, snapshot_id: str | None = None, *, field: str = "snapshot") -> Iterator[OpenSnapshot]:
+        """Hold a snapshot open: the served one, or the kept one named. Raises NoSnapshot or SnapshotGone."""
+        snapshot = self._hold_served() if snapshot_id is None else self._hold_kept(snapshot_id, field)
+        try:
+            yield snapshot
+        finally:
+            self._let_go(snapshot)
+
+    def condemn(self, damage: SnapshotDamaged) -> None:
+        """Stop serving a snapshot whose file turned out to be damaged while it was read."""
+        with self._lock:
+            self._damaged[damage.snapshot_id] = damage.detail
+            broken = self._open.pop(damage.snapshot_id, None)
+            if broken is not None:
+                self._broken.append(broken)
+            if self._current is broken:
+                self._current, self._target = None, None
+
+    def ping(self) -> bool:
+        """Whether reads can be answered."""
+        with contextlib.suppress(OSError):
+            self.refresh()
+        return self._current is not None
+
+    def status(self) -> dict[str, Any]:
+        """What /health/ready says of the warehouse; `alarms` name snapshots that were skipped and why."""
+        is_ready = self.ping()
+        current = self._current
+        alarms = [f"{detail}; it is skipped" for detail in self._damaged.values()]
+        alarms += [f"{detail}; it is tried again" for detail in self._refused.values()]
+        pointed = self._pointed_id()
+        if current is not None and pointed not in (None, current.id):
+            alarms.append(f"the pointer names snapshot {pointed}, and {current.id} is served in its place")
+        return {
+            "ready": is_ready,
+            "reason": None if is_ready else NoSnapshot().detail,
+            "snapshot": current.facts if current is not None else None,
+            "open_snapshots": list(self._open),
+            "alarms": alarms,
+        }
+
+    def _read_link(self) -> str | None:
+        try:
+            return os.readlink(self.paths.published)  # noqa: PTH115 - on the way of every request
+        except OSError:
+            return None
+
+    def _pointed_id(self) -> str | None:
+        target = self._read_link()
+        return Path(target).parent.name if target else None
+
+    def refresh(self) -> None:
+        """Follow the pointer now; a snapshot that cannot be opened is skipped for the newest one that can."""
+        with self._opening:
+            target = self._read_link()
+            if self._current is not None and (target == self._target or time.monotonic() < self._again_at):
+                return
+            pointed = self._pointed_id()
+            chosen = self._try(pointed) if pointed else None
+            if chosen is None and self._current is None:
+                others = (manifest.id for manifest in reversed(kept_snapshots(self.paths)))
+                chosen = next((found for other in others if (found := self._try(other))), None)
+            if chosen is not None and self._current is not None and self.prepare is not None:
+                with contextlib.suppress(ApiProblem):  # whoever reads it next is told
+                    self.prepare(chosen, self._current)
+            with self._lock:
+                self._current = chosen or self._current
+                # Remembered even when it was skipped: a damaged file is not tried again at every request.
+                self._target = target if pointed not in self._refused else None
+            if chosen is not None:
+                self._let_go(chosen)
+
+    def _hold_served(self) -> OpenSnapshot:
+        if self.served_id is None:
+            self.refresh()  # nothing to answer from meanwhile
+        with self._lock:
+            if self._current is None:
+                raise NoSnapshot
+            self._current.readers += 1
+            return self._current
+
+    def _hold_kept(self, snapshot_id: str, field: str) -> OpenSnapshot:
+        # Only names of kept folders are opened, so that an id is never a path.
+        if snapshot_id not in (manifest.id for manifest in kept_snapshots(self.paths)):
+            raise SnapshotGone(snapshot_id, field)
+        if snapshot_id in self._damaged:
+            raise SnapshotDamaged(snapshot_id, self._damaged[snapshot_id])
+        return self._hold(snapshot_id)
+
+    def _try(self, snapshot_id: str) -> OpenSnapshot | None:
+        if snapshot_id in self._damaged:
+            return None
+        self._refused.pop(snapshot_id, None)
+        try:
+            return self._hold(snapshot_id)
+        except SnapshotDamaged as damage:
+            # Gone is not damaged: it was deleted, or the pointer moved on meanwhile.
+            if self.is_kept(snapshot_id) or snapshot_id == self._pointed_id():
+                (self._refused if damage.is_passing else self._damaged)[snapshot_id] = damage.detail
+                self._again_at = time.monotonic() + _AGAIN_SECONDS
+            return None
+
+    def _hold(self, snapshot_id: str) -> OpenSnapshot:
+        """Open a snapshot unless it is open, and count one reader more."""
+        if (held := self._hold_open(snapshot_id)) is not None:
+            return held
+        with self._opening:
+            if (held := self._hold_open(snapshot_id)) is not None:  # opened while this one waited
+                return held
+            snapshot = open_snapshot(self.paths.snapshots / snapshot_id, self.settings)
+            with self._lock:
+                snapshot.readers += 1
+                self._open[snapshot_id] = snapshot
+            return snapshot
+
+    def _hold_open(self, snapshot_id: str) -> OpenSnapshot | None:
+        with self._lock:
+            snapshot = self._open.pop(snapshot_id, None)
+            if snapshot is not None:
+                self._open[snapshot_id] = snapshot
+                snapshot.readers += 1
+            return snapshot
+
+    def _let_go(self, snapshot: OpenSnapshot) -> None:
+        with self._lock:
+            snapshot.readers -= 1
+            if len(self._open) > self.settings.read_snapshots_open + 1 or self._broken:
+                self._wake.set()
+
+    def _close_unused(self) -> None:
+        """Close what nobody reads: broken and deleted snapshots, and the longest unused beyond the limit."""
+        with self._lock:
+            idle = [s for s in self._open.values() if s is not self._current and s.readers == 0]
+            kept = [s for s in idle if self.is_kept(s.id)]
+            over = kept[: max(0, len(kept) - self.settings.read_snapshots_open)]
+            unused = [s for s in idle if s not in kept] + over
+            for snapshot in unused:
+                del self._open[snapshot.id]
+            unused += [s for s in self._broken if s.readers == 0]
+            self._broken = [s for s in self._broken if s.readers > 0]
+        # Nobody waits for it: the last to close a deleted file gives back its memory and its place on the disk.
+        for snapshot in unused:
+            snapshot.close()
+
+    def _watch(self) -> None:
+        while not self._is_closed:
+            self._wake.wait(_WATCH_SECONDS)
+            self._wake.clear()
+            with contextlib.suppress(OSError):
+                self.refresh()
+                self._close_unused()
+                with self._lock:
+                    self._damaged = {key: why for key, why in self._damaged.items() if self.is_kept(key)}
+                    self._refused = {key: why for key, why in self._refused.items() if self.is_kept(key)}

@@ -1,0 +1,120 @@
+"""One published snapshot, open for reading: a closed DuckDB connection, its catalog and what it is."""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from api.warehouse.open.catalog import Relation, read_relations
+from api.warehouse.open.sandbox import connect_closed, open_cursor
+from api.warehouse.problems import SnapshotDamaged
+from api.warehouse.question.units import Units
+from api.warehouse.settings import WarehouseSettings
+from ingestion.closed_months import missing_files
+from ingestion.paths import WAREHOUSE_FILE, DataPaths
+from ingestion.storage import is_refusal
+from orchestration.snapshots.snapshots import MODELS, Manifest, read_manifest
+
+ATTRIBUTION = "Source : Météo-France, Licence Ouverte / Etalab 2.0"
+_DEMO_ATTRIBUTION = f"Invented weather of Girouette's demo source; places: {ATTRIBUTION}"
+
+
+@dataclass(eq=False)
+class OpenSnapshot:
+    """A snapshot's file, opened once and read through one cursor per call; close() when nobody reads it."""
+
+    manifest: Manifest
+    folder: Path
+    connection: duckdb.DuckDBPyConnection
+    readers: int = 0
+    latest: dict[Units, pa.RecordBatch] = field(default_factory=dict)  # by units, once somebody asked
+    # Its rows by their places in it, by units and time zone; written once somebody asked.
+    latest_json: dict[tuple[Units, str], dict[int, bytes]] = field(default_factory=dict)
+    station_names: Mapping[str, list[str]] | None = None  # by folded id and name, once somebody asked
+
+    @property
+    def id(self) -> str:
+        """The snapshot's id."""
+        return self.manifest.id
+
+    @property
+    def file(self) -> Path:
+        """The DuckDB file."""
+        return self.folder / WAREHOUSE_FILE
+
+    @cached_property
+    def facts(self) -> dict[str, Any]:
+        """What every answer says of the snapshot it comes from."""
+        manifest = self.manifest
+        return {
+            "id": manifest.id,
+            "published_at": manifest.published_at,
+            "run_id": manifest.run_id,
+            "source": manifest.source,
+            "newest_observation": manifest.newest_observation,
+            "attribution": _DEMO_ATTRIBUTION if manifest.source == "demo" else ATTRIBUTION,
+        }
+
+    @cached_property
+    def relations(self) -> Mapping[str, Relation]:
+        """Every table and view of the published schemas, by `schema.name`."""
+        return read_relations(self.connection.cursor(), self._model_docs(), self.manifest.row_counts)
+
+    @cached_property
+    def paths(self) -> DataPaths:
+        """The data directory the snapshot lies in."""
+        return DataPaths(self.folder.resolve().parents[1])
+
+    @cached_property
+    def closed_months(self) -> Path | None:
+        """The folder of closed months, when the snapshot reads any."""
+        return self.paths.closed if self.manifest.closed else None
+
+    def cursor(self) -> duckdb.DuckDBPyConnection:
+        """A connection of its own for one call."""
+        return open_cursor(self.connection, self.closed_months)
+
+    def close(self) -> None:
+        """Close the file."""
+        self.connection.close()
+
+    def _model_docs(self) -> dict[str, Any]:
+        try:
+            docs = json.loads((self.folder / MODELS).read_text(encoding="utf-8"))
+        except (OSError, ValueError):  # published before models were described, or already deleted
+            return {}
+        return docs if isinstance(docs, dict) else {}
+
+
+def open_snapshot(folder: Path, settings: WarehouseSettings) -> OpenSnapshot:
+    """Open a snapshot's file read-only and closed to everything else; raises SnapshotDamaged."""
+    try:
+        manifest = read_manifest(folder)
+        size = os.stat(folder / WAREHOUSE_FILE).st_size  # noqa: PTH116 - next to a read that may vanish any time
+        if size != manifest.size_bytes:
+            raise SnapshotDamaged(folder.name, f"{size} bytes where the manifest says {manifest.size_bytes}")
+        paths = DataPaths(folder.resolve().parents[1])
+        if missing := next(missing_files(paths, manifest.closed), None):
+            raise SnapshotDamaged(folder.name, f"its closed month {missing.name} is missing in {missing.parent}")
+        connection = connect_closed(
+            folder / WAREHOUSE_FILE,
+            threads=settings.read_threads,
+            memory_mb=settings.read_memory_mb,
+            closed_months=paths.closed if manifest.closed else None,
+        )
+    except (OSError, ValueError, TypeError, duckdb.Error) as error:
+        is_passing = isinstance(error, OSError) or is_refusal(str(error))
+        raise SnapshotDamaged(folder.name, str(error), is_passing=is_passing) from error
+    snapshot = OpenSnapshot(manifest, folder, connection)
+    try:
+        _ = snapshot.relations
+    except duckdb.Error as error:
+        snapshot.close()
+        raise SnapshotDamaged(folder.name, str(error)) from error
+    return snapshot

@@ -1,0 +1,54 @@
+"""Places: near a point, inside a box, how far. Distances are great-circle, on a sphere of 6,371.0088 km."""
+
+from dataclasses import dataclass
+
+from api.warehouse.problems import BadValue
+from api.warehouse.question.filters import Condition
+
+_EARTH_KM = 6371.0088  # mean radius, IUGG
+DISTANCE = (
+    f"round(2 * {_EARTH_KM} * asin(sqrt(least(1, pow(sin(radians(latitude - ?) / 2), 2)"
+    " + cos(radians(?)) * cos(radians(latitude)) * pow(sin(radians(longitude - ?) / 2), 2)))), 3)"
+)
+
+
+@dataclass(frozen=True)
+class Point:
+    """Degrees north and east."""
+
+    latitude: float
+    longitude: float
+
+    @property
+    def params(self) -> tuple[float, float, float]:
+        """What DISTANCE binds."""
+        return self.latitude, self.latitude, self.longitude
+
+
+def read_point(text: str) -> Point:
+    """Read `latitude,longitude`."""
+    latitude, longitude = _numbers("near", text, 2, "latitude,longitude in degrees, such as 42.97,1.61")
+    if not (-90 <= latitude <= 90 and -180 <= longitude <= 180):
+        raise BadValue("near", f"“{text[:60]}” is no place on Earth", "give latitude,longitude in degrees")
+    return Point(latitude, longitude)
+
+
+def inside_box(text: str) -> Condition:
+    """Read `west,south,east,north`; a box over the 180th meridian has west greater than east."""
+    west, south, east, north = _numbers("bbox", text, 4, "west,south,east,north in degrees, such as 0.8,42.5,2.2,43.3")
+    if south > north:
+        raise BadValue("bbox", "its south is north of its north", "give west,south,east,north")
+    joined = "and" if west <= east else "or"
+    return Condition(
+        f"latitude between ? and ? and (longitude >= ? {joined} longitude <= ?)", (south, north, west, east)
+    )
+
+
+def _numbers(field: str, text: str, count: int, example: str) -> list[float]:
+    try:
+        numbers = [float(part) for part in text.split(",")]
+    except ValueError:
+        numbers = []
+    if len(numbers) != count or not all(abs(number) <= 360 for number in numbers):
+        raise BadValue(field, f"“{text[:60]}” cannot be read", f"give {example}")
+    return numbers

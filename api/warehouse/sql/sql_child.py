@@ -1,0 +1,164 @@
+"""`python -m api.warehouse.sql.sql_child FD`: runs callers' SQL in a process that may be killed at any moment.
+
+DuckDB's memory limit does not count the strings a query makes, and a single long function call is not interrupted:
+`repeat('x', 2000000000)` took 4 GB and 10 s under a limit of 256 MB and 2 s. Here the operating system bounds the
+memory, the parent kills at the deadline, and there is no secret to read: the environment is empty.
+"""
+
+import contextlib
+import json
+import resource
+import sys
+import time
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from api.warehouse.open.sandbox import connect_closed, open_cursor
+from api.warehouse.sql.guard import Refused, check
+from ingestion.closed_months import is_recent_name
+
+_BATCH_ROWS = 2_048
+# What Arrow, JSON or a caller's program cannot hold is given as text.
+_AS_TEXT = ("INTERVAL", "BIT", "BIGNUM", "TIME WITH TIME ZONE", "UNION", "UHUGEINT", "GEOMETRY", "VARIANT", "TIMETZ")
+
+
+class Session:
+    """The snapshot open at the moment."""
+
+    def __init__(self, memory_mb: int, threads: int) -> None:
+        self.memory_mb, self.threads = memory_mb, threads
+        self._file: str | None = None
+        self._closed_months: Path | None = None
+        self._connection: duckdb.DuckDBPyConnection | None = None
+        self._tables: frozenset[tuple[str, str]] = frozenset()
+
+    def open(self, file: str, closed_months: str | None) -> duckdb.DuckDBPyConnection:
+        """Open the snapshot asked for, unless it is open already."""
+        if self._connection is None or file != self._file:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+            self._closed_months = Path(closed_months) if closed_months else None
+            self._connection = connect_closed(
+                Path(file), threads=self.threads, memory_mb=self.memory_mb, closed_months=self._closed_months
+            )
+            rows = self._connection.execute(
+                "select schema_name, table_name from duckdb_tables() where not internal"
+                " union all select schema_name, view_name from duckdb_views() where not internal"
+            ).fetchall()
+            self._tables = frozenset(
+                (schema.lower(), name.lower()) for schema, name in rows if not is_recent_name(name)
+            )
+            self._file = file
+        return self._connection
+
+    def run(self, request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+        """Check and run one statement; the answer's head, then its rows as an Arrow stream."""
+        started = time.perf_counter()
+        connection = self.open(request["file"], request["closed_months"])
+        is_lasting = check(connection, request["sql"], self._tables)
+        with contextlib.closing(open_cursor(connection, self._closed_months)) as cursor:
+            cursor.execute(request["sql"], request["params"])
+            description = cursor.description or ()
+            names = _unique([str(column[0]) for column in description])
+            columns = [{"name": n, "type": str(column[1])} for n, column in zip(names, description, strict=True)]
+            if any(column["type"].startswith(_AS_TEXT) for column in columns):
+                cursor.execute(_with_text(request["sql"], columns), request["params"])
+            table, is_truncated = _read(cursor, request["max_rows"], request["max_bytes"])
+            table = table.rename_columns(names)
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, table.schema) as writer:
+            writer.write_table(table)
+        head = {
+            "columns": columns,
+            "truncated": is_truncated,
+            "seconds": round(time.perf_counter() - started, 4),
+            "is_lasting": is_lasting,
+        }
+        return head, sink.getvalue().to_pybytes()
+
+
+def _unique(names: list[str]) -> list[str]:
+    """Two columns may bear one name in SQL, not in the formats: `a`, `a_1`."""
+    taken: dict[str, None] = {}
+    for name in names:
+        free = name
+        turn = 0
+        while free in taken or (turn and free in names):
+            turn += 1
+            free = f"{name}_{turn}"
+        taken[free] = None
+    return list(taken)
+
+
+def _with_text(sql: str, columns: list[dict[str, str]]) -> str:
+    casts = [
+        f"cast(c{position} as varchar)" if column["type"].startswith(_AS_TEXT) else f"c{position}"
+        for position, column in enumerate(columns)
+    ]
+    aliases = ", ".join(f"c{position}" for position in range(len(columns)))
+    return f"select {', '.join(casts)} from (\n{sql.rstrip().rstrip(';')}\n) as answer({aliases})"
+
+
+def _read(cursor: duckdb.DuckDBPyConnection, max_rows: int, max_bytes: int) -> tuple[pa.Table, bool]:
+    """Read batch by batch, and no further than the limits."""
+    reader = cursor.to_arrow_reader(_BATCH_ROWS)
+    batches, rows, size = [], 0, 0
+    for batch in reader:
+        batches.append(batch)
+        rows += batch.num_rows
+        size += batch.nbytes
+        if rows > max_rows or size > max_bytes:
+            break
+    if size > max_bytes:
+        raise Refused(f"the result is larger than {max_bytes // 2**20} MB: select fewer columns or rows")
+    table = pa.Table.from_batches(batches, schema=reader.schema)
+    return table.slice(0, max_rows), rows > max_rows
+
+
+def _bound_memory(memory_mb: int) -> None:
+    """Set a roof over what the parent watches (it ends the process above `memory_mb`), and let no file be written.
+
+    The system counts what is reserved, which was measured 450 MB above what is used: the roof leaves room for that.
+    """
+    status = Path("/proc/self/status")
+    if status.exists():  # elsewhere DuckDB's own limit and the deadline remain
+        data = next(line for line in status.read_text().splitlines() if line.startswith("VmData"))
+        most = int(data.split()[1]) * 1024 + (2 * memory_mb + 512) * 2**20
+        resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def main() -> None:
+    """Answer requests until the parent hangs up."""
+    pipe: Connection[Any, Any] = Connection(int(sys.argv[1]))
+    memory_mb, threads = int(sys.argv[2]), int(sys.argv[3])
+    session = Session(memory_mb * 2 // 3, threads)
+    _bound_memory(memory_mb)
+    while True:
+        try:
+            request = json.loads(pipe.recv_bytes())
+        except EOFError:
+            return
+        body = b""
+        try:
+            head, body = session.run(request)
+        except Refused as refusal:
+            head = {"refused": str(refusal)}
+        except (duckdb.OutOfMemoryException, MemoryError, pa.ArrowMemoryError):
+            head = {"too_large": True}
+        except (duckdb.IOException, duckdb.FatalException, duckdb.InternalException) as error:
+            head = {"broken": str(error)}
+        except (duckdb.Error, pa.ArrowException, RuntimeError, ValueError, OSError, OverflowError) as error:
+            head = {"failed": str(error)}
+        pipe.send_bytes(json.dumps(head).encode())
+        pipe.send_bytes(body)
+
+
+if __name__ == "__main__":
+    main()

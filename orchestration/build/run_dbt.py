@@ -1,0 +1,181 @@
+"""dbt, called in this process: `deps` when there is something to install, then `build`."""
+
+import hashlib
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+from dbt.adapters.factory import reset_adapters
+from dbt.cli.main import dbtRunner, dbtRunnerResult
+from dbt.contracts.graph.manifest import Manifest
+from dbt_common.events.event_manager_client import get_event_manager
+
+from ingestion.paths import DataPaths
+from orchestration.build import dbt_events as dbt_shortcuts
+from orchestration.errors import BuildFailed
+from orchestration.settings import DBT_PROJECT, OrchestrationSettings
+
+Say = Callable[[str], None]
+
+_SOUND = ("success", "pass", "no-op")
+
+
+@dataclass(frozen=True)
+class NodeResult:
+    """One dbt node of one build: `status` is dbt's own word."""
+
+    name: str
+    kind: str
+    status: str
+    seconds: float
+    message: str
+
+    @property
+    def is_good(self) -> bool:
+        """Whether the node lets the build be published."""
+        return self.status in (*_SOUND, "warn")
+
+    def __str__(self) -> str:
+        """Describe the node in one line."""
+        why = f": {self.message}" if self.status not in _SOUND and self.message else ""
+        return f"{self.status} {self.kind} {self.name} ({self.seconds:.2f} s){why}"
+
+
+def has_packages() -> bool:
+    """Whether the dbt project names packages that `dbt deps` would install."""
+    return any((DBT_PROJECT / name).exists() for name in ("packages.yml", "dependencies.yml"))
+
+
+def install_packages(settings: OrchestrationSettings, paths: DataPaths) -> None:
+    """Run `dbt deps`; raises BuildFailed with dbt's reason."""
+    run_command(["deps"], settings, paths)
+
+
+# Seeds, views, unit tests and dbt's manifest.json depend on the project alone: a full build makes and runs them, an
+# hourly one need not (writing the manifest alone takes as long as all its models).
+_ONLY_WHAT_DATA_CHANGES = (
+    *("--exclude", "config.materialized:view"),
+    *("--exclude-resource-type", "seed", "--exclude-resource-type", "unit_test", "--no-write-json"),
+)
+
+# The parsed project, by its digest: a process that builds again, or is forked from one that parsed, need not parse.
+_parsed: dict[str, Manifest] = {}
+
+
+def build_models(
+    settings: OrchestrationSettings,
+    paths: DataPaths,
+    on_node: Callable[[NodeResult], None] | None = None,
+    on_count: Callable[[int], None] | None = None,
+    *,
+    full: bool = True,
+) -> list[NodeResult]:
+    """Build and test the models in the build file; `on_count` hears how many nodes, `on_node` of each that ends.
+
+    With `full`, everything is made anew; without, only what the loads since the last passed build can have changed.
+    The caller holds the writer's lock and no connection to the build file. Raises BuildFailed naming
+    the nodes that failed; nodes skipped because of them are not blamed.
+    """
+    extent = ("--full-refresh",) if full else _ONLY_WHAT_DATA_CHANGES
+    # Exposures are notes of who reads the marts: nothing is run for them, and they would be counted.
+    command = ["build", "--threads", str(settings.dbt_threads), "--exclude-resource-type", "exposure", *extent]
+    nodes = run_command(command, settings, paths, on_node, on_count)
+    failed = [node for node in nodes if node.status in ("error", "fail", "runtime error")]
+    if failed:
+        raise BuildFailed([node.name for node in failed], failed[0].message)
+    return nodes
+
+
+def project_digest() -> str:
+    """Digest of everything that decides what dbt builds: another digest asks for a full build."""
+    digest = hashlib.sha256()
+    for path in sorted(DBT_PROJECT.rglob("*")):
+        inside = path.relative_to(DBT_PROJECT)
+        if path.is_file() and inside.parts[0] not in ("target", "logs", "dbt_packages") and path.name != ".user.yml":
+            digest.update(str(inside).encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]
+
+
+def run_command(
+    arguments: Sequence[str],
+    settings: OrchestrationSettings,
+    paths: DataPaths,
+    on_node: Callable[[NodeResult], None] | None = None,
+    on_count: Callable[[int], None] | None = None,
+) -> list[NodeResult]:
+    """Run one dbt command in this process; raises BuildFailed when dbt could not run it at all."""
+    manifest = parsed_project(settings, paths) if arguments[0] == "build" else None
+    nodes: list[NodeResult] = []
+
+    def hear(event: Any) -> None:
+        if event.info.name == "ConcurrencyLine" and on_count is not None:
+            on_count(event.data.node_count)
+        if event.info.name == "NodeFinished":
+            node = _node_of(event.data)
+            nodes.append(node)
+            if on_node is not None:
+                on_node(node)
+
+    result = _invoke(dbtRunner(manifest=manifest, callbacks=[hear]), arguments, settings, paths)
+    if result.exception is not None:
+        raise BuildFailed([], f"{result.exception}") from result.exception
+    if not result.success and not nodes:
+        raise BuildFailed([], f"see {paths.logs / 'dbt.log'}")
+    return nodes
+
+
+def parsed_project(settings: OrchestrationSettings, paths: DataPaths) -> Manifest:
+    """Parse the dbt project, once per process and project; raises BuildFailed with dbt's reason."""
+    digest = project_digest()
+    if digest not in _parsed:
+        result = _invoke(dbtRunner(), ["parse", "--no-write-json"], settings, paths)
+        if not isinstance(result.result, Manifest):
+            reason = result.exception or f"see {paths.logs / 'dbt.log'}"
+            raise BuildFailed([], f"the project cannot be parsed: {reason}") from result.exception
+        _parsed.clear()
+        _parsed[digest] = result.result
+    return _parsed[digest]
+
+
+def _invoke(
+    runner: dbtRunner, arguments: Sequence[str], settings: OrchestrationSettings, paths: DataPaths
+) -> dbtRunnerResult:
+    # The profile finds the build file by this; absolute, so that the working directory does not matter, and not
+    # resolved: DuckDB must hear the name that kept_open opened the file under.
+    os.environ["DATA_DIR"] = str(paths.root.absolute())
+    os.environ["DO_NOT_TRACK"] = "1"
+    places = ["--project-dir", str(DBT_PROJECT), "--profiles-dir", str(settings.dbt_profiles_dir.resolve())]
+    places += ["--target-path", str(paths.dbt_target.resolve()), "--log-path", str(paths.logs.resolve())]
+    # Nothing on the terminal, where run_command's callbacks tell it: dbt would write each event for it, shown or not.
+    told = ["--log-level", "none", "--log-level-file", settings.dbt_log_level_file, "--no-use-colors"]
+    dbt_shortcuts.hear_only_what_is_logged(settings.dbt_log_level_file)
+    try:
+        return runner.invoke([*arguments, *told, *places])
+    finally:
+        _let_go()
+
+
+def _let_go() -> None:
+    """Let go of the build file and the log: dbt would keep both open, and lock other processes out of the file."""
+    reset_adapters()  # type: ignore[no-untyped-call]
+    # dbt-duckdb keeps one environment per process in its class, and offers no way to end it.
+    if DuckDBConnectionManager._ENV is not None:
+        DuckDBConnectionManager._ENV.close()
+        DuckDBConnectionManager._ENV = None
+    # Each invocation opens its log anew and closes none: a long-lived process would run out of files.
+    for logger in get_event_manager().loggers:
+        if logger._python_logger is not None:
+            for handler in logger._python_logger.handlers:
+                handler.close()
+
+
+def _node_of(data: Any) -> NodeResult:
+    return NodeResult(
+        name=data.node_info.node_name,
+        kind=data.node_info.resource_type,
+        status=data.run_result.status,
+        seconds=data.run_result.execution_time,
+        message=" ".join(data.run_result.message.split()),
+    )

@@ -1,0 +1,84 @@
+"""What a killed service left in Prefect: runs whose process is gone, and scheduled runs nobody took."""
+
+from collections.abc import Callable, Collection
+from contextlib import suppress
+from uuid import UUID, uuid4
+
+from prefect.client.orchestration import PrefectClient
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterDeploymentId,
+    FlowRunFilterExpectedStartTime,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+    TaskRunFilter,
+    TaskRunFilterFlowRunId,
+    TaskRunFilterState,
+    TaskRunFilterStateType,
+)
+from prefect.client.schemas.objects import FlowRun, State, StateType
+from prefect.client.schemas.sorting import FlowRunSort
+from prefect.exceptions import ObjectNotFound
+from prefect.states import Cancelled, Crashed
+from prefect.types._datetime import now
+
+_WORKER_LABEL = "prefect.worker.name"
+
+
+async def end_orphans(
+    client: PrefectClient, deployment_id: UUID, worker_name: str, alive: Callable[[], Collection[UUID]] = tuple
+) -> list[FlowRun]:
+    """End the runs that this service's worker took and that have no process any more; return them.
+
+    Runs taken by other workers on the pool are theirs. The caller leads, so no other process has our name. `alive`
+    is asked after Prefect: a run that our worker takes meanwhile is not taken for one left behind.
+    """
+    orphans = []
+    for run in await _runs(client, deployment_id, StateType.PENDING, StateType.RUNNING, StateType.CANCELLING):
+        if run.id in alive() or run.labels.get(_WORKER_LABEL, worker_name) != worker_name:
+            continue
+        is_cancelling = run.state is not None and run.state.is_cancelling()
+        message = "its process ended with the service that ran it; the last snapshot stays served"
+        await end_run(client, run.id, Cancelled(message=message) if is_cancelling else Crashed(message=message))
+        orphans.append(run)
+    return orphans
+
+
+async def skip_missed(client: PrefectClient, deployment_id: UUID) -> int:
+    """Cancel all but the newest of the scheduled runs that came due while nobody served: one brings everything."""
+    due = [run for run in await _runs(client, deployment_id, StateType.SCHEDULED) if run.auto_scheduled]
+    for run in due[1:]:
+        await end_run(client, run.id, Cancelled(name="Skipped", message="missed while the service was stopped"))
+    return len(due[1:])
+
+
+async def _runs(client: PrefectClient, deployment_id: UUID, *types: StateType) -> list[FlowRun]:
+    found: list[FlowRun] = await client.read_flow_runs(
+        flow_run_filter=FlowRunFilter(
+            deployment_id=FlowRunFilterDeploymentId(any_=[deployment_id]),
+            state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(types))),
+            expected_start_time=FlowRunFilterExpectedStartTime(before_=now("UTC")),
+        ),
+        sort=FlowRunSort.EXPECTED_START_TIME_DESC,
+    )
+    return found
+
+
+async def end_run(client: PrefectClient, flow_run_id: UUID, state: State) -> None:
+    """Give a run whose process is gone its last state, and the same to its unfinished tasks.
+
+    The tasks first: whoever sees the run ended sees none of them running.
+    """
+    await end_tasks(client, flow_run_id, state)
+    with suppress(ObjectNotFound):
+        await client.set_flow_run_state(flow_run_id, state, force=True)
+
+
+async def end_tasks(client: PrefectClient, flow_run_id: UUID, state: State) -> None:
+    """Give a run's unfinished tasks their last state."""
+    unfinished = TaskRunFilter(
+        flow_run_id=TaskRunFilterFlowRunId(any_=[flow_run_id]),
+        state=TaskRunFilterState(type=TaskRunFilterStateType(any_=[StateType.PENDING, StateType.RUNNING])),
+    )
+    for task_run in await client.read_task_runs(task_run_filter=unfinished):
+        await client.set_task_run_state(task_run.id, state.model_copy(update={"id": uuid4()}), force=True)

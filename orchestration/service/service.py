@@ -1,0 +1,298 @@
+"""The serving core: one leader per data directory keeps a Prefect server, the deployment and a warm worker going."""
+
+import asyncio
+import contextlib
+import hashlib
+import logging
+import os
+import socket
+import subprocess
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import httpx
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import StateType
+
+from ingestion.departments import Department, label_of
+from ingestion.errors import IngestionError, StorageFailed
+from ingestion.paths import DataPaths
+from ingestion.storage import storage_faults
+from orchestration.errors import NotRegistered, OrchestrationError
+from orchestration.prefect_server.server import ensure_server, is_answering, stop_server
+from orchestration.progress import discard_old_records
+from orchestration.runs.deployment import WORK_POOL, Schedule, register_deployment
+from orchestration.runs.prefect_client import async_settings, server_clock
+from orchestration.runs.recovery import end_orphans, skip_missed
+from orchestration.runs.runs import Runs
+from orchestration.service.leader import Leadership
+from orchestration.settings import OrchestrationSettings
+from orchestration.snapshots.snapshots import newest_snapshot
+from orchestration.worker.cores import leave_a_core_to_readers, use_all_cores
+from orchestration.worker.launcher import Launcher
+from orchestration.worker.worker import WarmWorker
+
+log = logging.getLogger("girouette.serving")
+
+# How often the leader looks at the wake file, and everybody at the leader's lock and the server.
+WAKE_SECONDS = 0.4
+WATCH_SECONDS = 4.0
+# A server that has answered the worker, which polls every 10 s, is not asked whether it is well.
+HEARD_SECONDS = 12.0
+# A server that is busy may miss an answer or two; one that hangs misses them all.
+MISSES_UNTIL_LOST = 4
+# The schedule may be paused in Prefect's own UI; nothing waits for us to know.
+BEATS_PER_SCHEDULE = 40
+
+
+@dataclass
+class Health:
+    """What each part of the service is doing, in one word, and why when it is not well."""
+
+    role: str = "starting"
+    prefect: str = "starting"
+    worker: str = "starting"
+    schedule: str = "starting"
+    reasons: dict[str, str] = field(default_factory=dict)
+
+    def note(self, part: str, state: str, reason: str = "") -> None:
+        """Set a part's state; a reason belongs to a state that is not well."""
+        setattr(self, part, state)
+        if reason:
+            self.reasons[part] = reason
+        else:
+            self.reasons.pop(part, None)
+
+
+class Service:
+    """Serves the schedule while it leads; follows, ready to take over, while another process does."""
+
+    def __init__(self, departments: Sequence[Department], settings: OrchestrationSettings, paths: DataPaths) -> None:
+        self.departments, self.settings, self.paths = tuple(departments), settings, paths
+        self.health = Health()
+        self.runs = Runs(settings.prefect_api_url, paths, self._wake)
+        self.leadership = Leadership(paths)
+        self.worker: WarmWorker | None = None
+        self.has_readers: Callable[[], bool] = lambda: False
+        self._wake_file = str(paths.wake_file)
+        self.launcher = Launcher(paths.logs / "runs.log")
+        self._server: subprocess.Popen[bytes] | None = None
+        self._is_stopping = False
+        self._tasks: list[asyncio.Task[None]] = []
+        folder = str(paths.root.resolve())
+        # The same for every process on this directory: a next leader knows the runs of the one before.
+        self.worker_name = f"girouette-{socket.gethostname()}-{hashlib.sha256(folder.encode()).hexdigest()[:8]}"
+
+    def begin(self) -> None:
+        """Where this process is to lead, let runs be prepared for; to be called before anything else is opened."""
+        with contextlib.suppress(StorageFailed), storage_faults(self.paths):
+            if self.leadership.try_acquire():
+                self.launcher.begin()
+
+    async def run(self) -> None:
+        """Serve until cancelled; `stop` then ends what was started."""
+        async with httpx.AsyncClient(timeout=WATCH_SECONDS) as client:
+            while not await self._try_to_lead(client):
+                await asyncio.sleep(1)
+        self.health.note("role", "leader")
+        await asyncio.to_thread(discard_old_records, self.paths)
+        async with asyncio.TaskGroup() as parts:
+            parts.create_task(self._preload())
+            parts.create_task(self._watch_wake_file())
+            parts.create_task(self._keep_serving())
+
+    async def _try_to_lead(self, client: httpx.AsyncClient) -> bool:
+        """Become the leader, or follow; where nothing can be written nobody leads, and reads go on."""
+        try:
+            with storage_faults(self.paths):
+                if await asyncio.to_thread(self.leadership.try_acquire):
+                    return True
+        except StorageFailed as error:
+            if self.health.reasons.get("worker") != str(error):
+                log.error("%s", error)  # noqa: TRY400 - the message says it all
+            for part in ("prefect", "worker", "schedule"):
+                self.health.note(part, "failed", str(error))
+            return False
+        self.health.note("role", "follower")
+        is_up = await self._is_answering(client)
+        self.health.note("prefect", "ready" if is_up else "starting", "" if is_up else "the leader starts it")
+        self.health.note("worker", "elsewhere")
+        self.health.note("schedule", "elsewhere")
+        return False
+
+    async def stop(self) -> None:
+        """Stop taking runs, give a running one its time, and leave no process behind."""
+        self._is_stopping = True
+        self.health.note("role", "stopping")
+        for task in self._tasks:
+            if self.worker is not None and not task.done():
+                with contextlib.suppress(httpx.HTTPError):
+                    await self.worker.drain(self.settings.shutdown_seconds)
+            task.cancel()
+            await asyncio.wait([task])
+        await asyncio.to_thread(self.launcher.stop)
+        await self.runs.close()
+        if self._server is not None:
+            await asyncio.to_thread(stop_server, self._server)
+            self._server = None
+        self.leadership.release()
+
+    async def _keep_serving(self) -> None:
+        while True:
+            try:
+                with storage_faults(self.paths):
+                    await self._start_server()
+                    await self._start_work()
+                    await self._watch_server()
+            except (OrchestrationError, IngestionError, httpx.HTTPError, OSError) as error:
+                self.health.note("prefect", "failed", str(error))
+                log.error("%s", error)  # noqa: TRY400 - the message says it all
+                await asyncio.sleep(WATCH_SECONDS)
+            except Exception as error:
+                self.health.note("prefect", "failed", f"{type(error).__name__}; see the service's log")
+                log.exception("serving failed; it is tried again")
+                await asyncio.sleep(WATCH_SECONDS)
+
+    async def _start_server(self) -> None:
+        self.health.note("prefect", "starting", f"a Prefect server is starting at {self.settings.prefect_api_url}")
+        url, paths = self.settings.prefect_api_url, self.paths
+        if self._server is not None:
+            if await asyncio.to_thread(is_answering, url):  # ours, and well: nothing to start
+                self.health.note("prefect", "ready")
+                return
+            await self._end_server()
+        starting = asyncio.to_thread(ensure_server, url, paths, log.info, lambda: not self._is_stopping)
+        # Shielded: a thread cannot be cancelled, and its child must be known to be stopped.
+        started = asyncio.ensure_future(starting)
+        try:
+            self._server = await asyncio.shield(started)
+        except asyncio.CancelledError:
+            self._is_stopping = True
+            with contextlib.suppress(OrchestrationError):
+                self._server = await started
+            raise
+        self.health.note("prefect", "ready")
+
+    async def _start_work(self) -> None:
+        async with get_client(httpx_settings=async_settings()) as client:
+            schedule = await register_deployment(client, self.settings.schedule_cron, self.departments, self.paths.root)
+            for run in await end_orphans(client, schedule.deployment_id, self.worker_name, self._runs_in_hand):
+                log.warning("run %s (%s) was left behind and is now marked Crashed", run.name, run.id)
+            if missed := await skip_missed(client, schedule.deployment_id):
+                log.warning("%d scheduled runs were missed; only the newest is made up for", missed)
+        self.note_schedule(schedule)
+        log.info(
+            "serving weather-hourly-deployment: %s, cron `%s` (UTC)", label_of(schedule.departments), schedule.cron
+        )
+        if not any(not task.done() for task in self._tasks):
+            self._tasks = [asyncio.create_task(self._work())]
+        if newest_snapshot(self.paths) is None:
+            await self._first_refresh(schedule)
+
+    def _runs_in_hand(self) -> list[UUID]:
+        return self.worker.in_hand if self.worker is not None else []
+
+    def note_schedule(self, schedule: Schedule) -> None:
+        """Let the health tell whether the schedule is paused."""
+        if self.leadership.is_held:
+            self.health.note("schedule", "active" if schedule.is_active else "paused")
+
+    async def _check_schedule(self) -> None:
+        """See that Prefect really plans the runs that the schedule promises."""
+        schedule = await self.runs.schedule()
+        self.note_schedule(schedule)
+        if not schedule.is_active:
+            return
+        until = schedule.next_times(1)[0] + timedelta(days=1)
+        if not await self.runs.find(states=[StateType.SCHEDULED], after=datetime.now(UTC), before=until, limit=1):
+            reason = f"Prefect plans no run though the schedule is active: see {self.paths.logs / 'prefect-server.log'}"
+            self.health.note("schedule", "failed", reason)
+            log.error("%s", reason)
+
+    async def _first_refresh(self, schedule: Schedule) -> None:
+        ticket = await self.runs.trigger(schedule.departments)
+        log.info("first refresh: run %s", ticket.run.id)
+
+    async def _work(self) -> None:
+        """Keep a worker working: one that fails, say because the server went away, is followed by another."""
+        while True:
+            self.worker = WarmWorker(WORK_POOL, self.launcher, self.worker_name, self._share_cores)
+            self.health.note("worker", "ready" if self.launcher.is_warm else "warming")
+            try:
+                await self.worker.work()
+            except Exception as error:
+                self.health.note("worker", "failed", f"{error}; another is started")
+                log.warning("the worker ended (%r); another is started", error)
+                await asyncio.sleep(WATCH_SECONDS)
+
+    def _share_cores(self) -> None:
+        """Keep our server off the readers' core where there are readers: a run lets it work hard, and longer there."""
+        if self._server is not None:
+            (leave_a_core_to_readers if self.has_readers() else use_all_cores)(self._server.pid)
+
+    async def _watch_server(self) -> None:
+        """Return once the server is lost or has forgotten us: ours dead or hung is ended, another's is waited for."""
+        misses = beats = 0
+        async with httpx.AsyncClient(timeout=WATCH_SECONDS) as client:
+            while misses < MISSES_UNTIL_LOST:
+                await asyncio.sleep(WATCH_SECONDS)
+                beats += 1
+                if beats % BEATS_PER_SCHEDULE == 0:
+                    try:
+                        await self._check_schedule()
+                    except NotRegistered as error:
+                        log.warning("%s: it lost its database, and gets the deployment and the schedule anew", error)
+                        return
+                    except OrchestrationError as error:
+                        log.debug("the schedule was not checked: %s", error)
+                if self._server is not None and self._server.poll() is not None:
+                    break
+                is_well = server_clock.was_heard_within(HEARD_SECONDS) or await self._is_answering(client)
+                misses = 0 if is_well else misses + 1
+        self.health.note("prefect", "lost", "the Prefect server stopped answering and is being restarted")
+        log.error("the Prefect server at %s stopped answering", self.settings.prefect_api_url)
+        await self._end_server()
+
+    async def _end_server(self) -> None:
+        """End a server of ours that is dead or hung."""
+        if self._server is not None:
+            self._server.kill()
+            await asyncio.to_thread(stop_server, self._server)
+            self._server = None
+
+    async def _is_answering(self, client: httpx.AsyncClient) -> bool:
+        try:
+            return (await client.get(f"{self.settings.prefect_api_url}/health")).json() is True
+        except (httpx.HTTPError, ValueError):
+            return False
+
+    async def _preload(self) -> None:
+        await asyncio.to_thread(self.launcher.preload)
+        if self.worker is not None:
+            self.health.note("worker", "ready" if self.launcher.is_warm else "cold")
+
+    async def _watch_wake_file(self) -> None:
+        """Hear of runs that other processes asked for."""
+        seen = self._wake_stamp()
+        while True:
+            await asyncio.sleep(WAKE_SECONDS)
+            stamp = self._wake_stamp()
+            if stamp != seen and self.worker is not None:
+                seen = stamp
+                self.worker.wake()
+
+    def _wake_stamp(self) -> int:
+        try:
+            return os.stat(self._wake_file).st_mtime_ns  # noqa: PTH116 - a Path made this a fifth of the CPU at rest
+        except OSError:
+            return 0
+
+    def _wake(self) -> None:
+        """Tell the worker to look at its queue now: ours directly, the leader's by a file."""
+        if self.worker is not None:
+            self.worker.wake()
+        else:
+            self.paths.wake_file.parent.mkdir(parents=True, exist_ok=True)
+            self.paths.wake_file.touch()

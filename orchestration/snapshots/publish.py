@@ -1,0 +1,187 @@
+"""Publish the build file: copy it to a new snapshot, then move the pointer. Readers never wait."""
+
+import errno
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from ingestion.closed_months import ClosedFile, closed_files
+from ingestion.durable import sync, write_durably
+from ingestion.paths import WAREHOUSE_FILE, DataPaths
+from ingestion.raw_store import connect
+from orchestration.build.build_log import last_build
+from orchestration.build.model_docs import describe_models
+from orchestration.build.run_dbt import project_digest
+from orchestration.errors import NothingToPublish
+from orchestration.snapshots.closed_files import discard_unused, unite_closed
+from orchestration.snapshots.snapshots import (
+    MODELS,
+    Manifest,
+    aim_pointer,
+    kept_snapshots,
+    move_pointer,
+    newest_snapshot,
+    served_snapshot,
+    write_manifest,
+)
+
+_UNFINISHED = ".new-"
+_DISCARDED = ".old-"
+
+
+def publish_build(paths: DataPaths, *, keep: int, run_id: str | None = None) -> Manifest:
+    """Publish the build file as a new snapshot and serve it; the caller holds the writer's lock.
+
+    Only a build whose every dbt node passed is published: raises NothingToPublish otherwise. Killed
+    anywhere on the way, the snapshot served before stays served and the next call starts afresh.
+    """
+    sweep(paths)
+    facts, closed = _describe(paths)
+    newest = newest_snapshot(paths)
+    sequence = newest.sequence + 1 if newest else 1
+    now = datetime.now(UTC)
+    snapshot_id = f"{sequence:06d}-{now:%Y%m%dT%H%M%SZ}"
+    unfinished = paths.snapshots / f"{_UNFINISHED}{snapshot_id}"
+    stamp = now.isoformat(timespec="seconds")
+    served = served_snapshot(paths)
+    unfinished.mkdir(parents=True)
+    try:
+        copy_file(paths.build_file, unfinished / WAREHOUSE_FILE)
+        if closed:
+            unite_closed(unfinished / WAREHOUSE_FILE, paths, closed)
+            sync(unfinished / WAREHOUSE_FILE)
+        manifest = Manifest(
+            id=snapshot_id,
+            sequence=sequence,
+            previous=served.id if served else None,
+            published_at=stamp,
+            checked_at=stamp,
+            run_id=run_id,
+            size_bytes=(unfinished / WAREHOUSE_FILE).stat().st_size,
+            closed=[part.file for part in closed],
+            **facts,
+        )
+        models = json.dumps(describe_models(paths), ensure_ascii=False, indent=1)
+        write_durably(unfinished / MODELS, models.encode())
+        write_manifest(unfinished, manifest)
+    except OSError:
+        shutil.rmtree(unfinished, ignore_errors=True)  # a disk that is full is not left fuller
+        raise
+    # Aimed first: killed right after the rename, the snapshot would be the newest and never be served.
+    aim_pointer(paths, snapshot_id)
+    unfinished.rename(paths.snapshots / snapshot_id)
+    sync(paths.snapshots)
+    move_pointer(paths)
+    discard_old(paths, keep)
+    discard_unused(paths)
+    return manifest
+
+
+def is_up_to_date(paths: DataPaths) -> bool:
+    """Whether the newest snapshot already holds every load and was built by this very dbt project.
+
+    The snapshot's word alone is not enough: in a build file made anew the loads are counted anew.
+    """
+    newest = newest_snapshot(paths)
+    with connect(paths.build_file) as connection:
+        build = last_build(connection)
+    if newest is None or served_snapshot(paths) is None or build is None or not build.passed or not build.is_newest:
+        return False
+    return (
+        build.last_load_id == newest.last_load_id and build.project_digest == project_digest() == newest.project_digest
+    )
+
+
+def discard_old(paths: DataPaths, keep: int) -> list[str]:
+    """Delete the oldest snapshots over the limit, never the served one; return their ids.
+
+    A reader that has one open keeps its file: the name goes, the data stays until it is closed.
+    """
+    served = served_snapshot(paths)
+    kept = kept_snapshots(paths)
+    old = [manifest.id for manifest in kept[:-keep] if served is None or manifest.id != served.id]
+    for snapshot_id in old:
+        # Renamed first, so that nobody meets a snapshot that is half deleted.
+        discarded = paths.snapshots / f"{_DISCARDED}{snapshot_id}"
+        (paths.snapshots / snapshot_id).rename(discarded)
+        shutil.rmtree(discarded)
+    return old
+
+
+def sweep(paths: DataPaths) -> None:
+    """End what a killed publication had finished but for the pointer, and clear away the rest it left."""
+    move_pointer(paths)
+    for prefix in (_UNFINISHED, _DISCARDED):
+        for folder in paths.snapshots.glob(f"{prefix}*"):
+            shutil.rmtree(folder)
+
+
+def copy_file(source: Path, target: Path) -> None:
+    """Copy durably, by reference where the file system can (the kernel decides), in the kernel elsewhere."""
+    with source.open("rb") as reader, target.open("xb") as writer:
+        remaining = os.fstat(reader.fileno()).st_size
+        try:
+            while remaining:
+                copied = os.copy_file_range(reader.fileno(), writer.fileno(), remaining)
+                if copied == 0:  # some file systems say so for "cannot": half a file must not become a snapshot
+                    raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))  # noqa: TRY301 - one way out for both
+                remaining -= copied
+        except (AttributeError, OSError):  # not Linux, or two file systems that cannot
+            reader.seek(0)
+            writer.seek(0)
+            shutil.copyfileobj(reader, writer, 1 << 22)
+        writer.flush()
+        os.fsync(writer.fileno())
+
+
+def _describe(paths: DataPaths) -> tuple[dict[str, Any], list[ClosedFile]]:
+    """Checkpoint the build file and read what the manifest says of it, and the files of its closed months."""
+    if not paths.build_file.exists():
+        raise NothingToPublish(paths.build_file)
+    with connect(paths.build_file) as connection:
+        build = last_build(connection)
+        if build is None or not build.passed or not build.is_newest:
+            raise NothingToPublish(paths.build_file)
+        connection.execute("checkpoint")
+        closed = closed_files(connection)
+        facts: dict[str, Any] = {
+            "source": _value(connection, "select source from meta.warehouse"),
+            "departments": _value(
+                connection,
+                "select coalesce(list(distinct department_code order by try_cast(department_code as integer)), [])"
+                " from marts.stations where observed_hours > 0",
+            ),
+            "newest_observation": _value(
+                connection,
+                "select strftime(max(last_observed_at), '%Y-%m-%dT%H:%M:%SZ') from marts.stations",
+            ),
+            "row_counts": _row_counts(connection, closed),
+            "dbt": build.summary,
+            "last_load_id": build.last_load_id,
+            "project_digest": build.project_digest,
+            "duckdb_version": duckdb.__version__,
+        }
+    return facts, closed
+
+
+def _row_counts(connection: duckdb.DuckDBPyConnection, closed: Sequence[ClosedFile]) -> dict[str, int]:
+    # Counted, not taken from duckdb_tables(): its sizes still hold rows that an incremental model deleted.
+    tables = connection.execute(
+        "select schema_name || '.' || table_name from duckdb_tables()"
+        " where schema_name in ('raw', 'marts', 'meta') order by 1"
+    ).fetchall()
+    counts = {table: _value(connection, f"select count(*) from {table}") for (table,) in tables}
+    for part in closed:
+        counts[part.table] += part.rows
+    return counts
+
+
+def _value(connection: duckdb.DuckDBPyConnection, query: str) -> Any:
+    row = connection.execute(query).fetchone()
+    return row[0] if row else None

@@ -1,0 +1,235 @@
+"""The warm worker: Prefect's worker, whose runs are forks of a process that has imported everything."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+from multiprocessing.process import BaseProcess
+from uuid import UUID
+
+import anyio.abc
+import httpx
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterNextScheduledStartTime,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+    WorkPoolFilter,
+    WorkPoolFilterName,
+)
+from prefect.client.schemas.objects import FlowRun, State, StateType
+from prefect.client.schemas.responses import WorkerFlowRunResponse
+from prefect.exceptions import InfrastructureNotFound, ObjectNotFound
+from prefect.states import Cancelled, Cancelling
+from prefect.workers.base import BaseWorker
+from prefect.workers.process import ProcessJobConfiguration, ProcessVariables, ProcessWorkerResult
+
+from ingestion.departments import resolve_all
+from ingestion.errors import IngestionError
+from orchestration.prefect_shortcuts import RunConfiguration
+from orchestration.runs.parameters import as_tags, as_texts
+from orchestration.runs.prefect_client import async_settings, server_clock
+from orchestration.runs.recovery import end_run, end_tasks
+from orchestration.worker.launcher import Launcher
+
+log = logging.getLogger("girouette.worker")
+
+# How soon a run set to Cancelling from Prefect's own UI is noticed; our API notifies at once.
+CANCEL_POLL_SECONDS = 1.0
+# How many polls out of which one tells Prefect's server that we poll; it takes a queue for dead after six.
+POLLS_PER_SIGN = 3
+# How long Prefect's server may take to record what a run told it last.
+LATE_EVENTS_SECONDS = 5.0
+
+
+class WarmWorker(BaseWorker[ProcessJobConfiguration, ProcessVariables, ProcessWorkerResult]):
+    """Takes runs of a `process` work pool, one at a time, and forks each from the launcher.
+
+    An ordinary `prefect worker start --pool …` serves the same pool: the type is the same.
+    """
+
+    type = "process"
+    job_configuration = RunConfiguration
+    job_configuration_variables = ProcessVariables
+
+    def __init__(self, work_pool_name: str, launcher: Launcher, name: str, before_run: Callable[[], None]) -> None:
+        # Queued runs stay in Prefect's queue, oldest first, until the one before has ended.
+        super().__init__(work_pool_name, name=name, limit=1, prefetch_seconds=1, create_pool_if_not_found=False)
+        self._launcher, self._before_run = launcher, before_run
+        self._woken = asyncio.Event()
+        self._accepting = True
+        self._polls = 0
+        self._children: dict[UUID, BaseProcess] = {}
+        self._look: dict[UUID, asyncio.Event] = {}
+        self._sweeps: set[asyncio.Task[None]] = set()
+
+    @classmethod
+    def __dispatch_key__(cls) -> str:
+        """Register beside Prefect's own process worker, not in its place."""
+        return "process-warm"
+
+    @property
+    def in_hand(self) -> list[UUID]:
+        """Flow runs whose process is alive or about to be."""
+        return [*self._children, *self._submitting_flow_run_ids]
+
+    def wake(self) -> None:
+        """Look for runs, and for cancellations, now instead of at the next poll."""
+        self._woken.set()
+        for look in self._look.values():
+            look.set()
+
+    async def work(self) -> None:
+        """Serve until cancelled: Prefect's polling loops, and a poll whenever woken."""
+        async with asyncio.TaskGroup() as loops:
+            loops.create_task(self.start(printer=self._logger.debug))
+            loops.create_task(self._poll_when_woken())
+
+    async def setup(self) -> None:
+        """Take a client of our own, which asks again sooner than Prefect's."""
+        await super().setup()
+        self._client = await self._exit_stack.enter_async_context(get_client(httpx_settings=async_settings()))
+
+    async def drain(self, seconds: float) -> None:
+        """Take no further runs and wait for the running one, so long; after that it is cancelled."""
+        self._accepting = False
+        deadline = asyncio.get_running_loop().time() + seconds
+        while self._children and asyncio.get_running_loop().time() < deadline:
+            await asyncio.sleep(0.1)
+        for flow_run_id in list(self._children):
+            await self._cancel(flow_run_id, "cancelled: the service was stopped")
+
+    async def get_and_submit_flow_runs(self) -> list[FlowRun]:
+        """Take the runs that are due, unless the service is stopping; most polls find none, and only count them.
+
+        To be asked for runs costs Prefect's server four times as much, with the two tasks that note it.
+        """
+        self._polls += 1
+        if self._polls % POLLS_PER_SIGN == 0 or await self._is_any_due():
+            return await self._take_due()
+        return []
+
+    async def _is_any_due(self) -> bool:
+        due = FlowRunFilter(
+            state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.SCHEDULED])),
+            next_scheduled_start_time=FlowRunFilterNextScheduledStartTime(before_=server_clock.now()),
+        )
+        pool = WorkPoolFilter(name=WorkPoolFilterName(any_=[self._work_pool_name]))
+        return await self.client.count_flow_runs(flow_run_filter=due, work_pool_filter=pool) > 0
+
+    async def _take_due(self) -> list[FlowRun]:
+        return await super().get_and_submit_flow_runs() if self._accepting else []
+
+    async def run(
+        self,
+        flow_run: FlowRun,
+        configuration: ProcessJobConfiguration,
+        task_status: anyio.abc.TaskStatus[int] | None = None,
+    ) -> ProcessWorkerResult:
+        """Fork the run and stay with it to its end; a run set to Cancelling is killed and ends Cancelled."""
+        self._before_run()
+        child = await asyncio.to_thread(self._launcher.launch, str(flow_run.id), configuration.env)
+        self._children[flow_run.id] = child
+        pid = child.pid or 0
+        if task_status is not None:
+            task_status.started(pid)
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        look = self._look[flow_run.id] = asyncio.Event()
+        loop.add_reader(child.sentinel, look.set)
+        try:
+            await self._tag(flow_run)
+            while child.is_alive():
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(look.wait(), CANCEL_POLL_SECONDS)
+                look.clear()
+                if child.is_alive() and await self._is_cancelling(flow_run.id):
+                    await self._cancel(flow_run.id, "cancelled on request")
+        finally:
+            loop.remove_reader(child.sentinel)
+            child.kill()
+            del self._children[flow_run.id], self._look[flow_run.id]
+            # Its slot is free once this returns; the next in the queue need not wait for the next poll.
+            loop.call_soon(self.wake)
+        state = await self._state(flow_run.id)
+        ended = state.name if state is not None else "unknown"
+        facts = {"run_id": str(flow_run.id), "state": ended, "seconds": round(loop.time() - started, 1)}
+        log.info("run of %s ended %s", flow_run.name, ended, extra=facts | {"exit_code": child.exitcode})
+        status = 0 if state is not None and state.is_final() else child.exitcode
+        return ProcessWorkerResult(status_code=1 if status is None else status, identifier=str(pid))
+
+    async def kill_infrastructure(
+        self,
+        infrastructure_pid: str,
+        configuration: ProcessJobConfiguration,  # noqa: ARG002 - the interface's
+        grace_seconds: int = 30,  # noqa: ARG002
+    ) -> None:
+        """Kill a run's process at once: the pipeline loses nothing and leaves nothing half done."""
+        for child in self._children.values():
+            if str(child.pid) == infrastructure_pid:
+                child.kill()
+                return
+        raise InfrastructureNotFound(f"no run of this worker has process {infrastructure_pid}")
+
+    async def _submit_scheduled_flow_runs(self, flow_run_response: list[WorkerFlowRunResponse]) -> list[FlowRun]:
+        """Leave runs alone that are not due by the server's clock."""
+        until = server_clock.now() + server_clock.same
+        due = [found for found in flow_run_response if (found.flow_run.expected_start_time or until) <= until]
+        return await super()._submit_scheduled_flow_runs(due)
+
+    async def _propose_submitting_state(self, flow_run: FlowRun) -> None:
+        """Leave the state out that Prefect has for infrastructure that takes long to come: a fork is there at once."""
+
+    async def _poll_when_woken(self) -> None:
+        while True:
+            await self._woken.wait()
+            self._woken.clear()
+            try:
+                await self._take_due()
+            except (httpx.HTTPError, RuntimeError) as error:  # not set up yet, or the server is away: polling goes on
+                self._logger.debug("not polled: %s", error)
+
+    async def _cancel(self, flow_run_id: UUID, why: str) -> None:
+        child = self._children[flow_run_id]
+        child.kill()
+        await asyncio.to_thread(child.join)
+        if not await self._is_over(flow_run_id):
+            cancelled: State = Cancelled(message=why)
+            await end_run(self.client, flow_run_id, cancelled)
+            # Prefect records tasks from events, late when it is busy: one begun just before the kill may show up yet.
+            sweep = asyncio.create_task(self._end_late_tasks(flow_run_id, cancelled))
+            self._sweeps.add(sweep)
+            sweep.add_done_callback(self._sweeps.discard)
+
+    async def _end_late_tasks(self, flow_run_id: UUID, state: State) -> None:
+        await asyncio.sleep(LATE_EVENTS_SECONDS)
+        with suppress(httpx.HTTPError, ObjectNotFound):
+            await end_tasks(self.client, flow_run_id, state)
+
+    async def _tag(self, flow_run: FlowRun) -> None:
+        """Let a scheduled run be found by its départements; those asked for are tagged when they are made.
+
+        The deployment cannot carry the tags: Prefect would add them to every run of it.
+        """
+        if flow_run.auto_scheduled:
+            with suppress(httpx.HTTPError, IngestionError):
+                departments = resolve_all(as_texts(flow_run.parameters.get("dept", "9")))
+                await self.client.update_flow_run(flow_run.id, tags=[*flow_run.tags, *as_tags(departments)])
+
+    async def _is_cancelling(self, flow_run_id: UUID) -> bool:
+        state = await self._state(flow_run_id)
+        return state is not None and state.is_cancelling()
+
+    async def _is_over(self, flow_run_id: UUID) -> bool:
+        state = await self._state(flow_run_id)
+        return state is not None and state.is_final()
+
+    async def _state(self, flow_run_id: UUID) -> State | None:
+        try:
+            return (await self.client.read_flow_run(flow_run_id)).state
+        except ObjectNotFound:  # deleted: nobody wants it any more
+            return Cancelling()
+        except httpx.HTTPError as error:  # a server that is away for a while is no reason to leave the run
+            self._logger.debug("state of %s not read: %s", flow_run_id, error)
+            return None

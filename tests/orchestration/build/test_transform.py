@@ -1,0 +1,47 @@
+"""dbt in this process: what its nodes say, what its failures say, and that it lets go of the file."""
+
+import subprocess
+import sys
+
+import pytest
+
+from orchestration.build.run_dbt import NodeResult, has_packages, project_digest, run_command
+from orchestration.errors import BuildFailed
+from orchestration.settings import get_settings
+from orchestration.snapshots.publish import is_up_to_date
+
+
+def test_a_node_is_one_line_with_the_reason_only_when_it_failed():
+    assert str(NodeResult("stations", "model", "success", 0.5, "OK")) == "success model stations (0.50 s)"
+    failed = NodeResult("assert_x", "test", "fail", 0.25, "Got 2 results, configured to fail if != 0")
+    assert str(failed) == "fail test assert_x (0.25 s): Got 2 results, configured to fail if != 0"
+    assert not failed.is_good
+
+
+def test_a_command_dbt_cannot_run_says_why(published):
+    with pytest.raises(BuildFailed, match=r"dbt failed .*no-such-profiles") as raised:
+        run_command(
+            ["compile"],
+            get_settings().model_copy(update={"dbt_profiles_dir": published.root / "no-such-profiles"}),
+            published,
+        )
+    assert raised.value.failed == ()
+
+
+def test_after_dbt_another_process_can_open_the_build_file(published):
+    run_command(["show", "--inline", "select 1"], get_settings(), published)
+    code = f"import duckdb; duckdb.connect({str(published.build_file)!r}).close()"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_change_of_the_dbt_project_asks_for_a_build(published, monkeypatch):
+    assert is_up_to_date(published)
+    monkeypatch.setattr("orchestration.snapshots.publish.project_digest", lambda: "another")
+    assert not is_up_to_date(published)
+    assert len(project_digest()) == 16
+    assert not has_packages()
+
+
+def test_a_warehouse_without_a_served_snapshot_is_not_up_to_date(published):
+    published.published.unlink()
+    assert not is_up_to_date(published)
