@@ -76,7 +76,7 @@ restore: .venv/.runtime ## lay a backup into an empty DATA_DIR: make restore FRO
 
 .PHONY: prefect-server
 prefect-server: .venv/.runtime ## start a Prefect server with its UI on http://127.0.0.1:4200
-	@$(BIN)/python -m orchestration.prefect_server.server
+	@$(BIN)/python -m orchestration.prefect_server
 
 .PHONY: dbt-docs
 dbt-docs: .venv/.runtime ## write dbt's documentation site to data/build/dbt/index.html

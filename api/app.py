@@ -62,7 +62,6 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     ingestion = get_ingestion_settings()
     paths = DataPaths(ingestion.data_dir)
     service = Service(resolve_all(ingestion.depts), get_orchestration_settings(), paths)
-    service.begin()  # first: what follows starts threads
     configure_logging(get_settings())
     _allow_open_files()
     app.state.service = service

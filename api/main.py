@@ -8,11 +8,6 @@ export_prefect_settings()  # before anything imports Prefect, which reads its se
 
 from api.app import create_app
 from api.limits import Limits
-from orchestration.prefect_shortcuts import remember_time_zones
-from orchestration.ticks import tick_less_often
-
-tick_less_often()
-remember_time_zones()
 
 app = Limits(create_app())
 

@@ -32,7 +32,7 @@ async def describe(service: Service) -> list[tuple[str, str]]:
     snapshot = served_snapshot(service.paths)
     try:
         schedule = await service.runs.schedule()
-        times = schedule.next_times(1)
+        times = schedule.next_times
         departments = label_of(schedule.departments)
         following = f"{times[0]:%Y-%m-%d %H:%M} UTC (cron `{schedule.cron}`)" if times else "paused"
     except OrchestrationError as error:

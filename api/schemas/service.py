@@ -25,7 +25,7 @@ class ScheduleOut(BaseModel):
             cron=schedule.cron,
             departments=[DepartmentOut.of(department) for department in schedule.departments],
             active=schedule.is_active,
-            next=schedule.next_times(),
+            next=list(schedule.next_times),
         )
 
 

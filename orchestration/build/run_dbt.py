@@ -1,6 +1,7 @@
 """dbt, called in this process: `deps` when there is something to install, then `build`."""
 
 import hashlib
+import logging
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,15 +11,14 @@ from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.adapters.factory import reset_adapters
 from dbt.cli.main import dbtRunner, dbtRunnerResult
 from dbt.contracts.graph.manifest import Manifest
-from dbt_common.events.event_manager_client import get_event_manager
 
 from ingestion.paths import DataPaths
-from orchestration.build import dbt_events as dbt_shortcuts
 from orchestration.errors import BuildFailed
 from orchestration.settings import DBT_PROJECT, OrchestrationSettings
 
 Say = Callable[[str], None]
 
+_DBT_FILE_LOGGER = "file_log"  # dbt.events.logging names it
 _SOUND = ("success", "pass", "no-op")
 
 
@@ -148,27 +148,21 @@ def _invoke(
     os.environ["DO_NOT_TRACK"] = "1"
     places = ["--project-dir", str(DBT_PROJECT), "--profiles-dir", str(settings.dbt_profiles_dir.resolve())]
     places += ["--target-path", str(paths.dbt_target.resolve()), "--log-path", str(paths.logs.resolve())]
-    # Nothing on the terminal, where run_command's callbacks tell it: dbt would write each event for it, shown or not.
+    # run_command's callbacks print what matters, so dbt prints nothing.
     told = ["--log-level", "none", "--log-level-file", settings.dbt_log_level_file, "--no-use-colors"]
-    dbt_shortcuts.hear_only_what_is_logged(settings.dbt_log_level_file)
     try:
         return runner.invoke([*arguments, *told, *places])
     finally:
-        _let_go()
+        _close_files()
 
 
-def _let_go() -> None:
-    """Let go of the build file and the log: dbt would keep both open, and lock other processes out of the file."""
+def _close_files() -> None:
+    """Close the build file and dbt.log: dbt keeps both open, and DuckDB's lock keeps other processes out."""
     reset_adapters()  # type: ignore[no-untyped-call]
-    # dbt-duckdb keeps one environment per process in its class, and offers no way to end it.
-    if DuckDBConnectionManager._ENV is not None:
-        DuckDBConnectionManager._ENV.close()
-        DuckDBConnectionManager._ENV = None
-    # Each invocation opens its log anew and closes none: a long-lived process would run out of files.
-    for logger in get_event_manager().loggers:
-        if logger._python_logger is not None:
-            for handler in logger._python_logger.handlers:
-                handler.close()
+    DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
+    # dbt opens its log at each invocation and never closes it.
+    for handler in logging.getLogger(_DBT_FILE_LOGGER).handlers:
+        handler.close()
 
 
 def _node_of(data: Any) -> NodeResult:

@@ -4,18 +4,27 @@ import logging
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
-from cronsim import CronSim, CronSimError
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.actions import DeploymentScheduleCreate, DeploymentUpdate, WorkPoolCreate
-from prefect.client.schemas.objects import ConcurrencyLimitStrategy, ConcurrencyOptions
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterDeploymentId,
+    FlowRunFilterExpectedStartTime,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+)
+from prefect.client.schemas.objects import ConcurrencyLimitStrategy, ConcurrencyOptions, StateType
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.client.schemas.schedules import CronSchedule
+from prefect.client.schemas.sorting import FlowRunSort
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
+from prefect.server.schemas.schedules import CronSchedule as ServerCronSchedule
 from prefect.workers.process import ProcessWorker
+from pydantic import ValidationError
 
 from ingestion.departments import Department, resolve_all
 from orchestration.errors import BadSchedule
@@ -27,6 +36,11 @@ log = logging.getLogger("girouette.deployment")
 FLOW_NAME = "weather_hourly_pipeline"
 DEPLOYMENT_NAME = "weather-hourly-deployment"
 WORK_POOL = "girouette"
+
+_TIMES_TOLD = 5
+_CRON_FIELDS = 5
+# Prefect plans at least the next runs within this time.
+_PLANNED_AHEAD = timedelta(days=1)
 
 _PARAMETER_SCHEMA = {
     "title": "Parameters",
@@ -58,13 +72,8 @@ class Schedule:
     cron: str
     departments: tuple[Department, ...]
     is_active: bool
-
-    def next_times(self, count: int = 5) -> list[datetime]:
-        """Give the next times the cron matches, in UTC; none while paused."""
-        if not self.is_active:
-            return []
-        times = CronSim(self.cron, datetime.now(UTC))
-        return [next(times) for _ in range(count)]
+    next_times: tuple[datetime, ...] = ()  # in UTC; none while paused
+    is_planned: bool = True  # False: the schedule is active, and Prefect has planned no run for the next due time
 
 
 async def register_deployment(
@@ -75,7 +84,7 @@ async def register_deployment(
     A schedule changed over HTTP or in Prefect's UI outlives restarts, until the settings themselves change:
     the version notes the settings that were applied last.
     """
-    check_cron(cron)
+    await check_cron(cron)
     pool = WorkPoolCreate(
         name=WORK_POOL,
         type=ProcessWorker.type,
@@ -118,16 +127,41 @@ async def register_deployment(
     return await read_schedule(client)
 
 
+async def read_deployment_id(client: PrefectClient) -> UUID:
+    """Give the deployment's id; raises ObjectNotFound before the first registration."""
+    return (await client.read_deployment_by_name(f"{FLOW_NAME}/{DEPLOYMENT_NAME}")).id
+
+
 async def read_schedule(client: PrefectClient) -> Schedule:
     """Read the schedule as Prefect holds it; raises ObjectNotFound before the first registration."""
     deployment = await client.read_deployment_by_name(f"{FLOW_NAME}/{DEPLOYMENT_NAME}")
     crons = [(s.schedule.cron, s.active) for s in deployment.schedules if isinstance(s.schedule, CronSchedule)]
+    cron = crons[0][0] if crons else ""
+    is_active = bool(crons) and crons[0][1] and not deployment.paused
+    planned = await _planned_times(client, deployment.id) if is_active else []
+    # Within seconds of a change Prefect has not planned the new runs yet; its own schedule class foretells them.
+    times = planned or (await _foretell(cron) if is_active else [])
     return Schedule(
         deployment_id=deployment.id,
-        cron=crons[0][0] if crons else "",
+        cron=cron,
         departments=resolve_all(as_texts(deployment.parameters.get("dept", "9"))),
-        is_active=bool(crons) and crons[0][1] and not deployment.paused,
+        is_active=is_active,
+        next_times=tuple(times),
+        is_planned=bool(planned) or not times or times[0] > datetime.now(UTC) + _PLANNED_AHEAD,
     )
+
+
+async def _planned_times(client: PrefectClient, deployment_id: UUID) -> list[datetime]:
+    runs = await client.read_flow_runs(
+        flow_run_filter=FlowRunFilter(
+            deployment_id=FlowRunFilterDeploymentId(any_=[deployment_id]),
+            state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.SCHEDULED])),
+            expected_start_time=FlowRunFilterExpectedStartTime(after_=datetime.now(UTC)),
+        ),
+        limit=_TIMES_TOLD,
+        sort=FlowRunSort.EXPECTED_START_TIME_ASC,
+    )
+    return [run.expected_start_time for run in runs if run.auto_scheduled and run.expected_start_time is not None]
 
 
 async def change_schedule(
@@ -139,7 +173,7 @@ async def change_schedule(
 ) -> Schedule:
     """Change what is given, leave the rest; raises BadSchedule for an impossible cron."""
     if cron is not None:
-        check_cron(cron)
+        await check_cron(cron)
     now = await read_schedule(client)
     if departments is not None:
         update = DeploymentUpdate(parameters={"dept": as_parameter(departments)})
@@ -157,12 +191,29 @@ async def change_schedule(
     return await read_schedule(client)
 
 
-def check_cron(cron: str) -> None:
-    """Raise BadSchedule unless the expression names times that come."""
+async def check_cron(cron: str) -> None:
+    """Raise BadSchedule unless Prefect can run the expression: five fields, or a name such as `@hourly`."""
+    if not cron.startswith("@") and len(cron.split()) > _CRON_FIELDS:
+        raise BadSchedule(cron, "a sixth field means seconds to Prefect, and upstream has new hours only")
     try:
-        next(CronSim(cron, datetime.now(UTC)))
-    except (CronSimError, StopIteration) as error:
-        raise BadSchedule(cron, str(error) or "it names no time that comes") from error
+        times = await _foretell(cron)
+    except Exception as error:  # croniter inside Prefect raises whatever its arithmetic meets
+        raise BadSchedule(cron, _why_refused(error)) from error
+    if not times:
+        raise BadSchedule(cron, "it names no time that comes")
+
+
+async def _foretell(cron: str) -> list[datetime]:
+    """Give the next times by the class with which Prefect's server plans runs."""
+    schedule = ServerCronSchedule(cron=cron, timezone="UTC")
+    return [time.astimezone(UTC) for time in await schedule.get_dates(_TIMES_TOLD, datetime.now(UTC))]
+
+
+def _why_refused(error: Exception) -> str:
+    """Say in one line why Prefect refuses a cron expression."""
+    if isinstance(error, ValidationError):
+        return str(error.errors()[0]["ctx"]["error"]) if "ctx" in error.errors()[0] else error.errors()[0]["msg"]
+    return " ".join(str(error).split()) or "it names no time that comes"
 
 
 async def _find(client: PrefectClient) -> DeploymentResponse | None:

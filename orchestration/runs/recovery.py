@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection
 from contextlib import suppress
+from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 from prefect.client.orchestration import PrefectClient
@@ -20,7 +21,6 @@ from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Cancelled, Crashed
-from prefect.types._datetime import now
 
 _WORKER_LABEL = "prefect.worker.name"
 
@@ -57,7 +57,7 @@ async def _runs(client: PrefectClient, deployment_id: UUID, *types: StateType) -
         flow_run_filter=FlowRunFilter(
             deployment_id=FlowRunFilterDeploymentId(any_=[deployment_id]),
             state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(types))),
-            expected_start_time=FlowRunFilterExpectedStartTime(before_=now("UTC")),
+            expected_start_time=FlowRunFilterExpectedStartTime(before_=datetime.now(UTC)),
         ),
         sort=FlowRunSort.EXPECTED_START_TIME_DESC,
     )

@@ -5,7 +5,7 @@ import hashlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, TypedDict, cast
 from uuid import UUID
 
@@ -28,7 +28,6 @@ from prefect.client.schemas.objects import FlowRun, Log, State, StateType, TaskR
 from prefect.client.schemas.sorting import FlowRunSort, LogSort, TaskRunSort
 from prefect.exceptions import ObjectNotFound, PrefectException
 from prefect.states import Cancelling, Scheduled
-from prefect.types._datetime import now
 
 from ingestion.departments import Department, label_of, resolve_all
 from ingestion.paths import DataPaths
@@ -41,9 +40,9 @@ from orchestration.errors import (
     RunNotRetriable,
     ServerNotReady,
 )
-from orchestration.runs.deployment import Schedule, change_schedule, read_schedule
+from orchestration.runs.deployment import Schedule, change_schedule, read_deployment_id, read_schedule
 from orchestration.runs.parameters import as_parameter, as_tags, as_texts
-from orchestration.runs.prefect_client import async_settings, server_clock
+from orchestration.runs.prefect_client import async_settings
 
 WAITING = (StateType.SCHEDULED, StateType.PENDING)
 UNDER_WAY = (StateType.PENDING, StateType.RUNNING, StateType.CANCELLING, StateType.PAUSED)
@@ -112,7 +111,7 @@ class Runs:
                 name=label_of(departments),
                 parameters=cast("dict[str, Any]", parameters),
                 tags=[*as_tags(departments), *([key_tag] if key_tag else [])],
-                state=Scheduled(scheduled_time=server_clock.now()),
+                state=Scheduled(),
             )
         self._wake()
         return Ticket(run)
@@ -140,7 +139,9 @@ class Runs:
                     if tags or any_tags
                     else None,
                     # Prefect plans the scheduled runs of days to come; they are no runs yet.
-                    expected_start_time=FlowRunFilterExpectedStartTime(before_=before or now("UTC"), after_=after),
+                    expected_start_time=FlowRunFilterExpectedStartTime(
+                        before_=before or datetime.now(UTC), after_=after
+                    ),
                 ),
                 limit=limit,
                 offset=offset,
@@ -169,7 +170,7 @@ class Runs:
             found: list[TaskRun] = await client.read_task_runs(
                 task_run_filter=of_run, sort=TaskRunSort.EXPECTED_START_TIME_ASC
             )
-        return sorted(found, key=lambda task: task.start_time or task.created or now("UTC"))
+        return sorted(found, key=lambda task: task.start_time or task.created or datetime.now(UTC))
 
     async def logs(self, run_id: UUID, *, limit: int, offset: int) -> list[Log]:
         """Read a run's log lines, oldest first."""
@@ -219,7 +220,7 @@ class Runs:
         """Give the deployment's id; it is asked for now and then, as a server may come back with an empty database."""
         time = asyncio.get_running_loop().time()
         if self._deployment_id is None or time > self._known_until:
-            self._deployment_id = (await read_schedule(client)).deployment_id
+            self._deployment_id = await read_deployment_id(client)
             self._known_until = time + DEPLOYMENT_SECONDS
         return self._deployment_id
 

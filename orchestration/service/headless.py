@@ -18,7 +18,6 @@ def serve(departments: Sequence[Department]) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", force=True)
     logging.getLogger("httpx").setLevel(logging.WARNING)
     service = Service(departments, get_settings(), DataPaths(get_ingestion_settings().data_dir))
-    service.begin()
     asyncio.run(_serve_until_signalled(service))
     return 0
 

@@ -9,12 +9,10 @@ import socket
 import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import httpx
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.objects import StateType
 
 from ingestion.departments import Department, label_of
 from ingestion.errors import IngestionError, StorageFailed
@@ -24,7 +22,7 @@ from orchestration.errors import NotRegistered, OrchestrationError
 from orchestration.prefect_server.server import ensure_server, is_answering, stop_server
 from orchestration.progress import discard_old_records
 from orchestration.runs.deployment import WORK_POOL, Schedule, register_deployment
-from orchestration.runs.prefect_client import async_settings, server_clock
+from orchestration.runs.prefect_client import async_settings
 from orchestration.runs.recovery import end_orphans, skip_missed
 from orchestration.runs.runs import Runs
 from orchestration.service.leader import Leadership
@@ -39,8 +37,6 @@ log = logging.getLogger("girouette.serving")
 # How often the leader looks at the wake file, and everybody at the leader's lock and the server.
 WAKE_SECONDS = 0.4
 WATCH_SECONDS = 4.0
-# A server that has answered the worker, which polls every 10 s, is not asked whether it is well.
-HEARD_SECONDS = 12.0
 # A server that is busy may miss an answer or two; one that hangs misses them all.
 MISSES_UNTIL_LOST = 4
 # The schedule may be paused in Prefect's own UI; nothing waits for us to know.
@@ -85,12 +81,6 @@ class Service:
         # The same for every process on this directory: a next leader knows the runs of the one before.
         self.worker_name = f"girouette-{socket.gethostname()}-{hashlib.sha256(folder.encode()).hexdigest()[:8]}"
 
-    def begin(self) -> None:
-        """Where this process is to lead, let runs be prepared for; to be called before anything else is opened."""
-        with contextlib.suppress(StorageFailed), storage_faults(self.paths):
-            if self.leadership.try_acquire():
-                self.launcher.begin()
-
     async def run(self) -> None:
         """Serve until cancelled; `stop` then ends what was started."""
         async with httpx.AsyncClient(timeout=WATCH_SECONDS) as client:
@@ -132,7 +122,6 @@ class Service:
                     await self.worker.drain(self.settings.shutdown_seconds)
             task.cancel()
             await asyncio.wait([task])
-        await asyncio.to_thread(self.launcher.stop)
         await self.runs.close()
         if self._server is not None:
             await asyncio.to_thread(stop_server, self._server)
@@ -205,8 +194,7 @@ class Service:
         self.note_schedule(schedule)
         if not schedule.is_active:
             return
-        until = schedule.next_times(1)[0] + timedelta(days=1)
-        if not await self.runs.find(states=[StateType.SCHEDULED], after=datetime.now(UTC), before=until, limit=1):
+        if not schedule.is_planned:
             reason = f"Prefect plans no run though the schedule is active: see {self.paths.logs / 'prefect-server.log'}"
             self.health.note("schedule", "failed", reason)
             log.error("%s", reason)
@@ -249,8 +237,7 @@ class Service:
                         log.debug("the schedule was not checked: %s", error)
                 if self._server is not None and self._server.poll() is not None:
                     break
-                is_well = server_clock.was_heard_within(HEARD_SECONDS) or await self._is_answering(client)
-                misses = 0 if is_well else misses + 1
+                misses = 0 if await self._is_answering(client) else misses + 1
         self.health.note("prefect", "lost", "the Prefect server stopped answering and is being restarted")
         log.error("the Prefect server at %s stopped answering", self.settings.prefect_api_url)
         await self._end_server()

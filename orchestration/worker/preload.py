@@ -1,11 +1,32 @@
-"""What the forkserver imports before the first run: everything a run needs, used once."""
+"""What the forkserver imports before the first run: everything a run needs, used once.
 
+The forkserver looks at its pipe to the service only after the imports. So a timer looks for the service until then:
+one that stopped must not leave a process behind that rehearses for nobody.
+"""
+
+import os
+import signal
 from contextlib import suppress
+
+_SERVICE = os.getppid()
+_LOOK_SECONDS = 0.2
+
+
+def _end_without_service(*_: object) -> None:
+    if os.getppid() != _SERVICE:
+        os.kill(os.getpid(), signal.SIGTERM)  # the rehearsal removes its folder on SIGTERM
+
+
+signal.signal(signal.SIGALRM, _end_without_service)
+signal.setitimer(signal.ITIMER_REAL, _LOOK_SECONDS, _LOOK_SECONDS)
 
 from orchestration.errors import OrchestrationError
 from orchestration.settings import get_settings
+from orchestration.worker import run_process as run_process
 from orchestration.worker.rehearsal import rehearse
 
-# A project that cannot be built is the runs' to report.
+# A project that cannot be built is for the runs to report.
 with suppress(OrchestrationError):
     rehearse(get_settings())
+signal.setitimer(signal.ITIMER_REAL, 0)
+signal.signal(signal.SIGALRM, signal.SIG_DFL)

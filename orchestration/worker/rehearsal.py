@@ -3,14 +3,12 @@
 Without it each forked run would compile dbt's macros and meet Python's late imports anew, half of its time.
 """
 
-import ctypes
 import gc
 import os
 import shutil
 import signal
 import tempfile
 import threading
-from contextlib import suppress
 from pathlib import Path
 
 import pyarrow as pa
@@ -47,14 +45,7 @@ def rehearse(orchestration: OrchestrationSettings) -> None:
     # A fork's own collections then leave what is inherited alone, and its memory shared.
     gc.collect()
     gc.freeze()
-    _give_memory_back()
+    pa.default_memory_pool().release_unused()
     left = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
     if left:
         raise RuntimeError(f"the rehearsal left threads behind: {', '.join(left)}")
-
-
-def _give_memory_back() -> None:
-    """Return what the rehearsal freed to the system: Arrow's and, where it can, the C library's."""
-    pa.default_memory_pool().release_unused()
-    with suppress(OSError, AttributeError):
-        ctypes.CDLL("libc.so.6").malloc_trim(0)

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing.process import BaseProcess
@@ -9,17 +10,7 @@ from uuid import UUID
 
 import anyio.abc
 import httpx
-from prefect.client.orchestration import get_client
-from prefect.client.schemas.filters import (
-    FlowRunFilter,
-    FlowRunFilterNextScheduledStartTime,
-    FlowRunFilterState,
-    FlowRunFilterStateType,
-    WorkPoolFilter,
-    WorkPoolFilterName,
-)
-from prefect.client.schemas.objects import FlowRun, State, StateType
-from prefect.client.schemas.responses import WorkerFlowRunResponse
+from prefect.client.schemas.objects import FlowRun, State
 from prefect.exceptions import InfrastructureNotFound, ObjectNotFound
 from prefect.states import Cancelled, Cancelling
 from prefect.workers.base import BaseWorker
@@ -27,9 +18,7 @@ from prefect.workers.process import ProcessJobConfiguration, ProcessVariables, P
 
 from ingestion.departments import resolve_all
 from ingestion.errors import IngestionError
-from orchestration.prefect_shortcuts import RunConfiguration
 from orchestration.runs.parameters import as_tags, as_texts
-from orchestration.runs.prefect_client import async_settings, server_clock
 from orchestration.runs.recovery import end_run, end_tasks
 from orchestration.worker.launcher import Launcher
 
@@ -37,8 +26,8 @@ log = logging.getLogger("girouette.worker")
 
 # How soon a run set to Cancelling from Prefect's own UI is noticed; our API notifies at once.
 CANCEL_POLL_SECONDS = 1.0
-# How many polls out of which one tells Prefect's server that we poll; it takes a queue for dead after six.
-POLLS_PER_SIGN = 3
+# A run that was taken has its process within this time, or it failed to start.
+TAKEN_SECONDS = 120.0
 # How long Prefect's server may take to record what a run told it last.
 LATE_EVENTS_SECONDS = 5.0
 
@@ -50,7 +39,7 @@ class WarmWorker(BaseWorker[ProcessJobConfiguration, ProcessVariables, ProcessWo
     """
 
     type = "process"
-    job_configuration = RunConfiguration
+    job_configuration = ProcessJobConfiguration
     job_configuration_variables = ProcessVariables
 
     def __init__(self, work_pool_name: str, launcher: Launcher, name: str, before_run: Callable[[], None]) -> None:
@@ -59,8 +48,8 @@ class WarmWorker(BaseWorker[ProcessJobConfiguration, ProcessVariables, ProcessWo
         self._launcher, self._before_run = launcher, before_run
         self._woken = asyncio.Event()
         self._accepting = True
-        self._polls = 0
         self._children: dict[UUID, BaseProcess] = {}
+        self._taken: dict[UUID, float] = {}
         self._look: dict[UUID, asyncio.Event] = {}
         self._sweeps: set[asyncio.Task[None]] = set()
 
@@ -72,7 +61,8 @@ class WarmWorker(BaseWorker[ProcessJobConfiguration, ProcessVariables, ProcessWo
     @property
     def in_hand(self) -> list[UUID]:
         """Flow runs whose process is alive or about to be."""
-        return [*self._children, *self._submitting_flow_run_ids]
+        since = time.monotonic() - TAKEN_SECONDS
+        return [*self._children, *(run_id for run_id, at in self._taken.items() if at > since)]
 
     def wake(self) -> None:
         """Look for runs, and for cancellations, now instead of at the next poll."""
@@ -83,13 +73,8 @@ class WarmWorker(BaseWorker[ProcessJobConfiguration, ProcessVariables, ProcessWo
     async def work(self) -> None:
         """Serve until cancelled: Prefect's polling loops, and a poll whenever woken."""
         async with asyncio.TaskGroup() as loops:
-            loops.create_task(self.start(printer=self._logger.debug))
+            loops.create_task(self.start(printer=log.debug))
             loops.create_task(self._poll_when_woken())
-
-    async def setup(self) -> None:
-        """Take a client of our own, which asks again sooner than Prefect's."""
-        await super().setup()
-        self._client = await self._exit_stack.enter_async_context(get_client(httpx_settings=async_settings()))
 
     async def drain(self, seconds: float) -> None:
         """Take no further runs and wait for the running one, so long; after that it is cancelled."""
@@ -101,25 +86,12 @@ class WarmWorker(BaseWorker[ProcessJobConfiguration, ProcessVariables, ProcessWo
             await self._cancel(flow_run_id, "cancelled: the service was stopped")
 
     async def get_and_submit_flow_runs(self) -> list[FlowRun]:
-        """Take the runs that are due, unless the service is stopping; most polls find none, and only count them.
-
-        To be asked for runs costs Prefect's server four times as much, with the two tasks that note it.
-        """
-        self._polls += 1
-        if self._polls % POLLS_PER_SIGN == 0 or await self._is_any_due():
-            return await self._take_due()
-        return []
-
-    async def _is_any_due(self) -> bool:
-        due = FlowRunFilter(
-            state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.SCHEDULED])),
-            next_scheduled_start_time=FlowRunFilterNextScheduledStartTime(before_=server_clock.now()),
-        )
-        pool = WorkPoolFilter(name=WorkPoolFilterName(any_=[self._work_pool_name]))
-        return await self.client.count_flow_runs(flow_run_filter=due, work_pool_filter=pool) > 0
-
-    async def _take_due(self) -> list[FlowRun]:
-        return await super().get_and_submit_flow_runs() if self._accepting else []
+        """Take the runs that are due, unless the service is stopping."""
+        taken = await super().get_and_submit_flow_runs() if self._accepting else []
+        now = time.monotonic()
+        recent = {run_id: at for run_id, at in self._taken.items() if at > now - TAKEN_SECONDS}
+        self._taken = recent | dict.fromkeys((run.id for run in taken), now)
+        return taken
 
     async def run(
         self,
@@ -150,6 +122,7 @@ class WarmWorker(BaseWorker[ProcessJobConfiguration, ProcessVariables, ProcessWo
             loop.remove_reader(child.sentinel)
             child.kill()
             del self._children[flow_run.id], self._look[flow_run.id]
+            self._taken.pop(flow_run.id, None)
             # Its slot is free once this returns; the next in the queue need not wait for the next poll.
             loop.call_soon(self.wake)
         state = await self._state(flow_run.id)
@@ -172,23 +145,14 @@ class WarmWorker(BaseWorker[ProcessJobConfiguration, ProcessVariables, ProcessWo
                 return
         raise InfrastructureNotFound(f"no run of this worker has process {infrastructure_pid}")
 
-    async def _submit_scheduled_flow_runs(self, flow_run_response: list[WorkerFlowRunResponse]) -> list[FlowRun]:
-        """Leave runs alone that are not due by the server's clock."""
-        until = server_clock.now() + server_clock.same
-        due = [found for found in flow_run_response if (found.flow_run.expected_start_time or until) <= until]
-        return await super()._submit_scheduled_flow_runs(due)
-
-    async def _propose_submitting_state(self, flow_run: FlowRun) -> None:
-        """Leave the state out that Prefect has for infrastructure that takes long to come: a fork is there at once."""
-
     async def _poll_when_woken(self) -> None:
         while True:
             await self._woken.wait()
             self._woken.clear()
             try:
-                await self._take_due()
+                await self.get_and_submit_flow_runs()
             except (httpx.HTTPError, RuntimeError) as error:  # not set up yet, or the server is away: polling goes on
-                self._logger.debug("not polled: %s", error)
+                log.debug("not polled: %s", error)
 
     async def _cancel(self, flow_run_id: UUID, why: str) -> None:
         child = self._children[flow_run_id]
@@ -231,5 +195,5 @@ class WarmWorker(BaseWorker[ProcessJobConfiguration, ProcessVariables, ProcessWo
         except ObjectNotFound:  # deleted: nobody wants it any more
             return Cancelling()
         except httpx.HTTPError as error:  # a server that is away for a while is no reason to leave the run
-            self._logger.debug("state of %s not read: %s", flow_run_id, error)
+            log.debug("state of %s not read: %s", flow_run_id, error)
             return None

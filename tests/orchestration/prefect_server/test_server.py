@@ -1,4 +1,3 @@
-import json
 import os
 import socket
 import subprocess
@@ -46,7 +45,7 @@ def test_a_server_that_cannot_start_names_its_log(paths: DataPaths, monkeypatch:
 
 _GARBAGE = """
 import threading, time
-from orchestration.prefect_server import server_shortcuts
+from orchestration.prefect_server import garbage
 
 class Cycle:
     def __init__(self):
@@ -55,54 +54,44 @@ class Cycle:
         where.add(threading.current_thread().name)
 
 where = set()
-server_shortcuts._GARBAGE_SECONDS, server_shortcuts._GARBAGE_OBJECTS = 0.05, 100
-server_shortcuts.collect_garbage_aside(lambda: True, 1)
+garbage.collect_in_a_thread()
 deadline = time.monotonic() + 20
 while not where and time.monotonic() < deadline:
-    kept = [Cycle() for _ in range(2000)]  # enough for many collections, were they made here
-    time.sleep(0.01)
+    kept = [Cycle() for _ in range(20_000)]  # enough for many automatic collections
+    time.sleep(0.1)
 print(*where)
 """
 
 
-def test_garbage_is_collected_beside_the_event_loop():
+def test_garbage_is_collected_outside_the_event_loops_thread():
     ended = subprocess.run([sys.executable, "-c", _GARBAGE], capture_output=True, text=True, check=True, cwd=ROOT)
     assert ended.stdout.split() == ["garbage"]
 
 
-_LATE = """
-import asyncio, json
-from pathlib import Path
-from burner_redis import BurnerRedis
-from orchestration.prefect_server.server_shortcuts import let_queue_be_late
-
-def slack():
-    threads = [thread.name for thread in Path("/proc/self/task").iterdir()]
-    return {thread: int(Path(f"/proc/{thread}/timerslack_ns").read_text()) for thread in threads}
-
-async def use():
-    queue = BurnerRedis()
-    waiting = asyncio.ensure_future(queue.blpop("queue", timeout=60))
-    await asyncio.sleep(0.1)
-    await queue.rpush("queue", "put in")
-    taken = (await waiting)[1].decode()
-    await queue.set("short", "lived", px=50)
-    await asyncio.sleep(0.1)
-    return taken, await queue.get("short")
-
-before = slack()
-let_queue_be_late()
-print(json.dumps([before, slack(), asyncio.run(use())]))
+@pytest.mark.parametrize(
+    ("database", "threads"),
+    [
+        ("sqlite+aiosqlite:////proc/nothing/prefect.db", ["garbage"]),
+        ("postgresql+asyncpg://nobody@127.0.0.1:9/none", []),
+    ],
+)
+def test_garbage_has_its_thread_only_where_prefects_database_is_sqlite(
+    tmp_path: Path, database: str, threads: list[str]
+):
+    script = """
+import runpy, threading
+runpy.run_module = lambda *_, **__: print(*[t.name for t in threading.enumerate() if t.name == "garbage"])
+from orchestration.prefect_server.__main__ import main
+main()
 """
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="the timers of other systems know no such option")
-def test_only_the_timers_of_prefects_queue_may_be_late():
-    ended = subprocess.run([sys.executable, "-c", _LATE], capture_output=True, text=True, check=True, cwd=ROOT)
-    before, after, used = json.loads(ended.stdout)
-    assert {thread: after[thread] for thread in before} == before
-    assert {nanoseconds for thread, nanoseconds in after.items() if thread not in before} == {1_000_000_000}
-    assert used == ["put in", None]
+    environment = os.environ | {
+        "PREFECT_API_DATABASE_CONNECTION_URL": database,
+        "PREFECT_API_URL": "http://127.0.0.1:9/api",
+        "DATA_DIR": str(tmp_path),
+    }
+    command = [sys.executable, "-c", script]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, cwd=ROOT)
+    assert ended.stdout.split() == threads
 
 
 def test_a_server_stopped_while_it_makes_its_database_leaves_no_process_behind(paths: DataPaths):
@@ -111,6 +100,7 @@ def test_a_server_stopped_while_it_makes_its_database_leaves_no_process_behind(p
     while not database.exists():
         assert server.poll() is None
         time.sleep(0.01)
-    [maker] = psutil.Process(server.pid).children()
+    process = psutil.Process(server.pid)
     stop_server(server)
-    maker.wait(1)
+    assert not process.is_running()
+    assert not [child for child in psutil.Process().children(recursive=True) if child.pid == server.pid]

@@ -1,16 +1,13 @@
 """Prefect's server is asked again soon when it was busy; anything else it says is taken as said."""
 
-import asyncio
 import threading
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import httpx
 import pytest
 
-from orchestration.runs.prefect_client import ServerClock, sync_settings
+from orchestration.runs.prefect_client import sync_settings
 
 
 class Busy(BaseHTTPRequestHandler):
@@ -49,24 +46,3 @@ def test_a_busy_database_is_asked_again(server, answers, expected, left):
         answer = client.post(f"http://127.0.0.1:{server.server_port}/flow_runs", json={})
     assert answer.status_code == expected
     assert Busy.answers == left
-
-
-@pytest.mark.parametrize(
-    ("ahead", "expected"), [(0, 0), (-3600, -3600), (-5, 0), (3600, 0)], ids=["right", "behind", "slow", "ahead"]
-)
-def test_the_time_is_the_servers_when_it_is_clearly_behind(ahead: int, expected: int):
-    clock, now = ServerClock(), datetime.now(UTC)
-    dated = httpx.Response(200, headers={"date": format_datetime(now + timedelta(seconds=ahead), usegmt=True)})
-    asyncio.run(clock.compare(dated))
-    asyncio.run(clock.compare(httpx.Response(200)))  # tells nothing
-    assert (clock.now() - now).total_seconds() == pytest.approx(expected, abs=2)
-
-
-def test_a_server_was_heard_when_it_answered_well():
-    clock = ServerClock()
-    assert not clock.was_heard_within(3600)
-    asyncio.run(clock.compare(httpx.Response(503)))
-    assert not clock.was_heard_within(3600)
-    asyncio.run(clock.compare(httpx.Response(200)))
-    assert clock.was_heard_within(3600)
-    assert not clock.was_heard_within(0)

@@ -1,5 +1,5 @@
+import asyncio
 import json
-from datetime import UTC, datetime
 
 import pytest
 
@@ -7,7 +7,7 @@ from ingestion.departments import all_departments, resolve_all
 from ingestion.paths import DataPaths
 from orchestration.errors import BadSchedule
 from orchestration.progress import discard_old_records, note, read_records, record_file
-from orchestration.runs.deployment import Schedule, check_cron
+from orchestration.runs.deployment import check_cron
 from orchestration.runs.parameters import as_parameter, as_tags, as_texts
 
 RUN = "0192f0c1-8d1e-7a55-9a39-5b1f6f0e2c11"
@@ -35,18 +35,17 @@ def test_all_departements_are_one_word():
 @pytest.mark.parametrize("cron", ["", "* * * *", "61 * * * *", "0 0 30 2 *", "every hour", "* * * * * * * *"])
 def test_a_cron_that_cannot_be_is_refused_with_an_example(cron: str):
     with pytest.raises(BadSchedule, match=r"write five fields, e\.g\. `12 \* \* \* \*`"):
-        check_cron(cron)
+        asyncio.run(check_cron(cron))
 
 
-def test_the_next_times_are_whole_and_ahead():
-    from uuid import UUID
+@pytest.mark.parametrize("cron", ["12 * * * *", "0 0 */2 * 1", "@hourly", "0 0 29 2 *"])
+def test_a_cron_that_prefect_can_run_is_accepted(cron: str):
+    asyncio.run(check_cron(cron))
 
-    schedule = Schedule(UUID(RUN), "12 * * * *", resolve_all(["9"]), is_active=True)
-    times = schedule.next_times()
-    assert len(times) == 5
-    assert all(time > datetime.now(UTC) and time.minute == 12 for time in times)
-    assert times == sorted(times)
-    assert Schedule(UUID(RUN), "12 * * * *", resolve_all(["9"]), is_active=False).next_times() == []
+
+def test_a_schedule_of_seconds_is_refused_with_the_reason():
+    with pytest.raises(BadSchedule, match="sixth field means seconds"):
+        asyncio.run(check_cron("0 0 * * * *"))
 
 
 def test_progress_is_read_on_from_where_one_was(paths: DataPaths):

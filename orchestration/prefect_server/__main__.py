@@ -1,0 +1,74 @@
+"""`python -m orchestration.prefect_server`: `prefect server start` with our settings, its database in DATA_DIR."""
+
+import argparse
+import os
+import runpy
+import signal
+import sys
+import threading
+from urllib.parse import urlsplit
+
+from ingestion.paths import DataPaths
+from ingestion.settings import get_settings as get_ingestion_settings
+from orchestration.prefect_server.garbage import collect_in_a_thread
+from orchestration.prefect_server.server import is_answering
+from orchestration.settings import get_settings
+
+# Prefect's documented settings, each for a server with one client on the same machine. The environment wins.
+_SETTINGS = {
+    # Longer than clients keep a connection (25 s): else a request now and then meets a closing one, and waits 2 s.
+    "PREFECT_SERVER_API_KEEPALIVE_TIMEOUT": "60",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    # Loops that look for what other machines left behind.
+    "PREFECT_SERVER_SERVICES_CANCELLATION_CLEANUP_LOOP_SECONDS": "60",
+    "PREFECT_SERVER_EVENTS_PROACTIVE_GRANULARITY": "PT60S",
+    "PREFECT_SERVER_SERVICES_FOREMAN_LOOP_SECONDS": "60",
+    "PREFECT_SERVER_SERVICES_LATE_RUNS_LOOP_SECONDS": "30",
+    "PREFECT_SERVER_SERVICES_PAUSE_EXPIRATIONS_LOOP_SECONDS": "60",
+    "PREFECT_SERVER_SERVICES_REPOSSESSOR_LOOP_SECONDS": "30",
+    "PREFECT_SERVER_SERVICES_CLEANUP_RECONCILER_LOOP_SECONDS": "60",
+}
+
+
+def main() -> None:
+    """Become the server, in the foreground, logging to the terminal."""
+    parser = argparse.ArgumentParser(prog="python -m orchestration.prefect_server", description=__doc__)
+    parser.add_argument("--end-with-parent", action="store_true", help="stop when standard input closes")
+    options = parser.parse_args()
+    url = get_settings().prefect_api_url
+    if is_answering(url):
+        sys.exit(f"a Prefect server already answers at {url}; its UI is at {url.removesuffix('/api')}")
+    if options.end_with_parent:
+        _end_with_parent()
+    _export_settings(url, DataPaths(get_ingestion_settings().data_dir))
+    if os.environ["PREFECT_API_DATABASE_CONNECTION_URL"].startswith("sqlite"):
+        collect_in_a_thread()
+    address = urlsplit(url)
+    sys.argv = ["prefect", "server", "start"]
+    sys.argv += ["--host", address.hostname or "127.0.0.1", "--port", str(address.port or 4200)]
+    runpy.run_module("prefect", run_name="__main__", alter_sys=True)
+
+
+def _export_settings(url: str, paths: DataPaths) -> None:
+    home = (paths.root / "prefect").resolve()
+    home.mkdir(parents=True, exist_ok=True)
+    for name, value in _SETTINGS.items():
+        os.environ.setdefault(name, value)
+    os.environ["PREFECT_HOME"] = str(home)
+    os.environ.setdefault("PREFECT_API_DATABASE_CONNECTION_URL", f"sqlite+aiosqlite:///{home / 'prefect.db'}")
+    os.environ["PREFECT_UI_API_URL"] = url
+    os.environ.pop("PREFECT_API_URL", None)
+
+
+def _end_with_parent() -> None:
+    """Stop when the pipe from the parent closes: a killed service leaves no server behind."""
+
+    def watch() -> None:
+        sys.stdin.buffer.read()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, name="parent-watch", daemon=True).start()
+
+
+if __name__ == "__main__":
+    main()
