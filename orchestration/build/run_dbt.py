@@ -13,6 +13,7 @@ from dbt.cli.main import dbtRunner, dbtRunnerResult
 from dbt.contracts.graph.manifest import Manifest
 
 from ingestion.paths import DataPaths
+from orchestration.build.dbt_events import hear_only_what_is_logged
 from orchestration.errors import BuildFailed
 from orchestration.settings import DBT_PROJECT, OrchestrationSettings
 
@@ -150,6 +151,7 @@ def _invoke(
     places += ["--target-path", str(paths.dbt_target.resolve()), "--log-path", str(paths.logs.resolve())]
     # run_command's callbacks print what matters, so dbt prints nothing.
     told = ["--log-level", "none", "--log-level-file", settings.dbt_log_level_file, "--no-use-colors"]
+    hear_only_what_is_logged(settings.dbt_log_level_file)
     try:
         return runner.invoke([*arguments, *told, *places])
     finally:

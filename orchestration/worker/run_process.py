@@ -12,7 +12,7 @@ import threading
 from multiprocessing import parent_process
 from multiprocessing.connection import wait
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 from uuid import UUID
 
 # A run's first task would import these.
@@ -23,12 +23,21 @@ from prefect.context import SyncClientContext, refresh_global_settings_context
 from prefect.engine import handle_engine_signals
 from prefect.flow_engine import load_flow_run, run_flow
 from prefect.logging.loggers import flow_run_logger
+from prefect.settings import (
+    PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED,
+    PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
+    get_current_settings,
+    temporary_settings,
+)
 
 from ingestion.settings import get_settings as get_ingestion_settings
 from orchestration.flow import weather_hourly_pipeline
 from orchestration.runs.prefect_client import sync_settings
 from orchestration.settings import ROOT, get_settings
 from orchestration.worker.cores import leave_a_core_to_readers
+
+# Prefect's settings as they are before the fork.
+_PREFECT = get_current_settings().to_environment_variables(exclude_unset=True)
 
 
 def execute(flow_run_id: str, environment: dict[str, str | None], log_file: str) -> None:
@@ -40,17 +49,35 @@ def execute(flow_run_id: str, environment: dict[str, str | None], log_file: str)
     _write_output_to(Path(log_file))
     _end_with_parent()
     os.chdir(ROOT)
-    os.environ.update({name: value for name, value in environment.items() if value is not None})
-    # What was read before the fork may be another environment's.
-    refresh_global_settings_context()
+    given = {name: value for name, value in environment.items() if value is not None}
+    is_prefects_as_before = {
+        name: value for name, value in given.items() if _is_setting(name)
+    }.items() <= _PREFECT.items()
+    os.environ.update(given)
+    if not is_prefects_as_before:  # reading them takes 50 ms
+        refresh_global_settings_context()
     for read_settings in (get_ingestion_settings, get_settings):
         read_settings.cache_clear()
     gc.set_threshold(100_000)  # collecting garbage takes 6 % of a run, which ends before it matters
-    with SyncClientContext(sync_settings()):
+    with temporary_settings(_left_out()), SyncClientContext(sync_settings()):
         flow_run = load_flow_run(UUID(flow_run_id))
         with handle_engine_signals(flow_run.id):
             log = cast("logging.Logger", flow_run_logger(flow_run))
             run_flow(weather_hourly_pipeline, flow_run=flow_run, error_logger=log)
+
+
+def _is_setting(name: str) -> bool:
+    return name.startswith("PREFECT_") and not name.startswith("PREFECT__")
+
+
+def _left_out() -> dict[Any, Any]:
+    """Give the settings that spare a run of seconds some waiting, unless the environment sets them."""
+    found: dict[Any, Any] = {}
+    if "PREFECT_FLOWS_HEARTBEAT_FREQUENCY" not in os.environ:  # the worker watches; the thread ends up to 1 s late
+        found[PREFECT_FLOWS_HEARTBEAT_FREQUENCY] = None
+    if "PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED" not in os.environ:  # the service has checked it
+        found[PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED] = False
+    return found
 
 
 def _write_output_to(log_file: Path) -> None:
