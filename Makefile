@@ -2,7 +2,8 @@
 SHELL := /bin/sh
 PYTHON ?= python3
 DEPT ?= 9
-BIN := .venv/bin
+VENV ?= .venv
+BIN := $(VENV)/bin
 export DBT_PROFILES_DIR ?= ./profiles
 
 # DEPT=9, DEPT=9,31, DEPT="9 31" and DEPT=all all work; a name with spaces goes in DEPT='Val-d’Oise'.
@@ -11,18 +12,18 @@ depts = $(foreach code,$(subst $(comma), ,$(1)),--dept "$(code)")
 
 .DEFAULT_GOAL := help
 
-.venv/bin/python:
+$(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Girouette needs Python 3.11 or newer; name one with make PYTHON=python3.12")'
-	$(PYTHON) -m venv .venv
+	$(PYTHON) -m venv $(VENV)
 
-.venv/.runtime: requirements.lock pyproject.toml | .venv/bin/python
-	@echo "Installing Girouette into .venv (about a minute) ..."
+$(VENV)/.runtime: requirements.lock pyproject.toml | $(VENV)/bin/python
+	@echo "Installing Girouette into $(VENV) (about a minute) ..."
 	@$(BIN)/pip install --quiet --disable-pip-version-check --compile --no-deps -r requirements.lock
 	@$(BIN)/pip install --quiet --disable-pip-version-check --compile --no-deps --editable .
 	@touch $@
 
-.venv/.dev: requirements-dev.lock .venv/.runtime
-	@echo "Installing the development tools into .venv ..."
+$(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime
+	@echo "Installing the development tools into $(VENV) ..."
 	@$(BIN)/pip install --quiet --disable-pip-version-check --compile --no-deps -r requirements-dev.lock
 	@touch $@
 
@@ -32,101 +33,101 @@ help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: install
-install: .venv/.dev ## make .venv with everything in it
+install: $(VENV)/.dev ## make .venv with everything in it
 
 .PHONY: run
-run: .venv/.runtime ## start the service: API on :8000, Prefect's UI on :4200, runs each hour (Ctrl-C stops it)
+run: $(VENV)/.runtime ## start the service: API on :8000, Prefect's UI on :4200, runs each hour (Ctrl-C stops it)
 	@$(BIN)/python -m api
 
 .PHONY: flow-run
-flow-run: .venv/.runtime ## fetch, build, test and publish once: make flow-run DEPT=9
+flow-run: $(VENV)/.runtime ## fetch, build, test and publish once: make flow-run DEPT=9
 	@$(BIN)/python orchestration/flow_prefect.py --mode run $(call depts,$(DEPT))
 
 .PHONY: flow-serve
-flow-serve: .venv/.runtime ## serve weather-hourly-deployment on its cron: make flow-serve DEPT=9
+flow-serve: $(VENV)/.runtime ## serve weather-hourly-deployment on its cron: make flow-serve DEPT=9
 	@$(BIN)/python orchestration/flow_prefect.py --mode serve $(call depts,$(DEPT))
 
 .PHONY: dwh-ingest
-dwh-ingest: .venv/.runtime ## only fetch and load: make dwh-ingest DEPT=9
+dwh-ingest: $(VENV)/.runtime ## only fetch and load: make dwh-ingest DEPT=9
 	@$(BIN)/python -m ingestion $(call depts,$(DEPT))
 
 .PHONY: dbt-build
-dbt-build: .venv/.runtime ## only build and test the models in the build file
+dbt-build: $(VENV)/.runtime ## only build and test the models in the build file
 	@$(BIN)/python -m orchestration build
 
 .PHONY: publish
-publish: .venv/.runtime ## publish the tested build file as a new snapshot
+publish: $(VENV)/.runtime ## publish the tested build file as a new snapshot
 	@$(BIN)/python -m orchestration publish
 
 .PHONY: rollback
-rollback: .venv/.runtime ## serve the snapshot before: make rollback [SNAPSHOT=id]
+rollback: $(VENV)/.runtime ## serve the snapshot before: make rollback [SNAPSHOT=id]
 	@$(BIN)/python -m orchestration rollback $(if $(SNAPSHOT),--snapshot "$(SNAPSHOT)")
 
 .PHONY: rebuild
-rebuild: .venv/.runtime ## make the build file anew from the landing zone, then publish
+rebuild: $(VENV)/.runtime ## make the build file anew from the landing zone, then publish
 	@$(BIN)/python -m orchestration rebuild
 
 .PHONY: backup
-backup: .venv/.runtime ## write a backup while everything runs: make backup [TO=folder]
+backup: $(VENV)/.runtime ## write a backup while everything runs: make backup [TO=folder]
 	@$(BIN)/python -m orchestration backup $(if $(TO),--to "$(TO)")
 
 .PHONY: restore
-restore: .venv/.runtime ## lay a backup into an empty DATA_DIR: make restore FROM=file [FORCE=1]
+restore: $(VENV)/.runtime ## lay a backup into an empty DATA_DIR: make restore FROM=file [FORCE=1]
 	@$(BIN)/python -m orchestration restore $(if $(FROM),--from "$(FROM)") $(if $(FORCE),--force)
 
 .PHONY: prefect-server
-prefect-server: .venv/.runtime ## start a Prefect server with its UI on http://127.0.0.1:4200
+prefect-server: $(VENV)/.runtime ## start a Prefect server with its UI on http://127.0.0.1:4200
 	@$(BIN)/python -m orchestration.prefect_server
 
 .PHONY: dbt-docs
-dbt-docs: .venv/.runtime ## write dbt's documentation site to data/build/dbt/index.html
+dbt-docs: $(VENV)/.runtime ## write dbt's documentation site to data/build/dbt/index.html
 	@$(BIN)/python -m orchestration docs
 
 .PHONY: freshness
-freshness: .venv/.runtime ## ask dbt how old the sources are
+freshness: $(VENV)/.runtime ## ask dbt how old the sources are
 	@$(BIN)/python -m orchestration freshness
 
 .PHONY: test
-test: .venv/.dev ## run the tests
+test: $(VENV)/.dev ## run the tests
 	@$(BIN)/python -m pytest -q -n 3 -m "not slow"
 
 .PHONY: test-slow
-test-slow: .venv/.dev ## run the tests that take long
+test-slow: $(VENV)/.dev ## run the tests that take long
 	@$(BIN)/python -m pytest -q -n 2 -m slow --timeout 3600
 
 .PHONY: bench
-bench: .venv/.dev ## measure speed side by side (half an hour, idle machine, needs wrk): make bench ONLY=runs
+bench: $(VENV)/.dev ## measure speed side by side (half an hour, idle machine, needs wrk): make bench ONLY=runs
 	@$(BIN)/python -m benchmarks $(foreach part,$(ONLY),--only $(part))
 
 .PHONY: test-faults
-test-faults: .venv/.dev ## attack every promise of docs/reliability.md, the long attacks too
+test-faults: $(VENV)/.dev ## attack every promise of docs/reliability.md, the long attacks too
 	@$(BIN)/python -m pytest -q -n 2 --timeout 10000 tests/faults
 
 .PHONY: audit
-audit: .venv/.dev ## look the locked packages up among known vulnerabilities (needs the internet)
+audit: $(VENV)/.dev ## look the locked packages up among known vulnerabilities (needs the internet)
 	@$(BIN)/pip install --quiet --disable-pip-version-check pip-audit
 	@$(BIN)/pip-audit --disable-pip --no-deps -r requirements.lock
 
 PAGE_URL ?= http://127.0.0.1:8000
 .PHONY: screenshots
-screenshots: .venv/.dev ## take the pictures of the page anew from a running service (needs Debian's chromium)
+screenshots: $(VENV)/.dev ## take the pictures of the page anew from a running service (needs Debian's chromium)
 	@$(BIN)/python tests/page/screenshots.py $(PAGE_URL)
 
 .PHONY: check
-check: .venv/.dev ## format, lint and type checks: Python and SQL
+check: $(VENV)/.dev ## format, lint and type checks: Python and SQL
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/sqlfluff lint weather_dbt
 
 .PHONY: format
-format: .venv/.dev ## put code and SQL in shape
+format: $(VENV)/.dev ## put code and SQL in shape
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/sqlfluff fix weather_dbt
 
 .PHONY: lock
-lock: .venv/bin/python ## write the lock files anew from pyproject.toml
+lock: $(VENV)/bin/python ## write the lock files anew from pyproject.toml
 	$(BIN)/pip install --quiet uv
 	$(BIN)/uv pip compile --universal --python-version 3.11 --no-annotate --no-header pyproject.toml -o requirements.lock
 	$(BIN)/uv pip compile --universal --python-version 3.11 --no-annotate --no-header --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock

@@ -17,8 +17,8 @@ PARTS = {
     "beside": lambda report, options: measure_reads_beside_runs(report, rounds=options.read_rounds),
     "idle": lambda report, _: measure_idle(report, rounds=3, minutes=2),
     "loading": lambda report, options: measure_loading(report, days=options.days),
-    "france": lambda report, _: measure_runs(report, rounds=5, classic_rounds=2, dept="all"),
-    "growth": lambda report, options: measure_growth(report, rounds=5, ten_years=options.ten_years),
+    "france": lambda report, _: measure_runs(report, rounds=3, classic_rounds=1, dept="all"),
+    "growth": lambda report, options: measure_growth(report, rounds=3, ten_years=options.ten_years),
 }
 
 
@@ -26,14 +26,14 @@ def main() -> None:
     """Run the parts asked for, one after another on an otherwise idle machine."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--only", action="append", choices=PARTS, help="one part; repeats (default: all of them)")
-    parser.add_argument("--rounds", type=int, default=20, help="runs of each way")
-    parser.add_argument("--classic-rounds", type=int, default=5, help="runs of the classic way, which take long")
-    parser.add_argument("--read-rounds", type=int, default=5, help="times each read is put under load")
-    parser.add_argument("--days", type=int, default=30, help="days of all France to load")
+    parser.add_argument("--rounds", type=int, default=10, help="runs of each way")
+    parser.add_argument("--classic-rounds", type=int, default=3, help="runs of the classic way, which take long")
+    parser.add_argument("--read-rounds", type=int, default=3, help="times each read is put under load")
+    parser.add_argument("--days", type=int, default=10, help="days of all France to load")
     parser.add_argument("--ten-years", action="store_true", help="growth to ten years too: 40 GB and half an hour")
     options = parser.parse_args()
     print(json.dumps(machine(), indent=1, ensure_ascii=False))
-    report = Report()
+    report = Report(is_whole=not options.only)
     for name in options.only or PARTS:
         PARTS[name](report, options)
         report.write()

@@ -58,14 +58,14 @@ def _weigh(report: Report, process: psutil.Process, minutes: int) -> None:
     report.add("at rest: CPU, share of one core", "%", shares)
     parts = {"API and worker": [process], "Prefect server": [], "forkserver": []}
     for child in process.children(recursive=True):
-        is_server = "orchestration.prefect_server.server" in child.cmdline()
+        is_server = "orchestration.prefect_server" in child.cmdline()
         parts["Prefect server" if is_server else "forkserver"].append(child)
     for name, processes in parts.items():
         report.add(f"at rest: memory, {name}", "MB", [megabytes(processes)])
     total = megabytes(family(process))
     report.add("at rest: memory, all", "MB", [total])
-    report.compare("idle_memory_vs_600_mb", [total], [600], at_most=1)
-    report.compare("idle_cpu_vs_1_percent", shares, [1.0] * len(shares), at_most=1)
+    report.compare("idle_memory_vs_750_mb", [total], [750], at_most=1)
+    report.compare("idle_cpu_vs_3_percent", shares, [3.0] * len(shares), at_most=1)
 
 
 def _seconds_of_cpu(process: psutil.Process) -> float:

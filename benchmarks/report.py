@@ -50,7 +50,9 @@ class Ratio:
 
 @dataclass
 class Report:
-    """Collects results and ratios, and keeps what an earlier, partial run of the same day had measured."""
+    """Collects results and ratios. A run of some parts keeps the other parts' earlier figures; a whole run does not."""
+
+    is_whole: bool = False
 
     results: dict[str, Result] = field(default_factory=dict)
     ratios: dict[str, Ratio] = field(default_factory=dict)
@@ -78,8 +80,9 @@ class Report:
         )
 
     def write(self) -> None:
-        """Write benchmarks/results.json; quantities not measured this time keep their last values."""
-        before: dict[str, Any] = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+        """Write benchmarks/results.json."""
+        has_before = RESULTS.exists() and not self.is_whole
+        before: dict[str, Any] = json.loads(RESULTS.read_text()) if has_before else {}
         results = {result["name"]: result for result in before.get("results", [])}
         results |= {name: asdict(result) for name, result in self.results.items()}
         spreads = {ratio["name"]: ratio for ratio in before.get("ratio_spreads", [])}
