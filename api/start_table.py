@@ -42,7 +42,7 @@ async def describe(service: Service) -> list[tuple[str, str]]:
         ("Page", url),
         ("API", url),
         ("Docs", f"{url}/docs"),
-        ("Prefect UI", service.settings.prefect_api_url.removesuffix("/api")),
+        ("Prefect UI", describe_prefect_ui(service)),
         ("Source", "demo (invented weather; set METEOFRANCE_TOKEN for real)" if source == "demo" else "Météo-France"),
         ("Départements", departments),
         ("Newest observation", (snapshot and snapshot.newest_observation) or "none yet: a first run fetches them"),
@@ -50,3 +50,11 @@ async def describe(service: Service) -> list[tuple[str, str]]:
         ("Changes", f"with an API key ({len(keys)} known)" if keys else "from this machine only (no API_KEYS set)"),
         ("Try", f"curl -X POST '{url}/runs?dept=9'"),
     ]
+
+
+def describe_prefect_ui(service: Service) -> str:
+    """Say where Prefect's UI is, and who may use it."""
+    url = service.settings.prefect_api_url.removesuffix("/api")
+    if service.settings.prefect_auth:
+        return f"{url} (password: {service.paths.prefect_password})"
+    return f"{url} (open to programs of this machine; PREFECT_AUTH=true asks for a password)"

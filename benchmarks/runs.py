@@ -14,6 +14,7 @@ from pathlib import Path
 
 import httpx
 
+from benchmarks.prefect_ui import prefect_ui
 from benchmarks.processes import (
     PATIENCE,
     ROOT,
@@ -27,7 +28,6 @@ from benchmarks.processes import (
     until,
 )
 from benchmarks.report import Report
-from orchestration.runs.prefect_client import sync_settings
 
 # How often `serve` asks for runs unless told otherwise.
 CLASSIC_POLL_SECONDS = 10
@@ -80,7 +80,7 @@ def _contestants(stack: ExitStack, folder: Path, upstream: str, dept: str) -> Ma
         running(["-m", "benchmarks.classic_flow", classic["DATA_DIR"]], classic, folder / "classic.log")
     )
     deployment = until(lambda: _deployment(prefect), "the classic deployment", pause=0.5)
-    asked = stack.enter_context(httpx.Client(base_url=prefect, timeout=60, **sync_settings()))
+    asked = stack.enter_context(prefect_ui(prefect))
     floor = stack.enter_context(_line_server("benchmarks.floor", settings("floor")))
     sql = stack.enter_context(_line_server("benchmarks.compiled_sql", settings("sql")))
     return {

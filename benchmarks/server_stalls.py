@@ -13,6 +13,8 @@ from pathlib import Path
 
 import httpx
 
+from benchmarks.prefect_ui import prefect_ui
+
 _WRITERS = 6
 _PLAIN = """
 from orchestration.prefect_server import __main__ as server
@@ -60,10 +62,10 @@ def _wait_for(url: str) -> None:
 def _load(url: str, seconds: int) -> tuple[float, int]:
     ends = time.monotonic() + seconds
     written = [0] * _WRITERS
-    flow = httpx.post(f"{url}/flows/", json={"name": "stall"}).json()["id"]
+    flow = prefect_ui(url).post("/flows/", json={"name": "stall"}).json()["id"]
 
     def write(number: int) -> None:
-        with httpx.Client(base_url=url, timeout=120) as client:
+        with prefect_ui(url) as client:
             while time.monotonic() < ends:
                 run = client.post("/flow_runs/", json={"flow_id": flow, "state": {"type": "PENDING"}})
                 if run.is_success:

@@ -68,6 +68,11 @@ class DataPaths:
         return self.root / "service" / "wake"
 
     @property
+    def prefect_password(self) -> Path:
+        """`user:password` of our Prefect server, where it asks for one."""
+        return self.root / "prefect" / "password"
+
+    @property
     def run_records(self) -> Path:
         """One file of progress records per run."""
         return self.root / "runs"

@@ -8,6 +8,10 @@ from typing import Literal
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from ingestion.paths import DataPaths
+from ingestion.settings import get_settings as get_ingestion_settings
+from orchestration.prefect_server.password import read_or_make
+
 ROOT = Path(__file__).resolve().parents[1]
 DBT_PROJECT = ROOT / "weather_dbt"
 
@@ -39,6 +43,11 @@ class OrchestrationSettings(BaseSettings):
     prefect_api_url: str = Field(
         "http://127.0.0.1:4200/api", description="Prefect server that records runs, when it answers."
     )
+    prefect_auth: bool = Field(
+        False,
+        description="Whether our Prefect server's UI and API ask for a password: made at the first start, kept in "
+        "prefect/password of the data folder.",
+    )
     shutdown_seconds: float = Field(
         30.0, ge=0, description="How long a running run may go on when the service stops; then it is cancelled."
     )
@@ -46,7 +55,11 @@ class OrchestrationSettings(BaseSettings):
 
 def export_prefect_settings() -> None:
     """Tell Prefect its server. Call before Prefect is imported: it reads its settings once, then."""
-    os.environ.setdefault("PREFECT_API_URL", get_settings().prefect_api_url)
+    settings = get_settings()
+    os.environ.setdefault("PREFECT_API_URL", settings.prefect_api_url)
+    if settings.prefect_auth:
+        paths = DataPaths(get_ingestion_settings().data_dir)
+        os.environ.setdefault("PREFECT_API_AUTH_STRING", read_or_make(paths))
     os.environ.setdefault("DO_NOT_TRACK", "1")  # nobody asked this service to report its use to anyone
 
 

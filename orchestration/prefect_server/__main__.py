@@ -12,7 +12,7 @@ from ingestion.paths import DataPaths
 from ingestion.settings import get_settings as get_ingestion_settings
 from orchestration.prefect_server.garbage import collect_in_a_thread
 from orchestration.prefect_server.server import is_answering
-from orchestration.settings import get_settings
+from orchestration.settings import export_prefect_settings, get_settings
 
 # Prefect's documented settings, each for a server with one client on the same machine. The environment wins.
 _SETTINGS = {
@@ -35,6 +35,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m orchestration.prefect_server", description=__doc__)
     parser.add_argument("--end-with-parent", action="store_true", help="stop when standard input closes")
     options = parser.parse_args()
+    export_prefect_settings()
     url = get_settings().prefect_api_url
     if is_answering(url):
         sys.exit(f"a Prefect server already answers at {url}; its UI is at {url.removesuffix('/api')}")
@@ -57,7 +58,21 @@ def _export_settings(url: str, paths: DataPaths) -> None:
     os.environ["PREFECT_HOME"] = str(home)
     os.environ.setdefault("PREFECT_API_DATABASE_CONNECTION_URL", f"sqlite+aiosqlite:///{home / 'prefect.db'}")
     os.environ["PREFECT_UI_API_URL"] = url
+    # A page of another origin is not to change anything here: Prefect's own defaults let it.
+    os.environ.setdefault("PREFECT_SERVER_API_CORS_ALLOWED_ORIGINS", ",".join(_ui_origins(url)))
+    os.environ.setdefault("PREFECT_SERVER_API_CSRF_PROTECTION_ENABLED", "true")
+    if get_settings().prefect_auth:
+        os.environ["PREFECT_SERVER_API_AUTH_STRING"] = os.environ["PREFECT_API_AUTH_STRING"]
     os.environ.pop("PREFECT_API_URL", None)
+
+
+def _ui_origins(url: str) -> list[str]:
+    """Give the origins under which a browser on this machine opens the UI."""
+    address = urlsplit(url)
+    hosts = [address.hostname or "127.0.0.1"]
+    if hosts[0] in ("127.0.0.1", "localhost"):
+        hosts = ["127.0.0.1", "localhost"]
+    return [f"{address.scheme}://{f'[{host}]' if ':' in host else host}:{address.port or 4200}" for host in hosts]
 
 
 def _end_with_parent() -> None:

@@ -2,14 +2,14 @@
 
 import logging
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 from prefect.client.orchestration import PrefectClient
-from prefect.client.schemas.actions import DeploymentScheduleCreate, DeploymentUpdate, WorkPoolCreate
+from prefect.client.schemas.actions import DeploymentScheduleCreate, DeploymentUpdate, WorkPoolCreate, WorkPoolUpdate
 from prefect.client.schemas.filters import (
     FlowRunFilter,
     FlowRunFilterDeploymentId,
@@ -85,14 +85,7 @@ async def register_deployment(
     the version notes the settings that were applied last.
     """
     await check_cron(cron)
-    pool = WorkPoolCreate(
-        name=WORK_POOL,
-        type=ProcessWorker.type,
-        description="Runs of Girouette: a process each, on this machine.",
-        base_job_template=ProcessWorker.get_default_base_job_template(),
-    )
-    with suppress(ObjectAlreadyExists):
-        await client.create_work_pool(pool)
+    await _register_work_pool(client, data_dir)
     version = f"{cron} {','.join(as_texts(as_parameter(departments)))}"
     known = await _find(client)
     if known is not None and known.version == version and known.schedules:
@@ -103,10 +96,6 @@ async def register_deployment(
     else:
         schedules = [DeploymentScheduleCreate(schedule=CronSchedule(cron=cron, timezone="UTC"), active=True)]
         parameters, is_paused = {"dept": as_parameter(departments)}, False
-    # Whichever worker takes a run, it writes where this service reads.
-    job_variables = {"env": {"DATA_DIR": str(data_dir.resolve())}}
-    if known is not None and known.job_variables not in ({}, job_variables):
-        log.warning("the deployment belonged to %s and now to %s", known.job_variables, job_variables)
     await client.create_deployment(
         flow_id=await client.create_flow_from_name(FLOW_NAME),
         name=DEPLOYMENT_NAME,
@@ -118,13 +107,50 @@ async def register_deployment(
         work_pool_name=WORK_POOL,
         schedules=schedules,
         parameters=parameters,
-        job_variables=job_variables,
+        job_variables={},
         paused=is_paused,
         parameter_openapi_schema=_PARAMETER_SCHEMA,
         concurrency_limit=1,
         concurrency_options=ConcurrencyOptions(collision_strategy=ConcurrencyLimitStrategy.ENQUEUE),
     )
     return await read_schedule(client)
+
+
+async def _register_work_pool(client: PrefectClient, data_dir: Path) -> None:
+    """Create the work pool, or bring it up to date.
+
+    Its template takes no variable but a name. So a caller of Prefect's API cannot choose a run's command or
+    environment: not the address that gets the token, not the source, not the data folder. Whichever worker takes a
+    run, it writes where this service reads.
+    """
+    environment = {"DATA_DIR": str(data_dir.resolve())}
+    template: dict[str, Any] = {
+        "job_configuration": {
+            "env": environment,
+            "name": "{{ name }}",
+            "stream_output": True,
+            "working_dir": str(ROOT),
+        },
+        "variables": {
+            "type": "object",
+            "properties": {"name": {"type": "string", "title": "Name"}},
+            "additionalProperties": False,
+        },
+    }
+    pool = WorkPoolCreate(
+        name=WORK_POOL,
+        type=ProcessWorker.type,
+        description="Runs of Girouette: a process each, on this machine.",
+        base_job_template=template,
+    )
+    try:
+        await client.create_work_pool(pool)
+    except ObjectAlreadyExists:
+        known = (await client.read_work_pool(WORK_POOL)).base_job_template
+        if known != template:
+            before = known.get("job_configuration", {}).get("env")
+            log.warning("the work pool's runs had the environment %s, and now have %s", before, environment)
+            await client.update_work_pool(WORK_POOL, WorkPoolUpdate(base_job_template=template))
 
 
 async def read_deployment_id(client: PrefectClient) -> UUID:

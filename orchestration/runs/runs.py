@@ -27,6 +27,7 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.objects import FlowRun, Log, State, StateType, TaskRun
 from prefect.client.schemas.sorting import FlowRunSort, LogSort, TaskRunSort
 from prefect.exceptions import ObjectNotFound, PrefectException
+from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_KEY
 from prefect.states import Cancelling, Scheduled
 
 from ingestion.departments import Department, label_of, resolve_all
@@ -230,7 +231,12 @@ class Runs:
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 if self._client is None:
-                    client = PrefectClient(self.api_url, httpx_settings=async_settings())
+                    client = PrefectClient(
+                        self.api_url,
+                        auth_string=PREFECT_API_AUTH_STRING.value(),
+                        api_key=PREFECT_API_KEY.value(),
+                        httpx_settings=async_settings(),
+                    )
                     self._client = await client.__aenter__()
                 yield self._client
         except ObjectNotFound as error:

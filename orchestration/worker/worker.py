@@ -101,7 +101,9 @@ class WarmWorker(BaseWorker[ProcessJobConfiguration, ProcessVariables, ProcessWo
     ) -> ProcessWorkerResult:
         """Fork the run and stay with it to its end; a run set to Cancelling is killed and ends Cancelled."""
         self._before_run()
-        child = await asyncio.to_thread(self._launcher.launch, str(flow_run.id), configuration.env)
+        # The rest of the environment is this service's own: a caller of Prefect's API is not to choose it.
+        env = {name: value for name, value in configuration.env.items() if name.startswith("PREFECT__")}
+        child = await asyncio.to_thread(self._launcher.launch, str(flow_run.id), env)
         self._children[flow_run.id] = child
         pid = child.pid or 0
         if task_status is not None:

@@ -31,7 +31,7 @@ def prefect_url() -> str:
 
 
 def prefect_of(service: RunningService) -> psutil.Process:
-    return next(p for p in service.processes() if "orchestration.prefect_server.server" in p.cmdline())
+    return next(p for p in service.processes() if "orchestration.prefect_server" in p.cmdline())
 
 
 def reason_of(service: RunningService, words: str) -> str | None:

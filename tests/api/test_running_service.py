@@ -6,12 +6,14 @@ import signal
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from running_service import RunningService
 
+from benchmarks.prefect_ui import prefect_ui
 from ingestion.paths import DataPaths
 from ingestion.writer_lock import writer_lock
 
@@ -124,8 +126,47 @@ def test_a_killed_run_is_reported_as_crashed_and_the_next_one_runs(service: Runn
     assert service.until_ended(following["id"])["state"]["type"] == "COMPLETED"
 
 
+def test_a_foreign_page_changes_nothing_through_prefects_api(service: RunningService):
+    foreign = {"Origin": "https://evil.example"}
+    asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type"}
+    with httpx.Client(base_url=service.prefect_url, timeout=60) as page:
+        preflight = page.options("/deployments/filter", headers=foreign | asked)
+        assert "access-control-allow-origin" not in preflight.headers
+        read = page.get("/admin/version", headers=foreign)
+        assert "access-control-allow-origin" not in read.headers
+        # What a page may send without a preflight, as text: refused without the UI's token.
+        sent = page.post("/deployments/filter", content="{}", headers=foreign | {"Content-Type": "text/plain"})
+    assert sent.status_code == 403
+
+
+def test_the_ui_of_prefect_is_served_to_its_own_origin(service: RunningService):
+    own = service.prefect_url.removesuffix("/api")
+    with httpx.Client(base_url=service.prefect_url, timeout=60) as page:
+        read = page.get("/admin/version", headers={"Origin": own})
+    assert read.headers["access-control-allow-origin"] == own
+
+
+def test_a_run_cannot_choose_its_environment_or_command(service: RunningService, tmp_path: Path):
+    chosen = {"env": {"DATA_DIR": str(tmp_path / "theirs"), "METEOFRANCE_SOURCE": "meteofrance"}, "command": "false"}
+    with prefect_ui(service.prefect_url) as prefect:
+        deployment = prefect.get("/deployments/name/weather_hourly_pipeline/weather-hourly-deployment").json()
+        order = {"parameters": {"dept": "9", "full": True}, "job_variables": chosen}
+        refused = prefect.post(f"/deployments/{deployment['id']}/create_flow_run", json=order)
+        # A pool whose template was opened again does not help: our worker passes nothing on.
+        template = prefect.get("/work_pools/girouette").json()["base_job_template"]
+        opened = template | {"variables": template["variables"] | {"additionalProperties": True}}
+        prefect.patch("/work_pools/girouette", json={"base_job_template": opened}).raise_for_status()
+        made = prefect.post(f"/deployments/{deployment['id']}/create_flow_run", json=order).json()
+        run = service.until_ended(made["id"])
+        prefect.patch("/work_pools/girouette", json={"base_job_template": template}).raise_for_status()
+    assert 400 <= refused.status_code < 500, refused.text
+    assert run["state"]["type"] == "COMPLETED"
+    assert "source demo" in run["state"]["message"]
+    assert not (tmp_path / "theirs").exists()
+
+
 def test_a_run_asked_for_in_prefects_own_ui_is_taken(service: RunningService):
-    with httpx.Client(base_url=service.prefect_url, timeout=60) as prefect:
+    with prefect_ui(service.prefect_url) as prefect:
         deployment = prefect.get("/deployments/name/weather_hourly_pipeline/weather-hourly-deployment").json()
         made = prefect.post(f"/deployments/{deployment['id']}/create_flow_run", json={"parameters": {"dept": "31"}})
         run = service.until_ended(made.json()["id"])

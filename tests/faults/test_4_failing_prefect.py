@@ -53,7 +53,7 @@ def service(
 
 def server_of(service: RunningService) -> psutil.Process:
     family = psutil.Process(service.process.pid).children(recursive=True)
-    return next(process for process in family if "orchestration.prefect_server.server" in process.cmdline())
+    return next(process for process in family if "orchestration.prefect_server" in process.cmdline())
 
 
 def records_of(service: RunningService, run_id: str) -> list[Record]:
@@ -169,7 +169,7 @@ def start_server(url: str, home: Path, **environment: str) -> subprocess.Popen[b
     told = {**os.environ, "PREFECT_API_URL": url, "DATA_DIR": str(home), **environment}
     with (home.parent / "prefect.log").open("ab") as log:
         server = subprocess.Popen(
-            [sys.executable, "-m", "orchestration.prefect_server.server"], cwd=ROOT, env=told, stdout=log, stderr=log
+            [sys.executable, "-m", "orchestration.prefect_server"], cwd=ROOT, env=told, stdout=log, stderr=log
         )
     deadline = time.monotonic() + 180
     while True:

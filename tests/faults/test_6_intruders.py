@@ -228,7 +228,7 @@ def test_no_secret_is_in_any_file_answer_record_or_command_line(
 
     family = [psutil.Process(service.process.pid), *psutil.Process(service.process.pid).children(recursive=True)]
     commands = "\0".join(" ".join(process.cmdline()) for process in family).encode()
-    server = next(process for process in family if "orchestration.prefect_server.server" in process.cmdline())
+    server = next(process for process in family if "orchestration.prefect_server" in process.cmdline())
     statement = service.http.get("/warehouse/query?sql=select%201")
     assert statement.status_code == 200
     sql_child = next(
