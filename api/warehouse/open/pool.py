@@ -1,6 +1,7 @@
 """The published warehouse as a resource: which snapshot is served, which are open, who reads them, what is wrong."""
 
 import contextlib
+import math
 import os
 import threading
 import time
@@ -10,13 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from api.errors import ApiProblem
+from api.warehouse.open.check import find_damage
 from api.warehouse.open.snapshot import OpenSnapshot, open_snapshot
-from api.warehouse.problems import NoSnapshot, SnapshotDamaged, SnapshotGone
+from api.warehouse.problems import NoSnapshot, ReadFailed, SnapshotDamaged, SnapshotGone
 from api.warehouse.settings import WarehouseSettings
-from ingestion.paths import DataPaths
-from orchestration.snapshots.snapshots import kept_snapshots
+from ingestion.closed_months import missing_files
+from ingestion.paths import WAREHOUSE_FILE, DataPaths
+from orchestration.snapshots.snapshots import kept_snapshots, read_manifest
 
 _WATCH_SECONDS = 1.0
+_CHECK_SECONDS = 30.0
 _AGAIN_SECONDS = 1.0  # how soon a snapshot is tried again that the machine (no rights, too many files) kept closed
 
 
@@ -38,6 +42,8 @@ class Warehouse:
         self._damaged: dict[str, str] = {}
         self._refused: dict[str, str] = {}  # by the machine, for a while
         self._again_at = 0.0
+        self._checked: dict[str, tuple[float, str | None]] = {}  # when a file was last checked, and what was found
+        self._checking = threading.Lock()
         self._lock = threading.RLock()  # of what stands above; never held while a file is opened
         self._opening = threading.RLock()
         self._wake = threading.Event()
@@ -83,14 +89,54 @@ class Warehouse:
             self._let_go(snapshot)
 
     def condemn(self, damage: SnapshotDamaged) -> None:
-        """Stop serving a snapshot whose file turned out to be damaged while it was read."""
+        """Stop serving a snapshot if the service's own check finds its file damaged.
+
+        An error at a reader's query is only a reason to check. If the file is well, raises `if_well` or ReadFailed.
+        """
+        snapshot_id = damage.snapshot_id
+        if snapshot_id not in self._damaged and self.is_kept(snapshot_id):
+            if (found := self._check(snapshot_id)) is None:
+                self._replace_connection(snapshot_id)
+                raise damage.if_well or ReadFailed(damage.why.partition("\n")[0])
+            damage = SnapshotDamaged(snapshot_id, found)
         with self._lock:
-            self._damaged[damage.snapshot_id] = damage.detail
-            broken = self._open.pop(damage.snapshot_id, None)
-            if broken is not None:
-                self._broken.append(broken)
-            if self._current is broken:
-                self._current, self._target = None, None
+            self._damaged[snapshot_id] = damage.detail
+            self._drop(snapshot_id)
+
+    def _check(self, snapshot_id: str) -> str | None:
+        """Check a file, at most once in a while: each check reads it whole."""
+        with self._checking:
+            at, found = self._checked.get(snapshot_id, (-math.inf, None))
+            if time.monotonic() - at > _CHECK_SECONDS:
+                found = self._find_damage(snapshot_id)
+                self._checked[snapshot_id] = (time.monotonic(), found)
+            return found
+
+    def _find_damage(self, snapshot_id: str) -> str | None:
+        folder = self.paths.snapshots / snapshot_id
+        try:
+            manifest = read_manifest(folder)
+        except OSError:
+            return None
+        except (ValueError, TypeError) as error:
+            return str(error)
+        if missing := next(missing_files(self.paths, manifest.closed), None):
+            return f"its closed month {missing.name} is missing in {missing.parent}"
+        return find_damage(folder / WAREHOUSE_FILE, self.paths.closed if manifest.closed else None)
+
+    def _replace_connection(self, snapshot_id: str) -> None:
+        """Reopen a file whose connection no longer answers: a fatal error of DuckDB ends all its cursors."""
+        with self._lock:
+            snapshot = self._open.get(snapshot_id)
+            if snapshot is not None and not snapshot.is_alive():
+                self._drop(snapshot_id)
+
+    def _drop(self, snapshot_id: str) -> None:
+        broken = self._open.pop(snapshot_id, None)
+        if broken is not None:
+            self._broken.append(broken)
+        if self._current is broken:
+            self._current, self._target = None, None
 
     def ping(self) -> bool:
         """Whether reads can be answered."""
@@ -228,3 +274,4 @@ class Warehouse:
                 with self._lock:
                     self._damaged = {key: why for key, why in self._damaged.items() if self.is_kept(key)}
                     self._refused = {key: why for key, why in self._refused.items() if self.is_kept(key)}
+                    self._checked = {key: found for key, found in self._checked.items() if self.is_kept(key)}

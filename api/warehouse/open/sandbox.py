@@ -7,7 +7,7 @@ import duckdb
 from ingestion.closed_months import VARIABLE
 
 
-def connect_closed(
+def connect_sandbox(
     file: Path, *, threads: int, memory_mb: int, closed_months: Path | None = None
 ) -> duckdb.DuckDBPyConnection:
     """Connect read-only and closed: no other file, no network, no extension, no setting, nothing spilled to disk.

@@ -12,7 +12,7 @@ import duckdb
 import pyarrow as pa
 
 from api.warehouse.open.catalog import Relation, read_relations
-from api.warehouse.open.sandbox import connect_closed, open_cursor
+from api.warehouse.open.sandbox import connect_sandbox, open_cursor
 from api.warehouse.problems import SnapshotDamaged
 from api.warehouse.question.units import Units
 from api.warehouse.settings import WarehouseSettings
@@ -80,6 +80,14 @@ class OpenSnapshot:
         """A connection of its own for one call."""
         return open_cursor(self.connection, self.closed_months)
 
+    def is_alive(self) -> bool:
+        """Whether the connection still answers."""
+        try:
+            self.connection.cursor().execute("select 1")
+        except duckdb.Error:
+            return False
+        return True
+
     def close(self) -> None:
         """Close the file."""
         self.connection.close()
@@ -102,14 +110,15 @@ def open_snapshot(folder: Path, settings: WarehouseSettings) -> OpenSnapshot:
         paths = DataPaths(folder.resolve().parents[1])
         if missing := next(missing_files(paths, manifest.closed), None):
             raise SnapshotDamaged(folder.name, f"its closed month {missing.name} is missing in {missing.parent}")
-        connection = connect_closed(
+        connection = connect_sandbox(
             folder / WAREHOUSE_FILE,
             threads=settings.read_threads,
             memory_mb=settings.read_memory_mb,
             closed_months=paths.closed if manifest.closed else None,
         )
     except (OSError, ValueError, TypeError, duckdb.Error) as error:
-        is_passing = isinstance(error, OSError) or is_refusal(str(error))
+        # A fatal error lasts while a reader still holds the old connection to the same file; then it passes.
+        is_passing = isinstance(error, OSError | duckdb.FatalException) or is_refusal(str(error))
         raise SnapshotDamaged(folder.name, str(error), is_passing=is_passing) from error
     snapshot = OpenSnapshot(manifest, folder, connection)
     try:

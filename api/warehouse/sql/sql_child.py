@@ -17,7 +17,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from api.warehouse.open.sandbox import connect_closed, open_cursor
+from api.warehouse.open.sandbox import connect_sandbox, open_cursor
 from api.warehouse.sql.guard import Refused, check
 from ingestion.closed_months import is_recent_name
 
@@ -43,7 +43,7 @@ class Session:
                 self._connection.close()
                 self._connection = None
             self._closed_months = Path(closed_months) if closed_months else None
-            self._connection = connect_closed(
+            self._connection = connect_sandbox(
                 Path(file), threads=self.threads, memory_mb=self.memory_mb, closed_months=self._closed_months
             )
             rows = self._connection.execute(

@@ -21,6 +21,7 @@ from api.warehouse.settings import WarehouseSettings
 from orchestration.settings import ROOT
 
 _START_SECONDS = 30.0
+_CORRECT = "correct the statement; /warehouse/tables lists tables and columns"
 _LOOK_SECONDS = 0.02  # how often a running statement's memory is looked at
 
 
@@ -128,7 +129,7 @@ class SqlRunner:
             answer = child.ask(request, settings.sql_seconds)
             if answer is None:
                 raise TooSlow(settings.sql_seconds)
-            kept = child
+            kept = None if "broken" in answer[0] else child  # its engine may be unfit for the next statement
         except (EOFError, OSError, MemoryError) as error:
             raise TooLarge(settings.sql_memory_mb) from error  # the system ended it at its memory limit
         finally:
@@ -145,9 +146,11 @@ class SqlRunner:
         if "broken" in head:
             if not snapshot.file.exists():
                 raise SnapshotGone(snapshot.id, "snapshot")
-            raise SnapshotDamaged(snapshot.id, head["broken"])
+            raise SnapshotDamaged(
+                snapshot.id, head["broken"], if_well=SqlRefused(_first_line(head["broken"]), _CORRECT)
+            )
         if "failed" in head:
-            raise SqlRefused(head["failed"], "correct the statement; /warehouse/tables lists tables and columns")
+            raise SqlRefused(head["failed"], _CORRECT)
         with pa.ipc.open_stream(body) as reader:
             table = reader.read_all()
         return SqlResult(table, head["columns"], head["truncated"], head["seconds"], head["is_lasting"])
@@ -162,3 +165,8 @@ class SqlRunner:
         with self._lock:
             self._children.discard(child)
         child.end()
+
+
+def _first_line(text: str) -> str:
+    """Leave out DuckDB's stack trace, which names paths of the machine."""
+    return text.partition("\n")[0]
