@@ -3,14 +3,18 @@
 import contextlib
 import json
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import httpx
 import pytest
 from attacks import BOMBS, NASTY_FILTERS, REFUSED, WELCOME
 
+from api.warehouse.sql.functions import FUNCTIONS, TABLE_FUNCTIONS
+from api.warehouse.sql.guard import Refused, check
 from ingestion.paths import DataPaths
 
 pytestmark = [
@@ -44,6 +48,40 @@ def test_a_statement_that_is_not_a_harmless_select_is_refused(client: httpx.Clie
     assert answer.status_code == 422, answer.text[:500]
     assert answer.json()["next_step"]
     assert "root:" not in answer.text
+
+
+def of_duckdb(kinds: str) -> set[str]:
+    sql = f"select distinct lower(function_name) from duckdb_functions() where function_type in ({kinds})"
+    return {name for (name,) in duckdb.connect().execute(sql).fetchall()}
+
+
+def test_the_functions_allowed_are_functions_of_this_duckdb() -> None:
+    computing = of_duckdb("'scalar', 'aggregate', 'macro'") | {"unnest"}
+    assert computing >= FUNCTIONS
+    assert of_duckdb("'table'") >= TABLE_FUNCTIONS
+
+
+def test_every_function_not_listed_is_refused() -> None:
+    connection = duckdb.connect()
+    refused = (
+        of_duckdb("'scalar', 'aggregate', 'macro', 'table', 'table_macro', 'pragma'") - FUNCTIONS - TABLE_FUNCTIONS
+    )
+    assert len(refused) > 300
+    for name in refused:
+        with pytest.raises(Refused):
+            check(connection, f'select "{name}"(1)', frozenset())
+    for name in of_duckdb("'table', 'table_macro'") - TABLE_FUNCTIONS:
+        with pytest.raises(Refused):
+            check(connection, f'select * from "{name}"(1)', frozenset())
+
+
+def test_no_function_allowed_reads_files_settings_or_the_catalogue() -> None:
+    dangerous = re.compile(
+        r"read_.*|.*_scan|glob|sniff_.*|duckdb_.*|pragma_.*|.*setting.*|.*secret.*|getenv|getvariable|query.*|parquet_.*"
+        r"|.*serializ.*|nextval|currval|.*_privilege|.*_log.*|sleep.*|version|current_(?!date|local).*|__.*"
+    )
+    logarithms = {"log", "log2", "log10"}
+    assert not [name for name in (FUNCTIONS | TABLE_FUNCTIONS) - logarithms if dangerous.fullmatch(name)]
 
 
 def test_there_are_more_than_a_hundred_of_them() -> None:
