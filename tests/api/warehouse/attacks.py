@@ -224,7 +224,7 @@ WELCOME = [
     "with recursive r as (select 1 x union all select x + 1 from r where x < 5) select * from r",
     "with a as (select 1 x), b as (select x from a) select * from b, a union all select 2, x from a",
     "with A as (select 1 x) select * from (with b as (select * from a) select * from b)",
-    "with recursive r(x) using key (x) as (select 1 union select x + 1 from recurring.r where x < 3) select * from r",
+    "with recursive r(x) using key (x) as (select 1 union select x + 1 from r where x < 3) select * from r",
     "with recursive a as (select 1 x), r as (from a union all select x + 1 from r where x < 3) from r",
     "select [x + 1 for x in [1, 2]], {'a': 1}.a, 'a' ilike 'A', 5 // 2, array(select 1), 1 = any([1]), now()",
     "select row_number() over (order by station_id), lag(station_id) over (order by station_id) from marts.stations",
