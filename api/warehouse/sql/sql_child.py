@@ -140,6 +140,7 @@ def main() -> None:
     memory_mb, threads = int(sys.argv[2]), int(sys.argv[3])
     session = Session(memory_mb * 2 // 3, threads)
     _bound_memory(memory_mb)
+    pipe.send_bytes(b"ready")
     while True:
         try:
             request = json.loads(pipe.recv_bytes())

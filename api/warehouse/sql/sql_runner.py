@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from multiprocessing import Pipe
 from pathlib import Path
 from queue import Empty, LifoQueue
-from threading import Lock
+from threading import Event, Lock
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.ipc
 
 from api.warehouse.open.snapshot import OpenSnapshot
-from api.warehouse.problems import Busy, SnapshotDamaged, SnapshotGone, SqlRefused, TooLarge, TooSlow
+from api.warehouse.problems import Busy, CallerLeft, SnapshotDamaged, SnapshotGone, SqlRefused, TooLarge, TooSlow
 from api.warehouse.settings import WarehouseSettings
 from orchestration.settings import ROOT
 
@@ -59,21 +59,30 @@ class _Child:
             process_group=0,  # Ctrl-C is for the service, which then ends its children itself
         )
         theirs.close()
-        self.is_warm = False
+        self.is_ready = False
 
-    def ask(self, request: dict[str, Any], seconds: float) -> tuple[dict[str, Any], bytes] | None:
-        """Send a request and wait for its answer; None when the time is up. EOFError when it ended.
+    def until_ready(self) -> None:
+        """Wait until the process says that it has started, so that no statement's time pays for it."""
+        if not self.is_ready:
+            if not self.pipe.poll(_START_SECONDS):
+                raise Busy(_START_SECONDS)
+            self.pipe.recv_bytes()
+            self.is_ready = True
 
-        MemoryError when it holds more than it may.
+    def ask(self, request: dict[str, Any], seconds: float, has_left: Event) -> tuple[dict[str, Any], bytes] | None:
+        """Send a request and wait for its answer; None when the time is up.
+
+        Raises EOFError when the process ended, MemoryError when it holds more than it may, CallerLeft.
         """
         self.pipe.send_bytes(json.dumps(request).encode())
-        deadline = time.monotonic() + seconds + (0 if self.is_warm else _START_SECONDS)
+        deadline = time.monotonic() + seconds
         while not self.pipe.poll(_LOOK_SECONDS):
             if time.monotonic() > deadline:
                 return None
+            if has_left.is_set():
+                raise CallerLeft
             if self._resident_mb() > self.memory_mb:
                 raise MemoryError
-        self.is_warm = True
         return json.loads(self.pipe.recv_bytes()), self.pipe.recv_bytes()
 
     def _resident_mb(self) -> float:
@@ -108,9 +117,14 @@ class SqlRunner:
                 child.end()
             self._children.clear()
 
-    def run(self, snapshot: OpenSnapshot, sql: str, params: Any, limit: int) -> SqlResult:
-        """Run one statement of a caller. Raises SqlRefused, TooLarge, TooSlow or Busy."""
+    def run(self, snapshot: OpenSnapshot, sql: str, params: Any, limit: int, has_left: Event) -> SqlResult:
+        """Run one statement, until it ends or its caller leaves.
+
+        Raises SqlRefused, TooLarge, TooSlow, Busy or CallerLeft.
+        """
         settings = self.settings
+        if has_left.is_set():
+            raise CallerLeft
         try:
             child = self._places.get(timeout=settings.read_queue_seconds)
         except Empty:
@@ -126,7 +140,8 @@ class SqlRunner:
                 "max_rows": limit,
                 "max_bytes": settings.sql_result_mb * 2**20,
             }
-            answer = child.ask(request, settings.sql_seconds)
+            child.until_ready()
+            answer = child.ask(request, settings.sql_seconds, has_left)
             if answer is None:
                 raise TooSlow(settings.sql_seconds)
             kept = None if "broken" in answer[0] else child  # its engine may be unfit for the next statement
