@@ -10,7 +10,7 @@ from fastapi import Depends, FastAPI
 
 from api.errors import Problem, install_problem_handlers
 from api.page.router import add_page
-from api.rate_limit import limit_rate
+from api.rate_limit import limit_requests
 from api.request_log import RequestLog, configure_logging
 from api.routes import events, health, metrics, runs, schedule
 from api.settings import get_settings
@@ -45,7 +45,7 @@ def create_app() -> FastAPI:
         lifespan=_lifespan,
         docs_url=None,  # served by the page, without a content delivery network
         redoc_url=None,
-        dependencies=[Depends(limit_rate)],
+        dependencies=[Depends(limit_requests)],
     )
     app.add_middleware(RequestLog)
     install_problem_handlers(app)

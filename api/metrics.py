@@ -2,6 +2,7 @@
 
 from collections import Counter as Tally
 from datetime import UTC, datetime
+from http import HTTPMethod
 
 from prefect.client.schemas.objects import StateType
 from prefect.client.schemas.sorting import FlowRunSort
@@ -14,6 +15,8 @@ from orchestration.service.service import Service
 from orchestration.snapshots.snapshots import served_snapshot
 
 registry = CollectorRegistry()
+
+_METHODS = frozenset(HTTPMethod)
 
 _requests = Counter(
     "girouette_requests", "Requests answered by this process.", ["method", "route", "status"], registry=registry
@@ -38,7 +41,8 @@ _is_up = Gauge("girouette_part_ready", "Whether a part of the service is ready."
 
 
 def count_request(method: str, route: str, status: int, seconds: float) -> None:
-    """Count one answered request."""
+    """Count one answered request; a method that HTTP does not know is a caller's invention, and no label."""
+    method = method if method in _METHODS else "other"
     _requests.labels(method, route, str(status)).inc()
     _request_seconds.labels(method, route).observe(seconds)
 
