@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import resource
-import signal
 from collections.abc import AsyncIterator
 
 from fastapi import Depends, FastAPI
@@ -79,7 +78,6 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
                 with contextlib.suppress(asyncio.CancelledError):
                     await task
             await service.stop()
-            _end_with_zero()
 
 
 def _allow_open_files() -> None:
@@ -87,14 +85,6 @@ def _allow_open_files() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < (wanted := _MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_FILES)):
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-
-
-def _end_with_zero() -> None:
-    """Keep uvicorn from raising SIGTERM again once all is ended: a service stopped in order exits with 0."""
-    server = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
-    captured = getattr(server, "_captured_signals", None)
-    if isinstance(captured, list):
-        captured.clear()
 
 
 def _document_problems(app: FastAPI) -> None:

@@ -13,7 +13,8 @@ from api.local_peer import belongs_to_us, is_loopback
 pytestmark = pytest.mark.skipif(not Path("/proc/net/tcp6").exists(), reason="the system tells no owner")
 
 CONNECT = (
-    "import os, socket, sys; os.setuid(65534); s = socket.socket(); s.connect((sys.argv[1], int(sys.argv[2]))); s.recv(1)"
+    "import os, socket, sys; os.setuid(65534); s = socket.socket(); "
+    "s.connect((sys.argv[1], int(sys.argv[2]))); s.recv(1)"
 )
 
 
