@@ -137,6 +137,10 @@ _DOMAIN: dict[type[Exception], tuple[int, str, str, str | None, str]] = {
     domain.KeyReused: (
         422, "key-reused", "Idempotency key of another run", "Idempotency-Key", "send a new key for a new run.",
     ),
+    domain.QueueFull: (
+        503, "queue-full", "Too many runs wait", None,
+        "wait for some to end (GET /runs/latest counts them), or cancel some: POST /runs/{id}/cancel.",
+    ),
     domain.BadSchedule: (
         422, "bad-cron", "Not a cron expression", "cron", "send five fields, e.g. `12 * * * *`.",
     ),

@@ -12,6 +12,7 @@ OrchestrationError
 ├── RunNotCancellable the run has already ended
 ├── RunNotRetriable   the run has not ended yet
 ├── KeyReused         an idempotency key came again with another wish
+├── QueueFull         so many runs wait that one more is refused
 ├── NothingToBackUp   there is no build file yet
 ├── NotEmpty          a backup is not laid over what is there
 ├── DirectoryInUse    a service or a run works in the data directory
@@ -117,6 +118,13 @@ class KeyReused(OrchestrationError):
         super().__init__(
             f"this Idempotency-Key belongs to run {run_id}, which has other parameters: send a new key for a new run"
         )
+
+
+class QueueFull(OrchestrationError):
+    """So many runs wait that one more is refused."""
+
+    def __init__(self, waiting: int) -> None:
+        super().__init__(f"{waiting} runs are waiting or under way, and no more are taken until some have ended")
 
 
 class NothingToBackUp(OrchestrationError):

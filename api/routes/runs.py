@@ -106,7 +106,7 @@ async def list_runs(
 async def read_latest(runs: RunsDep) -> LatestRuns:
     """The run in progress, if any, and the last one that ended."""
     # In the order in which a run moves on, so that none slips through between two questions.
-    waiting = await runs.find(states=[StateType.SCHEDULED], limit=200)
+    waiting = await runs.find_all(states=[StateType.SCHEDULED])
     under_way = await runs.find(states=UNDER_WAY, limit=1)
     ended = await runs.find(states=ENDED, limit=1, sort=FlowRunSort.END_TIME_DESC)
     current = under_way[0] if under_way else ended[0] if ended else None

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import count
 from typing import Any, TypedDict, cast
 from uuid import UUID
 
@@ -35,6 +36,7 @@ from ingestion.storage import storage_faults
 from orchestration.errors import (
     KeyReused,
     NotRegistered,
+    QueueFull,
     RunNotCancellable,
     RunNotFound,
     RunNotRetriable,
@@ -47,6 +49,9 @@ from orchestration.runs.prefect_client import async_settings
 WAITING = (StateType.SCHEDULED, StateType.PENDING)
 UNDER_WAY = (StateType.PENDING, StateType.RUNNING, StateType.CANCELLING, StateType.PAUSED)
 ENDED = (StateType.COMPLETED, StateType.FAILED, StateType.CRASHED, StateType.CANCELLED)
+# The scheduled run waits behind them all: at half a minute each, for less than an hour.
+MOST_WAITING = 100
+_PAGE = 200  # Prefect's own limit
 # Longer than any healthy answer; a hung server is told from a slow one by the leader.
 ANSWER_SECONDS = 15
 
@@ -91,7 +96,8 @@ class Runs:
     async def trigger(self, departments: Sequence[Department], *, full: bool = False, key: str | None = None) -> Ticket:
         """Queue a run, or find the one that fulfils the wish: the same key's, or an equal one still to end.
 
-        Raises KeyReused when the key's run has other parameters, ServerNotReady when Prefect does not answer.
+        Raises KeyReused when the key's run has other parameters, QueueFull when too many wait, ServerNotReady when
+        Prefect does not answer.
         """
         parameters: Parameters = {"dept": as_parameter(departments), "full": full}
         key_tag = f"key:{hashlib.sha256(key.encode()).hexdigest()[:24]}" if key else None
@@ -101,11 +107,14 @@ class Runs:
                 if not _fulfils(known[0], parameters):
                     raise KeyReused(str(known[0].id))
                 return Ticket(known[0])
-            for run in await self.find(states=(*WAITING, StateType.RUNNING), limit=200):
+            to_end = await self.find_all(states=(*WAITING, StateType.RUNNING))
+            for run in to_end:
                 if _fulfils(run, parameters):
                     if key_tag:
                         await client.update_flow_run(run.id, tags=[*run.tags, key_tag])
                     return Ticket(run, is_coalesced=True)
+            if len(to_end) >= MOST_WAITING:
+                raise QueueFull(len(to_end))
             run = await client.create_flow_run_from_deployment(
                 deployment_id,
                 name=label_of(departments),
@@ -148,6 +157,17 @@ class Runs:
                 sort=sort,
             )
         return found
+
+    async def find_all(self, *, states: Sequence[StateType]) -> list[FlowRun]:
+        """Find every run in these states, page by page: Prefect gives at most 200 at once."""
+        found: dict[UUID, FlowRun] = {}
+        before = datetime.now(UTC)
+        for offset in count(step=_PAGE):
+            page = await self.find(states=states, before=before, limit=_PAGE, offset=offset)
+            found |= {run.id: run for run in page}
+            if len(page) < _PAGE:
+                break
+        return list(found.values())
 
     async def read(self, run_id: UUID) -> FlowRun:
         """Read one run of the flow; raises RunNotFound."""
