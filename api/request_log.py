@@ -46,11 +46,12 @@ def configure_logging(settings: ApiSettings) -> None:
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
         )
     )
-    logging.getLogger().handlers = [handler]
-    logging.getLogger().setLevel(logging.INFO)
+    logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
     for name, level in (("httpx", "WARNING"), ("prefect", "WARNING"), ("uvicorn.access", "WARNING")):
         logger = logging.getLogger(name)
-        logger.handlers, logger.propagate = [], True
+        for own in list(logger.handlers):
+            logger.removeHandler(own)
+        logger.propagate = True
         logger.setLevel(level)
 
 
