@@ -127,6 +127,10 @@ _DOMAIN: dict[type[Exception], tuple[int, str, str, str | None, str]] = {
         503, "storage-failed", "The data directory cannot be used", None,
         "free the machine of what `detail` names; GET /health/ready says when it is well again.",
     ),
+    domain.NoRoom: (
+        503, "storage-failed", "The data directory cannot be used", None,
+        "free the machine of what `detail` names; GET /health/ready says when it is well again.",
+    ),
     domain.RunNotFound: (404, "run-not-found", "No such run", "run_id", "list the runs with GET /runs."),
     domain.RunNotCancellable: (
         409, "run-has-ended", "The run has already ended", "run_id", "read how it ended with GET /runs/{id}.",

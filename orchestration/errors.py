@@ -6,7 +6,8 @@ OrchestrationError
 ├── NothingToPublish  there is no tested build yet
 ├── SnapshotNotFound  no such snapshot, or none to go back to
 ├── ServerNotReady    the Prefect server does not answer
-│   └── NotRegistered it answers, and does not know our deployment
+│   ├── NotRegistered it answers, and does not know our deployment
+│   └── NoRoom        its database lies in a data directory that takes no more
 ├── PortTaken         another program listens where the Prefect server should
 ├── RunNotFound       Prefect knows no such run of this flow
 ├── RunNotCancellable the run has already ended
@@ -78,6 +79,13 @@ class NotRegistered(ServerNotReady):
 
     def __init__(self, url: str) -> None:
         super().__init__(url, "the deployment is not registered yet")
+
+
+class NoRoom(ServerNotReady):
+    """The server fails because the data directory takes no more: its database lies there."""
+
+    def __init__(self, why: Exception) -> None:
+        OrchestrationError.__init__(self, str(why))
 
 
 class PortTaken(OrchestrationError):

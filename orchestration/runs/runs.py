@@ -31,10 +31,12 @@ from prefect.exceptions import ObjectNotFound, PrefectException
 from prefect.states import Cancelling, Scheduled
 
 from ingestion.departments import Department, label_of, resolve_all
+from ingestion.errors import StorageFailed
 from ingestion.paths import DataPaths
-from ingestion.storage import storage_faults
+from ingestion.storage import require_room, storage_faults
 from orchestration.errors import (
     KeyReused,
+    NoRoom,
     NotRegistered,
     QueueFull,
     RunNotCancellable,
@@ -246,7 +248,7 @@ class Runs:
 
     @asynccontextmanager
     async def _prefect(self) -> AsyncIterator[PrefectClient]:
-        """Give the client; whatever keeps the server from answering becomes ServerNotReady."""
+        """Give the client; raises ServerNotReady when the server fails, NoRoom when a full disk is why."""
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 if self._client is None:
@@ -258,6 +260,10 @@ class Runs:
             raise NotRegistered(self.api_url) from error
         except (httpx.HTTPError, TimeoutError, PrefectException) as error:
             self._deployment_id = None
+            try:
+                await asyncio.to_thread(require_room, self._paths)
+            except StorageFailed as full:
+                raise NoRoom(full) from error
             raise ServerNotReady(self.api_url, str(error) or type(error).__name__) from error
 
     @asynccontextmanager
