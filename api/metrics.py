@@ -1,4 +1,4 @@
-"""What Prometheus is told: requests as they happen, everything else when it asks."""
+"""Metrics for Prometheus: requests are counted as they happen, everything else is measured when it asks."""
 
 from collections import Counter as Tally
 from datetime import UTC, datetime
@@ -41,14 +41,14 @@ _is_up = Gauge("girouette_part_ready", "Whether a part of the service is ready."
 
 
 def count_request(method: str, route: str, status: int, seconds: float) -> None:
-    """Count one answered request; a method that HTTP does not know is a caller's invention, and no label."""
+    """Count one answered request; unknown methods share one label, so that callers cannot invent series."""
     method = method if method in _METHODS else "other"
     _requests.labels(method, route, str(status)).inc()
     _request_seconds.labels(method, route).observe(seconds)
 
 
 async def take_measure(service: Service) -> None:
-    """Bring the gauges up to date; those of Prefect keep their last value while it does not answer."""
+    """Update the gauges; Prefect's keep their last value while it does not answer."""
     _measure_warehouse(service)
     for part in ("prefect", "worker", "schedule"):
         _is_up.labels(part).set(getattr(service.health, part) in ("ready", "active", "elsewhere", "cold"))

@@ -1,4 +1,4 @@
-"""How often one client may ask, counted in this process."""
+"""Rate limits per client, counted in this process."""
 
 import time
 from functools import lru_cache

@@ -37,7 +37,7 @@ async def follow_run(
 ) -> EventSourceResponse:
     """State changes, packets and dbt nodes as n of m, then the end: `curl -N …/events`.
 
-    Everything so far comes first; a client that reconnects sends Last-Event-ID and gets only what is new.
+    Past events come first. A client that reconnects sends Last-Event-ID and gets only new ones.
     """
     states_seen, records_seen = _position(last_event_id)
     feed = await feeds.open(run_id)

@@ -1,4 +1,4 @@
-"""`/health`: whether the process lives, and whether it can do its work."""
+"""`/health`: liveness and readiness."""
 
 from fastapi import APIRouter, Response
 from starlette.concurrency import run_in_threadpool
@@ -17,7 +17,7 @@ _WELL = {"ready", "active", "paused", "elsewhere", "cold"}
 
 @router.get("/live", summary="Liveness")
 async def read_liveness() -> Liveness:
-    """The process answers; nothing else is asked."""
+    """The process answers; nothing else is checked."""
     return Liveness()
 
 

@@ -1,4 +1,4 @@
-"""One published snapshot, open for reading: a closed DuckDB connection, its catalog and what it is."""
+"""One published snapshot, open for reading: a sandbox connection to DuckDB, its catalog and its manifest."""
 
 import json
 import os
@@ -27,30 +27,28 @@ _DEMO_ATTRIBUTION = f"Invented weather of Girouette's demo source; places: {ATTR
 
 @dataclass(eq=False)
 class OpenSnapshot:
-    """A snapshot's file, opened once and read through one cursor per call; close() when nobody reads it."""
+    """A snapshot's file, opened once and read through one cursor per call; close() it when no reader is left."""
 
     manifest: Manifest
     folder: Path
     connection: duckdb.DuckDBPyConnection
     readers: int = 0
-    latest: dict[Units, pa.RecordBatch] = field(default_factory=dict)  # by units, once somebody asked
-    # Its rows by their places in it, by units and time zone; written once somebody asked.
+    latest: dict[Units, pa.RecordBatch] = field(default_factory=dict)  # by units, filled at the first request
+    # Its rows as JSON by their position, by units and time zone; filled at the first request.
     latest_json: dict[tuple[Units, str], dict[int, bytes]] = field(default_factory=dict)
-    station_names: Mapping[str, list[str]] | None = None  # by folded id and name, once somebody asked
+    station_names: Mapping[str, list[str]] | None = None  # by folded id and name, filled at the first request
 
     @property
     def id(self) -> str:
-        """The snapshot's id."""
         return self.manifest.id
 
     @property
     def file(self) -> Path:
-        """The DuckDB file."""
         return self.folder / WAREHOUSE_FILE
 
     @cached_property
     def facts(self) -> dict[str, Any]:
-        """What every answer says of the snapshot it comes from."""
+        """What every answer says about its snapshot."""
         manifest = self.manifest
         return {
             "id": manifest.id,
@@ -68,7 +66,6 @@ class OpenSnapshot:
 
     @cached_property
     def paths(self) -> DataPaths:
-        """The data directory the snapshot lies in."""
         return DataPaths(self.folder.resolve().parents[1])
 
     @cached_property
@@ -77,7 +74,7 @@ class OpenSnapshot:
         return self.paths.closed if self.manifest.closed else None
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
-        """A connection of its own for one call."""
+        """Open a session for one call."""
         return open_cursor(self.connection, self.closed_months)
 
     def is_alive(self) -> bool:
@@ -89,7 +86,6 @@ class OpenSnapshot:
         return True
 
     def close(self) -> None:
-        """Close the file."""
         self.connection.close()
 
     def _model_docs(self) -> dict[str, Any]:
@@ -101,10 +97,10 @@ class OpenSnapshot:
 
 
 def open_snapshot(folder: Path, settings: WarehouseSettings) -> OpenSnapshot:
-    """Open a snapshot's file read-only and closed to everything else; raises SnapshotDamaged."""
+    """Open a snapshot's file read-only in a sandbox; raises SnapshotDamaged."""
     try:
         manifest = read_manifest(folder)
-        size = os.stat(folder / WAREHOUSE_FILE).st_size  # noqa: PTH116 - next to a read that may vanish any time
+        size = os.stat(folder / WAREHOUSE_FILE).st_size  # noqa: PTH116 - the file may vanish at any time
         if size != manifest.size_bytes:
             raise SnapshotDamaged(folder.name, f"{size} bytes where the manifest says {manifest.size_bytes}")
         paths = DataPaths(folder.resolve().parents[1])

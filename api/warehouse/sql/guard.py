@@ -13,7 +13,7 @@ import duckdb
 
 from api.warehouse.sql.functions import FUNCTIONS, TABLE_FUNCTIONS
 
-LONGEST_SQL = 20_000  # characters; more is no question but an attempt on the parser
+LONGEST_SQL = 20_000  # characters; longer ones are attacks on the parser
 
 _SOURCES = frozenset(
     ["BASE_TABLE", "TABLE_FUNCTION", "SUBQUERY", "JOIN", "EMPTY", "EXPRESSION_LIST", "PIVOT", "SHOW_REF", "COLUMN_DATA"]
@@ -25,7 +25,7 @@ _MOMENT = frozenset(
 
 
 class Refused(ValueError):
-    """A statement that may not run; the message says why."""
+    """A statement that may not run, and why."""
 
 
 def check(connection: duckdb.DuckDBPyConnection, sql: str, tables: frozenset[tuple[str, str]]) -> bool:
@@ -94,7 +94,7 @@ def _checked_name(name: str) -> str:
 
 def _check_source(node: dict[str, Any], tables: frozenset[tuple[str, str]], names: frozenset[str]) -> None:
     kind = node.get("type")
-    # Only what stands in FROM has both; a kind that DuckDB may add one day is refused until it is looked at.
+    # Only sources in FROM have both fields. A kind that a later DuckDB adds is refused until it is listed.
     if "alias" in node and "sample" in node and kind not in _SOURCES:
         raise Refused(f"{kind} is no source of rows that may be read here")
     if kind == "BASE_TABLE":
@@ -103,7 +103,7 @@ def _check_source(node: dict[str, Any], tables: frozenset[tuple[str, str]], name
             raise Refused(f"“{node['catalog_name'][:60]}” is another database; only the warehouse may be read")
         if schema in ("", "recurring") and table in names:
             return
-        # How a view is defined names the data directory.
+        # A view's definition names the data directory.
         if (schema == "information_schema" and table != "views") or (schema, table) in tables:
             return
         name = f"{schema}.{table}" if schema else table
@@ -145,7 +145,7 @@ _UNSTEADY: set[str] = set()
 
 
 def _unsteady_functions(connection: duckdb.DuckDBPyConnection) -> set[str]:
-    """Functions whose value changes between two calls, as DuckDB itself declares them; macros over them as well."""
+    """Functions whose value changes between two calls, as DuckDB declares them, and the macro over one."""
     if not _UNSTEADY:
         rows = connection.execute(
             "select function_name from duckdb_functions() where stability in ('VOLATILE', 'CONSISTENT_WITHIN_QUERY')"

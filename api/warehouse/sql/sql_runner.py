@@ -1,4 +1,4 @@
-"""Callers' SQL, run in child processes that are bounded in memory and killed at their deadline."""
+"""Runs callers' SQL in child processes with a memory limit and a deadline."""
 
 import json
 import os
@@ -22,13 +22,11 @@ from orchestration.settings import ROOT
 
 _START_SECONDS = 30.0
 _CORRECT = "correct the statement; /warehouse/tables lists tables and columns"
-_LOOK_SECONDS = 0.02  # how often a running statement's memory is looked at
+_LOOK_SECONDS = 0.02  # between two looks at a running statement's memory
 
 
 @dataclass(frozen=True)
 class SqlResult:
-    """The rows of a caller's statement."""
-
     table: pa.Table
     columns: list[dict[str, str]]
     is_truncated: bool
@@ -46,7 +44,7 @@ class _Child:
         self.process = subprocess.Popen(  # noqa: S603 - our own module
             [sys.executable, "-m", "api.warehouse.sql.sql_child", *arguments],
             pass_fds=[theirs.fileno()],
-            # Nothing of the service's environment: no token, no key. Few arenas, so that memory is given back.
+            # Nothing of the service's environment: no token, no key. Few arenas, so that memory is freed.
             env={
                 "PYTHONPATH": str(ROOT),
                 "PATH": os.defpath,
@@ -56,7 +54,7 @@ class _Child:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            process_group=0,  # Ctrl-C is for the service, which then ends its children itself
+            process_group=0,  # Ctrl-C is for the service, which ends its children itself
         )
         theirs.close()
         self.is_ready = False
@@ -88,19 +86,19 @@ class _Child:
     def _resident_mb(self) -> float:
         try:
             pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
-        except OSError:  # not Linux: DuckDB's own limit and the deadline remain
+        except OSError:  # not Linux: only DuckDB's limit and the deadline apply
             return 0.0
         return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
     def end(self) -> None:
-        """Kill the process and wait until it is gone."""
+        """Kill the process and wait for its end."""
         self.pipe.close()
         self.process.kill()
         self.process.wait()
 
 
 class SqlRunner:
-    """A few child processes, started by the first query; one that fails in any way is replaced."""
+    """A few child processes, started by the first query and replaced after any failure."""
 
     def __init__(self, settings: WarehouseSettings) -> None:
         self.settings = settings
@@ -111,7 +109,6 @@ class SqlRunner:
         self._lock = Lock()
 
     def close(self) -> None:
-        """End every process."""
         with self._lock:
             for child in self._children:
                 child.end()
