@@ -234,7 +234,8 @@ class Runs:
         departments: Sequence[Department] | None = None,
         is_active: bool | None = None,
     ) -> Schedule:
-        """Change what is given of the schedule, leave the rest."""
+        """Change what is given of the schedule, leave the rest. Raises StorageFailed on a full disk."""
+        await asyncio.to_thread(require_room, self._paths)
         async with self._prefect() as client:
             return await change_schedule(client, cron=cron, departments=departments, is_active=is_active)
 
@@ -272,6 +273,7 @@ class Runs:
         async with self._turn:
             with storage_faults(self._paths):
                 self._paths.trigger_lock.parent.mkdir(parents=True, exist_ok=True)
+                await asyncio.to_thread(require_room, self._paths)  # a run could write nothing
                 lock = FileLock(self._paths.trigger_lock, thread_local=False)
                 await asyncio.to_thread(lock.acquire)
             try:

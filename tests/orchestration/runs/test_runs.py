@@ -10,6 +10,7 @@ from prefect.client.schemas.objects import FlowRun
 
 from ingestion import storage
 from ingestion.departments import all_departments, resolve_all
+from ingestion.errors import StorageFailed
 from ingestion.paths import DataPaths
 from orchestration.errors import BadSchedule, NoRoom, QueueFull, ServerNotReady
 from orchestration.progress import discard_old_records, note, read_records, record_file
@@ -128,3 +129,6 @@ def test_a_full_disk_is_named_where_prefect_fails(paths: DataPaths, monkeypatch:
     monkeypatch.setattr(storage, "TemporaryFile", full)
     with pytest.raises(NoRoom, match="No space left"):
         asyncio.run(runs.schedule())
+    for change in (runs.trigger(resolve_all(["9"])), runs.change_schedule(is_active=False)):
+        with pytest.raises(StorageFailed, match="No space left"):  # before Prefect is asked
+            asyncio.run(change)
