@@ -1,16 +1,15 @@
-"""The application: what it is made of, and what it opens and closes."""
+"""The application: its parts, and what it opens and closes."""
 
 import asyncio
 import contextlib
 import resource
-import signal
 from collections.abc import AsyncIterator
 
 from fastapi import Depends, FastAPI
 
 from api.errors import Problem, install_problem_handlers
 from api.page.router import add_page
-from api.rate_limit import limit_rate
+from api.rate_limit import limit_requests
 from api.request_log import RequestLog, configure_logging
 from api.routes import events, health, metrics, runs, schedule
 from api.settings import get_settings
@@ -29,7 +28,7 @@ _MALFORMED = "Refused. As text: the request line and headers are longer than 64 
 _DESCRIPTION = """
 Météo-France's observations in a tested DuckDB warehouse: ask for runs, follow them, read what they published.
 
-Reads are open. Changes need an API key when the service has any, else they are accepted from its machine only.
+Reads are open. Changes need an API key; while the service has none, only its own user's programs may change things.
 Errors are `application/problem+json`: what happened, the field at fault, the next step.
 
 Source : Météo-France, Licence Ouverte / Etalab 2.0
@@ -37,7 +36,7 @@ Source : Météo-France, Licence Ouverte / Etalab 2.0
 
 
 def create_app() -> FastAPI:
-    """Build the application; nothing is opened before it starts."""
+    """Build the application; it opens nothing until it starts."""
     app = FastAPI(
         title="Girouette",
         description=_DESCRIPTION,
@@ -45,7 +44,7 @@ def create_app() -> FastAPI:
         lifespan=_lifespan,
         docs_url=None,  # served by the page, without a content delivery network
         redoc_url=None,
-        dependencies=[Depends(limit_rate)],
+        dependencies=[Depends(limit_requests)],
     )
     app.add_middleware(RequestLog)
     install_problem_handlers(app)
@@ -68,7 +67,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     with open_warehouse(paths, WarehouseSettings()) as reads:
         app.state.warehouse = reads
         service.has_readers = reads.were_asked_lately
-        # Beside the requests, not before them: reads are answered while Prefect is still starting.
+        # In the background: reads are answered while Prefect is still starting.
         serving = asyncio.create_task(service.run())
         table = asyncio.create_task(print_start_table(service))
         try:
@@ -79,26 +78,17 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
                 with contextlib.suppress(asyncio.CancelledError):
                     await task
             await service.stop()
-            _end_with_zero()
 
 
 def _allow_open_files() -> None:
-    """Take all the open files this user may have: a shell's usual 1,024 are fewer than a thousand readers need."""
+    """Raise the limit of open files: a shell's usual 1,024 are too few for a thousand readers."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < (wanted := _MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_FILES)):
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def _end_with_zero() -> None:
-    """Keep uvicorn from raising SIGTERM again once all is ended: a service stopped in order exits with 0."""
-    server = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
-    captured = getattr(server, "_captured_signals", None)
-    if isinstance(captured, list):
-        captured.clear()
-
-
 def _document_problems(app: FastAPI) -> None:
-    """Put into the OpenAPI document the error shape, which endpoints refer to, and uvicorn's own refusal."""
+    """Add the error shape and uvicorn's own refusal to the OpenAPI document."""
     make = app.openapi
 
     def openapi() -> dict[str, object]:

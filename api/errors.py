@@ -1,8 +1,8 @@
-"""Every error answer has one shape: RFC 9457's problem, with the field at fault and the next step.
+"""Every error answer has one shape: a problem of RFC 9457, with the field at fault and the next step.
 
 ApiProblem
 ├── KeyMissing        401  changes need an API key, and none or a wrong one came
-├── NotFromHere       403  no key is configured, and the request is not from this machine
+├── NotFromHere       403  no key is configured, and the request is not from this user's programs
 ├── TooManyRequests   429  the client's rate limit is used up
 └── BadCursor         422  a cursor that this service did not give
 """
@@ -42,7 +42,7 @@ class Problem(BaseModel):
 
 
 class ApiProblem(Exception):
-    """A refusal that says what happened, which field is at fault and what to do next."""
+    """What happened, which field is at fault, and what to do next."""
 
     def __init__(
         self,
@@ -62,8 +62,6 @@ class ApiProblem(Exception):
 
 
 class KeyMissing(ApiProblem):
-    """No key came, or a wrong one."""
-
     def __init__(self, detail: str) -> None:
         super().__init__(
             401,
@@ -77,7 +75,7 @@ class KeyMissing(ApiProblem):
 
 
 class NotFromHere(ApiProblem):
-    """Without keys, changes come from this machine only."""
+    """No keys are configured, and the request may come from elsewhere."""
 
     def __init__(self, detail: str) -> None:
         super().__init__(
@@ -90,8 +88,6 @@ class NotFromHere(ApiProblem):
 
 
 class TooManyRequests(ApiProblem):
-    """The client's rate limit is used up."""
-
     def __init__(self, detail: str, wait_seconds: int) -> None:
         super().__init__(
             429,
@@ -104,8 +100,6 @@ class TooManyRequests(ApiProblem):
 
 
 class BadCursor(ApiProblem):
-    """A cursor that this service did not give."""
-
     def __init__(self) -> None:
         super().__init__(
             422,
@@ -117,16 +111,20 @@ class BadCursor(ApiProblem):
         )
 
 
-# What the packages below raise: status, slug, title, field at fault, next step.
-_DOMAIN: dict[type[Exception], tuple[int, str, str, str | None, str]] = {
+_Row = tuple[int, str, str, str | None, str]
+_STORAGE: _Row = (
+    503, "storage-failed", "The data directory cannot be used", None,
+    "mend what `detail` names; GET /health/ready says when it is well again.",
+)  # fmt: skip
+
+# Errors of the packages below: status, slug, title, field at fault, next step.
+_DOMAIN: dict[type[Exception], _Row] = {
     UnknownDepartment: (
         422, "unknown-department", "Unknown département", "dept",
         "send a code (`9`, `2A`, `974`), a name (`Ariège`), or `all`",
     ),
-    StorageFailed: (
-        503, "storage-failed", "The data directory cannot be used", None,
-        "free the machine of what `detail` names; GET /health/ready says when it is well again.",
-    ),
+    StorageFailed: _STORAGE,
+    domain.NoRoom: _STORAGE,
     domain.RunNotFound: (404, "run-not-found", "No such run", "run_id", "list the runs with GET /runs."),
     domain.RunNotCancellable: (
         409, "run-has-ended", "The run has already ended", "run_id", "read how it ended with GET /runs/{id}.",
@@ -136,6 +134,10 @@ _DOMAIN: dict[type[Exception], tuple[int, str, str, str | None, str]] = {
     ),
     domain.KeyReused: (
         422, "key-reused", "Idempotency key of another run", "Idempotency-Key", "send a new key for a new run.",
+    ),
+    domain.QueueFull: (
+        503, "queue-full", "Too many runs wait", None,
+        "wait for some to end (GET /runs/latest counts them), or cancel some: POST /runs/{id}/cancel.",
     ),
     domain.BadSchedule: (
         422, "bad-cron", "Not a cron expression", "cron", "send five fields, e.g. `12 * * * *`.",
@@ -148,7 +150,6 @@ _DOMAIN: dict[type[Exception], tuple[int, str, str, str | None, str]] = {
 
 
 def install_problem_handlers(app: FastAPI) -> None:
-    """Answer every error of the application in the one shape."""
     app.add_exception_handler(ApiProblem, _on_problem)
     app.add_exception_handler(IngestionError, _on_domain_error)
     app.add_exception_handler(domain.OrchestrationError, _on_domain_error)
@@ -158,13 +159,12 @@ def install_problem_handlers(app: FastAPI) -> None:
 
 
 def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Document the problems that an endpoint answers with."""
+    """Document an endpoint's problems for OpenAPI."""
     reference = {"schema": {"$ref": "#/components/schemas/Problem"}}
     return {s: {"description": HTTPStatus(s).phrase, "content": {MEDIA_TYPE: reference}} for s in statuses}
 
 
 def problem_response(request: Request, problem: ApiProblem) -> JSONResponse:
-    """Render a problem."""
     body = Problem(
         type=problem.type,
         title=problem.title,
@@ -195,7 +195,7 @@ async def _on_domain_error(request: Request, error: Exception) -> JSONResponse:
 
 
 async def _on_os_error(request: Request, error: Exception) -> JSONResponse:
-    """Tell of a machine that refuses (no rights, too many open files) without its paths: the log has them."""
+    """Report a refusal of the machine (no rights, too many open files) without paths: those are in the log."""
     if not isinstance(error, OSError) or isinstance(error, TimeoutError | ConnectionError):
         return unexpected_problem(request, error)
     log.error("the machine refused", extra={"request_id": request.scope.get("request_id")}, exc_info=error)
@@ -223,10 +223,10 @@ async def _on_http_exception(request: Request, error: Exception) -> JSONResponse
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for it
     headers = dict(error.headers or {})
     if error.status_code == HTTPStatus.BAD_REQUEST and isinstance(error.__cause__, UnicodeDecodeError):
-        # A body that is not even text is as invalid as one that is not JSON.
+        # A body that is not text is an invalid request, like one that is not JSON.
         return problem_response(request, _invalid_request([("body", "it is not UTF-8 text")]))
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        headers["Allow"] = ", ".join(sorted(_methods_of(request)))  # Starlette names the first route's only
+        headers["Allow"] = ", ".join(sorted(_methods_of(request)))  # Starlette names only the first route's
     problem = ApiProblem(
         error.status_code,
         HTTPStatus(error.status_code).phrase,
@@ -243,11 +243,11 @@ def _methods_of(request: Request) -> set[str]:
     for path, methods in paths.items():
         if re.fullmatch(re.sub(r"\{[^}]*\}", "[^/]+", path), request.url.path):
             return {method.upper() for method in methods}
-    return {"GET", "HEAD"}  # the documentation pages, which the document leaves out
+    return {"GET", "HEAD"}  # the documentation pages, which OpenAPI leaves out
 
 
 def unexpected_problem(request: Request, error: Exception) -> JSONResponse:
-    """Log an error that nobody foresaw, and tell the caller where: its message may hold anything."""
+    """Log an unexpected error, and tell the caller only its id: the message may hold anything."""
     facts = {"path": request.url.path, "request_id": request.scope.get("request_id")}
     log.error("unexpected error", extra=facts, exc_info=error)
     problem = ApiProblem(

@@ -1,22 +1,21 @@
-"""How much of a request is taken, and how long a reader may keep an answer waiting."""
+"""How much of a request is taken, and how long a caller may keep an answer waiting."""
 
 import asyncio
-from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.settings import get_settings
 
-# Smaller answers fit into the connection's own buffer: sending them never waits for the reader.
-_FITS_BUFFER = 64 * 2**10
+# Bodies are sent in pieces of this size: before each, the server waits until the reader has taken the one before.
+_PIECE = 64 * 2**10
 
 
 class Limits:
-    """ASGI application around ours, next to the server: bodies have a largest size, and nobody stands still for ever.
+    """ASGI application around ours: bodies have a largest size, and no caller holds an answer for ever.
 
-    A reader that takes nothing for STALL_SECONDS loses its connection: it would hold its snapshot, a place among the
-    readers and a part of the answer in memory for as long as it likes.
+    A reader that takes nothing for STALL_SECONDS ends its request, which frees its snapshot and its place. At most one
+    piece stays in the connection's buffer; `api.__main__` has the kernel end the connection itself.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -32,7 +31,7 @@ class Limits:
 
         async def receive_within() -> Message:
             nonlocal taken, is_whole
-            if is_whole:  # what comes now is the end of the connection, whenever that is
+            if is_whole:  # only the end of the connection can follow, after any time
                 return await receive()
             try:
                 async with asyncio.timeout(settings.stall_seconds):
@@ -47,15 +46,18 @@ class Limits:
 
         async def send_within(message: Message) -> None:
             nonlocal is_stalled
-            if not message.get("more_body") and len(message.get("body", b"")) <= _FITS_BUFFER:
+            body, has_more = message.get("body", b""), message.get("more_body", False)
+            if not has_more and len(body) <= _PIECE:  # the connection's buffer takes it: no wait for the reader
                 await send(message)
                 return
             try:
-                async with asyncio.timeout(settings.stall_seconds):
-                    await send(message)
+                for start in range(0, max(len(body), 1), _PIECE):
+                    end = start + _PIECE
+                    piece = {**message, "body": body[start:end], "more_body": has_more or end < len(body)}
+                    async with asyncio.timeout(settings.stall_seconds):
+                        await send(piece)
             except TimeoutError:
                 is_stalled = True
-                _cut_off(send)
                 raise ConnectionAbortedError("the reader took nothing for too long") from None
 
         try:
@@ -63,10 +65,3 @@ class Limits:
         except Exception:
             if not is_stalled:  # else nobody is left to tell
                 raise
-
-
-def _cut_off(send: Send) -> None:
-    """Drop the connection with what is still in its buffer; closing it in order would wait for the reader."""
-    transport: Any = getattr(getattr(send, "__self__", None), "transport", None)  # uvicorn's own
-    if transport is not None:
-        transport.abort()

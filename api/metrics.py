@@ -1,7 +1,8 @@
-"""What Prometheus is told: requests as they happen, everything else when it asks."""
+"""Metrics for Prometheus: requests are counted as they happen, everything else is measured when it asks."""
 
 from collections import Counter as Tally
 from datetime import UTC, datetime
+from http import HTTPMethod
 
 from prefect.client.schemas.objects import StateType
 from prefect.client.schemas.sorting import FlowRunSort
@@ -14,6 +15,8 @@ from orchestration.service.service import Service
 from orchestration.snapshots.snapshots import served_snapshot
 
 registry = CollectorRegistry()
+
+_METHODS = frozenset(HTTPMethod)
 
 _requests = Counter(
     "girouette_requests", "Requests answered by this process.", ["method", "route", "status"], registry=registry
@@ -38,13 +41,14 @@ _is_up = Gauge("girouette_part_ready", "Whether a part of the service is ready."
 
 
 def count_request(method: str, route: str, status: int, seconds: float) -> None:
-    """Count one answered request."""
+    """Count one answered request; unknown methods share one label, so that callers cannot invent series."""
+    method = method if method in _METHODS else "other"
     _requests.labels(method, route, str(status)).inc()
     _request_seconds.labels(method, route).observe(seconds)
 
 
 async def take_measure(service: Service) -> None:
-    """Bring the gauges up to date; those of Prefect keep their last value while it does not answer."""
+    """Update the gauges; Prefect's keep their last value while it does not answer."""
     _measure_warehouse(service)
     for part in ("prefect", "worker", "schedule"):
         _is_up.labels(part).set(getattr(service.health, part) in ("ready", "active", "elsewhere", "cold"))

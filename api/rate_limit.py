@@ -1,4 +1,4 @@
-"""How often one client may ask, counted in this process."""
+"""Rate limits per client, counted in this process."""
 
 import time
 from functools import lru_cache
@@ -8,30 +8,40 @@ from limits import RateLimitItem, parse_many
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 
-from api.auth import is_loopback
 from api.errors import TooManyRequests
+from api.local_peer import is_loopback
 from api.settings import get_settings
 
-_READS = ("GET", "HEAD", "OPTIONS")
+
+async def limit_requests(request: Request) -> None:
+    """Count a request, unless it comes from this machine; raise TooManyRequests above the limit."""
+    if not is_loopback(_client_of(request)):
+        _count(request, "requests", get_settings().rate_limit_reads)
 
 
-async def limit_rate(request: Request) -> None:
-    """Count the request; raise TooManyRequests when the client has used up its limit."""
-    client = request.client.host if request.client else "unknown"
-    is_read = request.method in _READS
-    if is_read and is_loopback(client):
-        return
-    settings = get_settings()
-    kind, text = ("reads", settings.rate_limit_reads) if is_read else ("changes", settings.rate_limit_changes)
+async def limit_changes(request: Request) -> None:
+    """Count a request to change something; raise TooManyRequests above the limit.
+
+    Addresses that change something ask for this, whatever their method: SQL sent by POST is a read.
+    """
+    _count(request, "changes", get_settings().rate_limit_changes)
+
+
+def _count(request: Request, kind: str, limit: str) -> None:
+    client = _client_of(request)
     limiter = _limiter_of(request.app)
-    for item in _items(text):
+    for item in _items(limit):
         if not limiter.hit(item, kind, client):
             wait = limiter.get_window_stats(item, kind, client).reset_time - time.time()
             raise TooManyRequests(f"more than {item} {kind} from {client}", max(1, round(wait)))
 
 
+def _client_of(request: Request) -> str:
+    return request.client.host if request.client else "unknown"
+
+
 def _limiter_of(app: FastAPI) -> MovingWindowRateLimiter:
-    # Made for the first who is counted: it starts a thread, and a service forks its forkserver before it has any.
+    # Made at the first count: it starts a thread, and the forkserver must be forked before there are any.
     if not hasattr(app.state, "limiter"):
         app.state.limiter = MovingWindowRateLimiter(MemoryStorage())
     limiter: MovingWindowRateLimiter = app.state.limiter

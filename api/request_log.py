@@ -1,4 +1,4 @@
-"""Logs: one line per request with its id, readable on a terminal and JSON elsewhere."""
+"""Logs: one line per request with its id, for people on a terminal and JSON elsewhere."""
 
 import logging
 import re
@@ -18,14 +18,14 @@ from api.settings import ApiSettings
 
 log = logging.getLogger("girouette.request")
 
-# Open pages ask this every few seconds: worth a line only when somebody looks for it.
+# Open pages ask for this every few seconds: a line each would hide the others.
 _ASKED_OFTEN = "/page/state"
 
 _SAFE_ID = re.compile(r"[\w.:-]{1,100}", re.ASCII)
 
 
 def configure_logging(settings: ApiSettings) -> None:
-    """Send everything, ours and the libraries', through one renderer to standard error."""
+    """Send our lines and the libraries' through one renderer to standard error."""
     is_pretty = settings.log_format == "pretty" or (settings.log_format == "auto" and sys.stderr.isatty())
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -46,21 +46,22 @@ def configure_logging(settings: ApiSettings) -> None:
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
         )
     )
-    logging.getLogger().handlers = [handler]
-    logging.getLogger().setLevel(logging.INFO)
+    logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
     for name, level in (("httpx", "WARNING"), ("prefect", "WARNING"), ("uvicorn.access", "WARNING")):
         logger = logging.getLogger(name)
-        logger.handlers, logger.propagate = [], True
+        for own in list(logger.handlers):
+            logger.removeHandler(own)
+        logger.propagate = True
         logger.setLevel(level)
 
 
 def _as_sent(scope: Scope) -> str:
-    """Give the path with its escapes: decoded it could hold line ends, and forge lines of the log."""
+    """Keep the path's escapes: decoded, it could hold line ends and forge log lines."""
     return (scope.get("raw_path") or quote(scope["path"]).encode()).decode("ascii", "replace").partition("?")[0]
 
 
 class RequestLog:
-    """Gives each request an id, the caller's if it sent a sane one, and logs it when it ends."""
+    """Gives each request an id (the caller's, if it is safe) and logs it at its end."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -86,14 +87,14 @@ class RequestLog:
         try:
             await self.app(scope, receive, send_with_id)
         except Exception as error:
-            if status:  # the answer is under way; it can only be cut off
+            if status:  # the answer has begun; it can only be cut off
                 raise
             await unexpected_problem(Request(scope), error)(scope, receive, send_with_id)
         finally:
             seconds = time.perf_counter() - started
             route = getattr(scope.get("route"), "path", "unmatched")
             count_request(scope["method"], route, status, seconds)
-            # The query is left out: a careless caller may have put a key there.
+            # Without the query: a caller may have put a key there.
             log.log(
                 logging.DEBUG if scope["path"] == _ASKED_OFTEN and status < HTTPStatus.BAD_REQUEST else logging.INFO,
                 "request",

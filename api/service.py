@@ -7,6 +7,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from api.run_feed import RunFeeds
 from orchestration.runs.runs import Runs
 from orchestration.service.service import Service
 
@@ -27,5 +28,14 @@ async def get_runs(service: Annotated[Service, Depends(get_service)]) -> Runs:
     return service.runs
 
 
+async def get_feeds(request: Request, service: Annotated[Service, Depends(get_service)]) -> RunFeeds:
+    """Give the feeds of the runs that are followed; made for the first follower."""
+    if not hasattr(request.app.state, "feeds"):
+        request.app.state.feeds = RunFeeds(service.runs, service.paths)
+    feeds: RunFeeds = request.app.state.feeds
+    return feeds
+
+
+FeedsDep = Annotated[RunFeeds, Depends(get_feeds)]
 ServiceDep = Annotated[Service, Depends(get_service)]
 RunsDep = Annotated[Runs, Depends(get_runs)]

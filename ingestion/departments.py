@@ -61,8 +61,14 @@ def resolve(text: str) -> Department:
 
 
 def resolve_all(texts: Iterable[str]) -> tuple[Department, ...]:
-    """Resolve texts that may hold commas, each département once, in the order asked; `all` is every one."""
+    """Resolve texts that may hold commas, each département once, in the order asked; `all` is every one.
+
+    Texts that name none raise UnknownDepartment: only an empty list is empty.
+    """
+    texts = list(texts)
     parts = [part for text in texts for part in text.split(",") if part.strip()]
+    if texts and not parts:
+        raise UnknownDepartment(texts[0])
     if any(fold(part) == ALL for part in parts):
         return all_departments()
     return tuple(dict.fromkeys(resolve(part) for part in parts))

@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from tempfile import TemporaryFile
 
 import duckdb
 
@@ -20,6 +21,7 @@ _BY_WORDS = {
         *(errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO),
     )
 }
+_PROBE_BYTES = 65_536
 _NOT_A_WAREHOUSE = re.compile("not a valid DuckDB database|[Cc]orrupt|checksum|[Ff]ailed to deserialize|[Ss]erializ")
 _NEWER_FILE = re.compile(r"version number (\d+), but we can only read versions? .*?(\d+)\.")
 
@@ -38,6 +40,16 @@ def storage_faults(paths: DataPaths) -> Iterator[None]:
         if told is None:
             raise
         raise told from error
+
+
+def require_room(paths: DataPaths) -> None:
+    """Raise StorageFailed when the data directory takes no more.
+
+    A full disk shows up as errors of others that write there, such as Prefect's database: ask this before blaming them.
+    """
+    if paths.root.is_dir():
+        with storage_faults(paths), TemporaryFile(dir=paths.root, buffering=0) as probe:
+            probe.write(b"\0" * _PROBE_BYTES)
 
 
 def is_refusal(text: str) -> bool:

@@ -6,12 +6,14 @@ OrchestrationError
 ├── NothingToPublish  there is no tested build yet
 ├── SnapshotNotFound  no such snapshot, or none to go back to
 ├── ServerNotReady    the Prefect server does not answer
-│   └── NotRegistered it answers, and does not know our deployment
+│   ├── NotRegistered it answers, and does not know our deployment
+│   └── NoRoom        its database lies in a data directory that takes no more
 ├── PortTaken         another program listens where the Prefect server should
 ├── RunNotFound       Prefect knows no such run of this flow
 ├── RunNotCancellable the run has already ended
 ├── RunNotRetriable   the run has not ended yet
 ├── KeyReused         an idempotency key came again with another wish
+├── QueueFull         so many runs wait that one more is refused
 ├── NothingToBackUp   there is no build file yet
 ├── NotEmpty          a backup is not laid over what is there
 ├── DirectoryInUse    a service or a run works in the data directory
@@ -79,6 +81,13 @@ class NotRegistered(ServerNotReady):
         super().__init__(url, "the deployment is not registered yet")
 
 
+class NoRoom(ServerNotReady):
+    """The server fails because the data directory takes no more: its database lies there."""
+
+    def __init__(self, why: Exception) -> None:
+        OrchestrationError.__init__(self, str(why))
+
+
 class PortTaken(OrchestrationError):
     """Another program listens where the Prefect server should."""
 
@@ -117,6 +126,13 @@ class KeyReused(OrchestrationError):
         super().__init__(
             f"this Idempotency-Key belongs to run {run_id}, which has other parameters: send a new key for a new run"
         )
+
+
+class QueueFull(OrchestrationError):
+    """So many runs wait that one more is refused."""
+
+    def __init__(self, waiting: int) -> None:
+        super().__init__(f"{waiting} runs are waiting or under way, and no more are taken until some have ended")
 
 
 class NothingToBackUp(OrchestrationError):

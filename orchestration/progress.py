@@ -1,6 +1,6 @@
-"""What a run has done so far, as one JSON line per step in `data/runs/<run id>.jsonl`.
+"""A run's progress: one JSON line per step in `data/runs/<run id>.jsonl`.
 
-The records need no Prefect query to be followed, survive restarts, and are written by the run itself.
+The run itself writes them. Following them needs no query to Prefect, and they survive restarts.
 """
 
 import json
@@ -12,7 +12,7 @@ from typing import Any
 
 from ingestion.paths import DataPaths
 
-# Prefect remembers the runs themselves for ever; their step-by-step records are kept for a season.
+# Prefect keeps the runs themselves; their step-by-step records are deleted after a season.
 KEPT_DAYS = 100
 
 Record = dict[str, Any]
@@ -24,17 +24,16 @@ def note(paths: DataPaths, run_id: str | None, kind: str, **facts: Any) -> None:
         return
     record = {"at": datetime.now(UTC).isoformat(timespec="milliseconds"), "kind": kind, **facts}
     file = record_file(paths, run_id)
-    # Records are for who looks on: a disk that takes none is no reason for the run to fail, and if it is one, the
-    # run's own writes say so.
+    # Records are only for display, so a disk that refuses them must not fail the run: the run's own writes will.
     with suppress(OSError):
         file.parent.mkdir(parents=True, exist_ok=True)
-        # One write of one line: a reader never meets half a record, save at the very end of the file.
+        # One write per line: a reader can meet half a record only at the end of the file.
         with file.open("ab", buffering=0) as lines:
             lines.write(json.dumps(record, ensure_ascii=False).encode() + b"\n")
 
 
 def read_records(paths: DataPaths, run_id: str, skip: int = 0) -> list[Record]:
-    """Read a run's records after the first `skip`; none when it was not recorded here."""
+    """Read a run's records after the first `skip`; none if there is no file."""
     try:
         content = record_file(paths, run_id).read_bytes()
     except OSError:
@@ -52,5 +51,4 @@ def discard_old_records(paths: DataPaths) -> None:
 
 
 def record_file(paths: DataPaths, run_id: str) -> Path:
-    """Where a run's records lie."""
     return paths.run_records / f"{run_id}.jsonl"

@@ -23,7 +23,7 @@ KEY = "a-key-of-the-tests"  # of the service that tests share
 
 
 class RunningService:
-    """`uvicorn api.main:app` as a child process, and the ways to talk to it."""
+    """`python -m api` as a child process, and the ways to talk to it."""
 
     started: ClassVar[list["RunningService"]] = []
 
@@ -33,8 +33,15 @@ class RunningService:
         self.port = free_port()
         self.prefect_url = prefect_url
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "API_"))}
-        environment |= {"DATA_DIR": str(data_dir), "PREFECT_API_URL": prefect_url, **settings}
-        command = [sys.executable, "-m", "uvicorn", "api.main:app", "--port", str(self.port), *options]
+        environment |= {
+            "DATA_DIR": str(data_dir),
+            "PREFECT_API_URL": prefect_url,
+            "API_PORT": str(self.port),
+            **settings,
+        }
+        command = [sys.executable, "-m", "api"]
+        if options:  # uvicorn's own
+            command = [sys.executable, "-m", "uvicorn", "api.main:app", "--port", str(self.port), *options]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
         self.started.append(self)

@@ -1,4 +1,4 @@
-"""`/health`: whether the process lives, and whether it can do its work."""
+"""`/health`: liveness and readiness."""
 
 from fastapi import APIRouter, Response
 from starlette.concurrency import run_in_threadpool
@@ -6,6 +6,9 @@ from starlette.concurrency import run_in_threadpool
 from api.schemas.service import Liveness, Part, Readiness
 from api.service import ServiceDep
 from api.warehouse.answer.dependencies import ReadsDep
+from ingestion.errors import StorageFailed
+from ingestion.paths import DataPaths
+from ingestion.storage import require_room
 
 router = APIRouter(prefix="/health", tags=["health"])
 
@@ -14,7 +17,7 @@ _WELL = {"ready", "active", "paused", "elsewhere", "cold"}
 
 @router.get("/live", summary="Liveness")
 async def read_liveness() -> Liveness:
-    """The process answers; nothing else is asked."""
+    """The process answers; nothing else is checked."""
     return Liveness()
 
 
@@ -24,7 +27,7 @@ async def read_liveness() -> Liveness:
     summary="Readiness",
 )
 async def read_readiness(service: ServiceDep, reads: ReadsDep, response: Response) -> Readiness:
-    """Whether each part can do its work: warehouse, Prefect, worker and schedule; 503 with the reasons if not."""
+    """Whether warehouse, storage, Prefect, worker and schedule can do their work; 503 with the reasons if not."""
     health = service.health
     parts = {
         name: Part(state=state, ready=state in _WELL, reason=health.reasons.get(name))
@@ -37,6 +40,15 @@ async def read_readiness(service: ServiceDep, reads: ReadsDep, response: Respons
         ready=warehouse["ready"],
         reason=alarms or warehouse["reason"],
     )
+    parts["storage"] = await run_in_threadpool(_storage, service.paths)
     is_ready = all(part.ready for part in parts.values())
     response.status_code = 200 if is_ready else 503
     return Readiness(ready=is_ready, role=health.role, parts=parts)
+
+
+def _storage(paths: DataPaths) -> Part:
+    try:
+        require_room(paths)
+    except StorageFailed as error:
+        return Part(state="failed", ready=False, reason=str(error))
+    return Part(state="ready", ready=True)

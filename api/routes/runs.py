@@ -1,4 +1,4 @@
-"""`/runs`: ask for runs, follow them, end them."""
+"""`/runs`: start runs, list them, end them."""
 
 import base64
 import binascii
@@ -41,7 +41,7 @@ Departments = Annotated[
 
 
 def _not_a_number(text: object) -> object:
-    """Refuse the bare numbers that would be taken for seconds since 1970."""
+    """Refuse bare numbers: pydantic would read them as seconds since 1970."""
     if isinstance(text, str) and text.replace(".", "", 1).lstrip("+-").isdecimal():
         raise ValueError("write a time with its offset, e.g. 2026-11-23T06:00:00Z")
     return text
@@ -87,7 +87,7 @@ async def list_runs(
     cursor: Annotated[str | None, Query(description="`next` of the page before.", max_length=200)] = None,
 ) -> RunList:
     """Runs that are due or past, newest first; those still to come are in GET /schedule."""
-    # Pages are pinned to the time of the first one: runs that begin meanwhile move nothing.
+    # Pages are pinned to the time of the first one, so that new runs do not shift them.
     before, offset = _read_cursor(cursor) if cursor else (min(until or datetime.now(UTC), datetime.now(UTC)), 0)
     tags = [f"dept:{d.code}" for d in resolve_all(dept)] + [f"dept:{ALL}"] if dept else []
     found = await runs.find(
@@ -105,8 +105,8 @@ async def list_runs(
 @router.get("/latest", responses=problem_responses(422, 429, 503), summary="The last run's state")
 async def read_latest(runs: RunsDep) -> LatestRuns:
     """The run in progress, if any, and the last one that ended."""
-    # In the order in which a run moves on, so that none slips through between two questions.
-    waiting = await runs.find(states=[StateType.SCHEDULED], limit=200)
+    # In the order of a run's states, so that none is missed between two queries.
+    waiting = await runs.find_all(states=[StateType.SCHEDULED])
     under_way = await runs.find(states=UNDER_WAY, limit=1)
     ended = await runs.find(states=ENDED, limit=1, sort=FlowRunSort.END_TIME_DESC)
     current = under_way[0] if under_way else ended[0] if ended else None

@@ -26,7 +26,7 @@ async def read_schedule(runs: RunsDep) -> ScheduleOut:
 async def change_schedule(change: ScheduleChange, service: ServiceDep) -> ScheduleOut:
     """Pause, resume, or change the cron or the départements.
 
-    A change outlives restarts, until SCHEDULE_CRON or DEPTS themselves are changed.
+    A change survives restarts, until SCHEDULE_CRON or DEPTS changes.
     """
     departments = resolve_all(change.departments) if change.departments else None
     schedule = await service.runs.change_schedule(cron=change.cron, departments=departments, is_active=change.active)

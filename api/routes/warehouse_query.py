@@ -1,5 +1,7 @@
 """GET and POST /warehouse/query."""
 
+import asyncio
+import threading
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
@@ -43,8 +45,10 @@ async def _run(request: Request, body: QueryBody, reads: Reads) -> Response:
         raise SqlDisabled
     limit = min(body.limit or reads.settings.sql_rows_max, reads.settings.sql_rows_max)
 
+    has_left = threading.Event()
+
     def work(snapshot: OpenSnapshot, _: Executor) -> Rows:
-        result = reads.sql.run(snapshot, body.sql, body.params, limit)
+        result = reads.sql.run(snapshot, body.sql, body.params, limit, has_left)
         return Rows(
             within_calendar(result.table),
             members={"columns": result.columns, "truncated": result.is_truncated, "seconds": result.seconds},
@@ -52,4 +56,18 @@ async def _run(request: Request, body: QueryBody, reads: Reads) -> Response:
             is_lasting=result.is_lasting and request.method == "GET",
         )
 
-    return await reads.answer(request, work, format=body.format, snapshot=body.snapshot, limiter=reads.sql_limiter)
+    watch = asyncio.create_task(_note_leaving(request, has_left))
+    try:
+        async with reads.sql_shares.place(request.client.host if request.client else ""):
+            return await reads.answer(
+                request, work, format=body.format, snapshot=body.snapshot, limiter=reads.sql_limiter
+            )
+    finally:
+        watch.cancel()
+
+
+async def _note_leaving(request: Request, has_left: threading.Event) -> None:
+    """Set the event when the caller hangs up: the next message after the body."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+    has_left.set()

@@ -3,7 +3,8 @@
 ApiProblem
 ├── NoSnapshot         503 nothing was published yet
 ├── SnapshotGone       410 a snapshot that is no longer kept
-├── SnapshotDamaged    503 the file cannot be read; another one is served from the next request on
+├── SnapshotDamaged    503 the file may be damaged; the service checks it, and serves another one if it is
+├── ReadFailed         503 the engine failed at this read; the file is well
 ├── SnapshotOutdated   503 another version published it, with other tables
 ├── Busy               503 too many reads at once
 ├── WriterBusy         503 a run is writing
@@ -13,6 +14,7 @@ ApiProblem
 ├── BadValue           422 a parameter that cannot be read
 ├── NotAcceptable      406 a format this answer does not have
 ├── SqlRefused         422 a statement that is not one harmless SELECT
+├── CallerLeft         499 the caller hung up
 └── SqlDisabled        403 callers' SQL is switched off
 """
 
@@ -53,10 +55,16 @@ class SnapshotGone(ApiProblem):
 
 
 class SnapshotDamaged(ApiProblem):
-    """The file of a snapshot cannot be read; `is_passing` when the machine refused, and may not the next time."""
+    """A read of a snapshot's file failed.
 
-    def __init__(self, snapshot_id: str, why: str, *, is_passing: bool = False) -> None:
-        self.snapshot_id, self.is_passing = snapshot_id, is_passing
+    `is_passing`: the machine refused, and may not the next time. `if_well`: the answer when the file turns out well.
+    """
+
+    def __init__(
+        self, snapshot_id: str, why: str, *, is_passing: bool = False, if_well: ApiProblem | None = None
+    ) -> None:
+        self.snapshot_id, self.why = snapshot_id, why
+        self.is_passing, self.if_well = is_passing, if_well
         super().__init__(
             503,
             "Snapshot damaged",
@@ -65,6 +73,20 @@ class SnapshotDamaged(ApiProblem):
             next_step="ask again for another snapshot; /health/ready tells more; POST /runs publishes a new one",
         )
         self.headers = {"Retry-After": "1"}
+
+
+class ReadFailed(ApiProblem):
+    """The engine failed at this read; the file is well."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(
+            503,
+            "Read failed",
+            f"the database engine failed at this read: {printable(why)}; the data is intact",
+            type="/problems/read-failed",
+            next_step="ask again in a moment; if it fails again, ask in another way",
+        )
+        self.headers = {"Retry-After": "2"}
 
 
 class SnapshotOutdated(ApiProblem):
@@ -190,6 +212,19 @@ class SqlRefused(ApiProblem):
             type="/problems/statement-refused",
             field="sql",
             next_step=next_step,
+        )
+
+
+class CallerLeft(ApiProblem):
+    """The caller hung up, so the statement was stopped; nobody reads this."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            499,
+            "Caller left",
+            "the caller hung up before the answer",
+            type="/problems/caller-left",
+            next_step="send the statement again",
         )
 
 

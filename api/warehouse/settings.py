@@ -47,5 +47,5 @@ class WarehouseSettings(BaseSettings):
         description="Memory of a process that runs callers' SQL, MB; above it, it is killed.",
     )
     sql_processes: int = Field(
-        1, ge=1, le=16, description="Processes that run callers' SQL; started by the first query."
+        2, ge=1, le=16, description="Processes that run callers' SQL; one caller may hold all but one of them."
     )

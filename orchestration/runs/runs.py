@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import count
 from typing import Any, TypedDict, cast
 from uuid import UUID
 
@@ -31,11 +32,14 @@ from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_KEY
 from prefect.states import Cancelling, Scheduled
 
 from ingestion.departments import Department, label_of, resolve_all
+from ingestion.errors import StorageFailed
 from ingestion.paths import DataPaths
-from ingestion.storage import storage_faults
+from ingestion.storage import require_room, storage_faults
 from orchestration.errors import (
     KeyReused,
+    NoRoom,
     NotRegistered,
+    QueueFull,
     RunNotCancellable,
     RunNotFound,
     RunNotRetriable,
@@ -48,6 +52,9 @@ from orchestration.runs.prefect_client import async_settings
 WAITING = (StateType.SCHEDULED, StateType.PENDING)
 UNDER_WAY = (StateType.PENDING, StateType.RUNNING, StateType.CANCELLING, StateType.PAUSED)
 ENDED = (StateType.COMPLETED, StateType.FAILED, StateType.CRASHED, StateType.CANCELLED)
+# The scheduled run waits behind them all: at half a minute each, for less than an hour.
+MOST_WAITING = 100
+_PAGE = 200  # Prefect's own limit
 # Longer than any healthy answer; a hung server is told from a slow one by the leader.
 ANSWER_SECONDS = 15
 
@@ -92,7 +99,8 @@ class Runs:
     async def trigger(self, departments: Sequence[Department], *, full: bool = False, key: str | None = None) -> Ticket:
         """Queue a run, or find the one that fulfils the wish: the same key's, or an equal one still to end.
 
-        Raises KeyReused when the key's run has other parameters, ServerNotReady when Prefect does not answer.
+        Raises KeyReused when the key's run has other parameters, QueueFull when too many wait, ServerNotReady when
+        Prefect does not answer.
         """
         parameters: Parameters = {"dept": as_parameter(departments), "full": full}
         key_tag = f"key:{hashlib.sha256(key.encode()).hexdigest()[:24]}" if key else None
@@ -102,11 +110,14 @@ class Runs:
                 if not _fulfils(known[0], parameters):
                     raise KeyReused(str(known[0].id))
                 return Ticket(known[0])
-            for run in await self.find(states=(*WAITING, StateType.RUNNING), limit=200):
+            to_end = await self.find_all(states=(*WAITING, StateType.RUNNING))
+            for run in to_end:
                 if _fulfils(run, parameters):
                     if key_tag:
                         await client.update_flow_run(run.id, tags=[*run.tags, key_tag])
                     return Ticket(run, is_coalesced=True)
+            if len(to_end) >= MOST_WAITING:
+                raise QueueFull(len(to_end))
             run = await client.create_flow_run_from_deployment(
                 deployment_id,
                 name=label_of(departments),
@@ -149,6 +160,17 @@ class Runs:
                 sort=sort,
             )
         return found
+
+    async def find_all(self, *, states: Sequence[StateType]) -> list[FlowRun]:
+        """Find every run in these states, page by page: Prefect gives at most 200 at once."""
+        found: dict[UUID, FlowRun] = {}
+        before = datetime.now(UTC)
+        for offset in count(step=_PAGE):
+            page = await self.find(states=states, before=before, limit=_PAGE, offset=offset)
+            found |= {run.id: run for run in page}
+            if len(page) < _PAGE:
+                break
+        return list(found.values())
 
     async def read(self, run_id: UUID) -> FlowRun:
         """Read one run of the flow; raises RunNotFound."""
@@ -213,7 +235,8 @@ class Runs:
         departments: Sequence[Department] | None = None,
         is_active: bool | None = None,
     ) -> Schedule:
-        """Change what is given of the schedule, leave the rest."""
+        """Change what is given of the schedule, leave the rest. Raises StorageFailed on a full disk."""
+        await asyncio.to_thread(require_room, self._paths)
         async with self._prefect() as client:
             return await change_schedule(client, cron=cron, departments=departments, is_active=is_active)
 
@@ -227,7 +250,7 @@ class Runs:
 
     @asynccontextmanager
     async def _prefect(self) -> AsyncIterator[PrefectClient]:
-        """Give the client; whatever keeps the server from answering becomes ServerNotReady."""
+        """Give the client; raises ServerNotReady when the server fails, NoRoom when a full disk is why."""
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 if self._client is None:
@@ -244,6 +267,10 @@ class Runs:
             raise NotRegistered(self.api_url) from error
         except (httpx.HTTPError, TimeoutError, PrefectException) as error:
             self._deployment_id = None
+            try:
+                await asyncio.to_thread(require_room, self._paths)
+            except StorageFailed as full:
+                raise NoRoom(full) from error
             raise ServerNotReady(self.api_url, str(error) or type(error).__name__) from error
 
     @asynccontextmanager
@@ -252,6 +279,7 @@ class Runs:
         async with self._turn:
             with storage_faults(self._paths):
                 self._paths.trigger_lock.parent.mkdir(parents=True, exist_ok=True)
+                await asyncio.to_thread(require_room, self._paths)  # a run could write nothing
                 lock = FileLock(self._paths.trigger_lock, thread_local=False)
                 await asyncio.to_thread(lock.acquire)
             try:

@@ -1,12 +1,14 @@
 """Who may change things. Nobody answers for Prefect here: 503 means that a request was let through."""
 
 import hashlib
+from typing import Any
 
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from running_service import client_from
 
+from api import local_peer
 from api.settings import get_settings
 
 LET_THROUGH = 503
@@ -65,6 +67,12 @@ def test_without_keys_a_program_on_this_machine_may_change(app: FastAPI, host: s
         ("127.0.0.1", "localhost:8000", {"Sec-Fetch-Site": "same-site"}),
         ("127.0.0.1", "localhost:8000", {"X-Forwarded-For": "203.0.113.7"}),
         ("127.0.0.1", "localhost:8000", {"Forwarded": "for=203.0.113.7"}),
+        ("127.0.0.1", "localhost:8000", {"Via": "1.1 proxy"}),
+        ("127.0.0.1", "localhost:8000", {"X-Forwarded-Host": "public.example"}),
+        ("127.0.0.1", "localhost:8000", {"X-Forwarded-Proto": "https"}),
+        ("127.0.0.1", "localhost:8000", {"CF-Connecting-IP": "203.0.113.7"}),
+        ("127.0.0.1", "localhost:8000", {"True-Client-IP": "203.0.113.7"}),
+        ("127.0.0.1", "localhost:8000", {"X-Amzn-Trace-Id": "Root=1"}),
     ],
 )
 @pytest.mark.parametrize("change", ["POST /runs", "PATCH /schedule", "POST /runs/{}/cancel", "POST /runs/{}/retry"])
@@ -100,3 +108,32 @@ def test_reads_are_limited_for_others_only(monkeypatch: pytest.MonkeyPatch, app:
     far = client_from("203.0.113.7", app)
     assert [far.get("/health/live").status_code for _ in range(3)] == [200, 200, 429]
     assert [local.get("/health/live").status_code for _ in range(3)] == [200] * 3
+
+
+def test_requests_in_the_way_of_plain_proxies_change_nothing(app: FastAPI, monkeypatch: pytest.MonkeyPatch):
+    async def as_http_1_0(scope: Any, receive: Any, send: Any) -> None:
+        await app({**scope, "http_version": "1.0"}, receive, send)
+
+    assert client_from("127.0.0.1", as_http_1_0).post("/runs?dept=9").status_code == 403
+    monkeypatch.setattr(local_peer, "belongs_to_us", lambda *_: False)
+    assert client_from("127.0.0.1", app).post("/runs?dept=9").status_code == 403
+
+
+def test_sql_by_post_is_a_read(monkeypatch: pytest.MonkeyPatch, local: TestClient):
+    monkeypatch.setenv("RATE_LIMIT_CHANGES", "1/hour")
+    get_settings.cache_clear()
+    statuses = {local.post("/warehouse/query", json={"sql": "select 1"}).status_code for _ in range(3)}
+    assert statuses == {503}  # there is no snapshot; nobody is told to wait
+    assert local.post("/runs?dept=9").status_code == LET_THROUGH
+
+
+def test_invented_methods_make_no_metrics(local: TestClient):
+    def lines() -> int:
+        return len(local.get("/metrics").text.splitlines())
+
+    local.request("INVENTED", "/health/live")
+    lines()
+    before = lines()
+    for number in range(50):
+        local.request(f"INVENTED{number}", "/health/live")
+    assert lines() == before

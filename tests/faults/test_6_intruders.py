@@ -275,13 +275,14 @@ def test_the_service_runs_as_an_ordinary_user_with_read_only_code(victim: Victim
         chmod o+x {" ".join(str(p) for p in home.parents if p not in (Path("/"), Path("/tmp")))}
         cd {ROOT}
         exec setpriv --reuid 65534 --regid 65534 --clear-groups --no-new-privs \\
-            {sys.executable} -m uvicorn api.main:app --port {port}
+            {sys.executable} -m api
     """
     environment = {
         **os.environ,
         **victim.upstream.environment,
         "DATA_DIR": str(home / "data"),
         "HOME": str(home),
+        "API_PORT": str(port),
         "PREFECT_API_URL": f"http://127.0.0.1:{prefect}/api",
     }
     log = tmp_path / "service.log"

@@ -121,3 +121,10 @@ def test_any_text_is_a_department_or_a_refusal_on_one_line(text):
         assert department in all_departments()
         return
     assert message.isprintable()
+
+
+@pytest.mark.parametrize("texts", [[""], [","], [" "], ["", ","]])
+def test_texts_that_name_no_departement_are_no_empty_list(texts: list[str]):
+    with pytest.raises(UnknownDepartment, match="give a code such as 9"):
+        resolve_all(texts)
+    assert resolve_all([]) == ()

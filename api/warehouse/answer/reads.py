@@ -23,6 +23,7 @@ from api.warehouse.open.pool import Warehouse
 from api.warehouse.open.snapshot import OpenSnapshot
 from api.warehouse.problems import Busy, SnapshotDamaged
 from api.warehouse.settings import WarehouseSettings
+from api.warehouse.sql.shares import Shares
 from api.warehouse.sql.sql_runner import SqlRunner
 
 _T = TypeVar("_T")
@@ -50,6 +51,7 @@ class Reads:
         self._computing: dict[Key, anyio.Event] = {}  # answers being computed by somebody
         # Apart, so that slow statements of callers never take the place of other reads.
         self.sql_limiter = CapacityLimiter(settings.sql_processes)
+        self.sql_shares = Shares(settings.sql_processes, settings.read_queue_seconds)
 
     def close(self) -> None:
         """Stop what runs beside the requests."""

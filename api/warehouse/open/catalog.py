@@ -12,7 +12,7 @@ import duckdb
 from ingestion.closed_months import is_recent_name, recent_name
 from orchestration.closed_months.growing_tables import GROWING
 
-# Written once, here: names of schemas come from the file. Joined and grouped by DuckDB they take half as long again.
+# Grouped here in Python: joining and grouping in DuckDB took half as long again.
 _COLUMNS = """
 select schema_name, table_name, column_name, data_type, is_nullable
 from duckdb_columns()
@@ -24,7 +24,7 @@ _TABLES = "select schema_name, table_name, estimated_size from duckdb_tables() w
 
 @dataclass(frozen=True)
 class Column:
-    """One column; `tests` are dbt's tests and the constraints DuckDB enforced while it was written."""
+    """One column; `tests` are dbt's tests and the constraints that DuckDB enforced at writing."""
 
     name: str
     type: str
@@ -49,26 +49,23 @@ class Relation:
     columns: tuple[Column, ...]
     description: str | None = None
     tests: tuple[str, ...] = field(default=())
-    key: tuple[str, ...] | None = None  # tells the rows of a table with closed months apart, which has no rowid
+    key: tuple[str, ...] | None = None  # identifies rows where closed months leave no rowid
 
     @property
     def full_name(self) -> str:
-        """`schema.name`."""
         return f"{self.schema}.{self.name}"
 
     @property
     def sql(self) -> str:
-        """The name as SQL writes it."""
+        """The name, quoted for SQL."""
         return f"{quoted(self.schema)}.{quoted(self.name)}"
 
     @cached_property
     def by_name(self) -> Mapping[str, Column]:
-        """Columns by name."""
         return {column.name: column for column in self.columns}
 
 
 def quoted(name: str) -> str:
-    """Quote an identifier."""
     return '"' + name.replace('"', '""') + '"'
 
 
@@ -85,7 +82,7 @@ def read_relations(
             continue
         full_name = f"{schema}.{name}"
         doc = docs.get(full_name, {})
-        # A view over the recent part of a table and its closed months is that table, for whoever reads it.
+        # To readers, a view over the recent part of a table and its closed months is that table.
         recent = columns_of.get((schema, recent_name(name)))
         is_table = (schema, name) in tables or recent is not None
         relation = Relation(

@@ -1,4 +1,4 @@
-"""Run one query within its limits and give its rows as an Arrow table."""
+"""Run one query within its limits and return its rows as an Arrow table."""
 
 import threading
 import time
@@ -18,7 +18,7 @@ _TICK_SECONDS = 0.05
 
 
 class Deadlines:
-    """One thread that interrupts queries whose time is up; a timer for each would start a thread for each."""
+    """One thread that interrupts queries at their deadline; a timer per query would be a thread per query."""
 
     def __init__(self) -> None:
         self._running: dict[duckdb.DuckDBPyConnection, float] = {}
@@ -29,7 +29,7 @@ class Deadlines:
 
     @contextmanager
     def limit(self, cursor: duckdb.DuckDBPyConnection, seconds: float) -> Iterator[None]:
-        """Interrupt the cursor when the time is up, again and again until it has stopped."""
+        """Interrupt the cursor at the deadline, and again until it has stopped."""
         with self._changed:
             self._running[cursor] = time.monotonic() + seconds
             self._changed.notify()
@@ -40,7 +40,6 @@ class Deadlines:
                 self._running.pop(cursor, None)
 
     def close(self) -> None:
-        """Stop the thread."""
         with self._changed:
             self._is_closed = True
             self._changed.notify()
@@ -57,25 +56,23 @@ class Deadlines:
 
 
 class Executor:
-    """Runs the queries of reads: our own SQL, callers' values bound."""
+    """Runs our own SQL, with callers' values bound."""
 
     def __init__(self, settings: WarehouseSettings) -> None:
         self.settings = settings
         self.deadlines = Deadlines()
 
     def close(self) -> None:
-        """Stop the deadlines' thread."""
         self.deadlines.close()
 
     def fetch(
         self, snapshot: OpenSnapshot, sql: str, params: Sequence[Any] = (), seconds: float | None = None
     ) -> pa.Table:
-        """Run a query to its end."""
         with self.batches(snapshot, sql, params, seconds) as reader:
             return reader.read_all()
 
     def fetch_dicts(self, snapshot: OpenSnapshot, sql: str, params: Sequence[Any] = ()) -> list[dict[str, Any]]:
-        """Run a query that gives a few rows, as dicts."""
+        """Run a query that returns few rows; one dict each."""
         rows: list[dict[str, Any]] = self.fetch(snapshot, sql, params).to_pylist()
         return rows
 
@@ -83,7 +80,7 @@ class Executor:
     def batches(
         self, snapshot: OpenSnapshot, sql: str, params: Sequence[Any] = (), seconds: float | None = None
     ) -> Iterator[pa.RecordBatchReader]:
-        """Run a query and give its batches as DuckDB makes them; the time limit covers reading them."""
+        """Stream a query's batches; the time limit covers reading them."""
         limit = seconds or self.settings.read_seconds
         cursor = snapshot.cursor()
         try:
@@ -97,7 +94,7 @@ class Executor:
             raise TooLarge(self.settings.read_memory_mb) from error
         except (duckdb.IOException, duckdb.FatalException, duckdb.InternalException) as error:
             raise SnapshotDamaged(snapshot.id, str(error)) from error
-        except OSError as error:  # Arrow's own word for an error in the middle of DuckDB's stream
+        except OSError as error:  # Arrow wraps errors in the middle of DuckDB's stream
             raise TooSlow(limit) if "INTERRUPT" in str(error) else SnapshotDamaged(snapshot.id, str(error)) from error
         finally:
             cursor.close()

@@ -1,4 +1,4 @@
-"""One published snapshot, open for reading: a closed DuckDB connection, its catalog and what it is."""
+"""One published snapshot, open for reading: a sandbox connection to DuckDB, its catalog and its manifest."""
 
 import json
 import os
@@ -12,7 +12,7 @@ import duckdb
 import pyarrow as pa
 
 from api.warehouse.open.catalog import Relation, read_relations
-from api.warehouse.open.sandbox import connect_closed, open_cursor
+from api.warehouse.open.sandbox import connect_sandbox, open_cursor
 from api.warehouse.problems import SnapshotDamaged
 from api.warehouse.question.units import Units
 from api.warehouse.settings import WarehouseSettings
@@ -27,30 +27,28 @@ _DEMO_ATTRIBUTION = f"Invented weather of Girouette's demo source; places: {ATTR
 
 @dataclass(eq=False)
 class OpenSnapshot:
-    """A snapshot's file, opened once and read through one cursor per call; close() when nobody reads it."""
+    """A snapshot's file, opened once and read through one cursor per call; close() it when no reader is left."""
 
     manifest: Manifest
     folder: Path
     connection: duckdb.DuckDBPyConnection
     readers: int = 0
-    latest: dict[Units, pa.RecordBatch] = field(default_factory=dict)  # by units, once somebody asked
-    # Its rows by their places in it, by units and time zone; written once somebody asked.
+    latest: dict[Units, pa.RecordBatch] = field(default_factory=dict)  # by units, filled at the first request
+    # Its rows as JSON by their position, by units and time zone; filled at the first request.
     latest_json: dict[tuple[Units, str], dict[int, bytes]] = field(default_factory=dict)
-    station_names: Mapping[str, list[str]] | None = None  # by folded id and name, once somebody asked
+    station_names: Mapping[str, list[str]] | None = None  # by folded id and name, filled at the first request
 
     @property
     def id(self) -> str:
-        """The snapshot's id."""
         return self.manifest.id
 
     @property
     def file(self) -> Path:
-        """The DuckDB file."""
         return self.folder / WAREHOUSE_FILE
 
     @cached_property
     def facts(self) -> dict[str, Any]:
-        """What every answer says of the snapshot it comes from."""
+        """What every answer says about its snapshot."""
         manifest = self.manifest
         return {
             "id": manifest.id,
@@ -68,7 +66,6 @@ class OpenSnapshot:
 
     @cached_property
     def paths(self) -> DataPaths:
-        """The data directory the snapshot lies in."""
         return DataPaths(self.folder.resolve().parents[1])
 
     @cached_property
@@ -77,11 +74,18 @@ class OpenSnapshot:
         return self.paths.closed if self.manifest.closed else None
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
-        """A connection of its own for one call."""
+        """Open a session for one call."""
         return open_cursor(self.connection, self.closed_months)
 
+    def is_alive(self) -> bool:
+        """Whether the connection still answers."""
+        try:
+            self.connection.cursor().execute("select 1")
+        except duckdb.Error:
+            return False
+        return True
+
     def close(self) -> None:
-        """Close the file."""
         self.connection.close()
 
     def _model_docs(self) -> dict[str, Any]:
@@ -93,23 +97,24 @@ class OpenSnapshot:
 
 
 def open_snapshot(folder: Path, settings: WarehouseSettings) -> OpenSnapshot:
-    """Open a snapshot's file read-only and closed to everything else; raises SnapshotDamaged."""
+    """Open a snapshot's file read-only in a sandbox; raises SnapshotDamaged."""
     try:
         manifest = read_manifest(folder)
-        size = os.stat(folder / WAREHOUSE_FILE).st_size  # noqa: PTH116 - next to a read that may vanish any time
+        size = os.stat(folder / WAREHOUSE_FILE).st_size  # noqa: PTH116 - the file may vanish at any time
         if size != manifest.size_bytes:
             raise SnapshotDamaged(folder.name, f"{size} bytes where the manifest says {manifest.size_bytes}")
         paths = DataPaths(folder.resolve().parents[1])
         if missing := next(missing_files(paths, manifest.closed), None):
             raise SnapshotDamaged(folder.name, f"its closed month {missing.name} is missing in {missing.parent}")
-        connection = connect_closed(
+        connection = connect_sandbox(
             folder / WAREHOUSE_FILE,
             threads=settings.read_threads,
             memory_mb=settings.read_memory_mb,
             closed_months=paths.closed if manifest.closed else None,
         )
     except (OSError, ValueError, TypeError, duckdb.Error) as error:
-        is_passing = isinstance(error, OSError) or is_refusal(str(error))
+        # A fatal error lasts while a reader still holds the old connection to the same file; then it passes.
+        is_passing = isinstance(error, OSError | duckdb.FatalException) or is_refusal(str(error))
         raise SnapshotDamaged(folder.name, str(error), is_passing=is_passing) from error
     snapshot = OpenSnapshot(manifest, folder, connection)
     try:

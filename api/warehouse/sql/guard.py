@@ -1,7 +1,7 @@
 """Which SQL of callers may run: one SELECT over published tables, judged on DuckDB's own syntax tree.
 
-The first of three layers: the connection is closed to everything but its file, and the process that runs the
-statement has little memory, no secrets and a deadline. What passes here by mistake finds nothing there.
+The first of three layers. The connection is a sandbox that reads only its file. The process that runs the statement
+has little memory, no secrets and a deadline. What passes here by mistake finds nothing there.
 """
 
 import json
@@ -11,26 +11,10 @@ from typing import Any
 
 import duckdb
 
-LONGEST_SQL = 20_000  # characters; more is no question but an attempt on the parser
+from api.warehouse.sql.functions import FUNCTIONS, TABLE_FUNCTIONS
 
-_TABLE_FUNCTIONS = frozenset(
-    [
-        "range",
-        "generate_series",
-        "unnest",
-        "json_each",
-        "json_tree",
-        "repeat",
-        "icu_calendar_names",
-        "pg_timezone_names",
-    ]
-)
-_REFUSED_FUNCTIONS = re.compile(
-    r"__.*|pg_.*|inet_.*|has_.*_privilege|read_.*|.*_scan|.*secret.*|duckdb_.*|pragma_.*|json_.*_serialized_sql"
-    r"|json_(de)?serialize_(sql|plan)|current_setting|current_query(_id)?|current_connection_id|current_transaction_id"
-    r"|txid_current|getenv|getvariable|nextval|currval|setseed|write_log|parse_duckdb_log_message|sleep_ms"
-    r"|query|query_table|glob|sniff_csv|in_search_path|version|get_block_size|.*_description"
-)
+LONGEST_SQL = 20_000  # characters; longer ones are attacks on the parser
+
 _SOURCES = frozenset(
     ["BASE_TABLE", "TABLE_FUNCTION", "SUBQUERY", "JOIN", "EMPTY", "EXPRESSION_LIST", "PIVOT", "SHOW_REF", "COLUMN_DATA"]
 )
@@ -41,7 +25,7 @@ _MOMENT = frozenset(
 
 
 class Refused(ValueError):
-    """A statement that may not run; the message says why."""
+    """A statement that may not run, and why."""
 
 
 def check(connection: duckdb.DuckDBPyConnection, sql: str, tables: frozenset[tuple[str, str]]) -> bool:
@@ -51,14 +35,12 @@ def check(connection: duckdb.DuckDBPyConnection, sql: str, tables: frozenset[tup
     if "\0" in sql:
         raise Refused("the statement holds a null character")
     tree = _parse(connection, sql)
-    nodes = list(_walk(tree))
-    named = {entry["key"].lower() for node in nodes for entry in node.get("map", ()) if "key" in entry}
-    if odd := next((name for name in named if not _PLAIN_NAME.fullmatch(name)), None):
-        raise Refused(f"“{odd[:60]}” is no name for a WITH query: use letters, digits and underscores")
-    for node in nodes:
-        _check_source(node, tables, named)
+    is_lasting = True
+    for node, names in _walk(tree):
+        _check_source(node, tables, names)
         _check_function(node)
-    return not any(_depends_on_the_moment(connection, node) for node in nodes)
+        is_lasting = is_lasting and not _depends_on_the_moment(connection, node)
+    return is_lasting
 
 
 def _parse(connection: duckdb.DuckDBPyConnection, sql: str) -> Any:
@@ -81,29 +63,47 @@ def _parse(connection: duckdb.DuckDBPyConnection, sql: str) -> Any:
     return tree["statements"]
 
 
-def _walk(tree: Any) -> Iterator[dict[str, Any]]:
-    waiting = [tree]
+def _walk(tree: Any) -> Iterator[tuple[dict[str, Any], frozenset[str]]]:
+    """Give each node with the WITH names that are in scope there.
+
+    A WITH query sees those before it, and itself only in the right half of a recursive one. Where a name is not in
+    scope, DuckDB takes it for a table or view of its catalogue.
+    """
+    waiting: list[tuple[Any, frozenset[str]]] = [(tree, frozenset())]
     while waiting:
-        part = waiting.pop()
-        if isinstance(part, dict):
-            yield part
-            waiting.extend(part.values())
-        elif isinstance(part, list):
-            waiting.extend(part)
+        part, names = waiting.pop()
+        if isinstance(part, list):
+            waiting.extend((item, names) for item in part)
+        if not isinstance(part, dict):
+            continue
+        yield part, names
+        for entry in part.get("cte_map", {}).get("map", ()):
+            waiting.append((entry["value"], names))
+            names |= {_checked_name(entry["key"])}
+        for key, value in part.items():
+            if key != "cte_map":
+                is_recursion = key == "right" and part.get("type") == "RECURSIVE_CTE_NODE"
+                waiting.append((value, names | {part["cte_name"].lower()} if is_recursion else names))
 
 
-def _check_source(node: dict[str, Any], tables: frozenset[tuple[str, str]], named: set[str]) -> None:
+def _checked_name(name: str) -> str:
+    if not _PLAIN_NAME.fullmatch(name):
+        raise Refused(f"“{name[:60]}” is no name for a WITH query: use letters, digits and underscores")
+    return name.lower()
+
+
+def _check_source(node: dict[str, Any], tables: frozenset[tuple[str, str]], names: frozenset[str]) -> None:
     kind = node.get("type")
-    # Only what stands in FROM has both; a kind that DuckDB may add one day is refused until it is looked at.
+    # Only sources in FROM have both fields. A kind that a later DuckDB adds is refused until it is listed.
     if "alias" in node and "sample" in node and kind not in _SOURCES:
         raise Refused(f"{kind} is no source of rows that may be read here")
     if kind == "BASE_TABLE":
         schema, table = node.get("schema_name", "").lower(), node["table_name"].lower()
         if node.get("catalog_name", "").lower() not in ("", "warehouse"):
             raise Refused(f"“{node['catalog_name'][:60]}” is another database; only the warehouse may be read")
-        if schema in ("", "recurring") and table in named:
+        if schema in ("", "recurring") and table in names:
             return
-        # How a view is defined names the data directory.
+        # A view's definition names the data directory.
         if (schema == "information_schema" and table != "views") or (schema, table) in tables:
             return
         name = f"{schema}.{table}" if schema else table
@@ -111,7 +111,7 @@ def _check_source(node: dict[str, Any], tables: frozenset[tuple[str, str]], name
         raise Refused(f"“{name[:80]}” is not a published table{hint}")
     if kind == "TABLE_FUNCTION":
         name = node.get("function", {}).get("function_name", "").lower()
-        if name not in _TABLE_FUNCTIONS:
+        if name not in TABLE_FUNCTIONS:
             raise Refused(f"the table function {name[:60]} is not allowed")
     if kind == "SHOW_REF" and node.get("show_type") not in ("DESCRIBE", "SUMMARY"):
         raise Refused("SHOW is not allowed: DESCRIBE a table, or see /warehouse/tables")
@@ -119,18 +119,23 @@ def _check_source(node: dict[str, Any], tables: frozenset[tuple[str, str]], name
 
 def _check_function(node: dict[str, Any]) -> None:
     name = node.get("function_name")
-    if isinstance(name, str) and _REFUSED_FUNCTIONS.fullmatch(name.lower()):
+    if isinstance(name, str) and name.lower() not in FUNCTIONS | TABLE_FUNCTIONS:
         raise Refused(f"the function {name[:60]} is not allowed")
+    bare = _bare_name(node)
+    # DuckDB calls functions such as current_setting without parentheses too.
+    if bare.startswith("current_") and bare not in FUNCTIONS | _MOMENT:
+        raise Refused(f"{bare[:60]} is not allowed")
+
+
+def _bare_name(node: dict[str, Any]) -> str:
     names = node.get("column_names")
-    if isinstance(names, list) and len(names) == 1 and str(names[0]).lower() in ("current_query", "current_setting"):
-        raise Refused(f"{names[0]} is not allowed")
+    return str(names[0]).lower() if isinstance(names, list) and len(names) == 1 else ""
 
 
 def _depends_on_the_moment(connection: duckdb.DuckDBPyConnection, node: dict[str, Any]) -> bool:
     if node.get("sample"):
         return True
-    names = node.get("column_names")
-    if isinstance(names, list) and len(names) == 1 and str(names[0]).lower() in _MOMENT:
+    if _bare_name(node) in _MOMENT:
         return True
     name = node.get("function_name")
     return isinstance(name, str) and name.lower() in _unsteady_functions(connection)
@@ -140,7 +145,7 @@ _UNSTEADY: set[str] = set()
 
 
 def _unsteady_functions(connection: duckdb.DuckDBPyConnection) -> set[str]:
-    """Functions whose value changes between two calls, as DuckDB itself declares them; macros over them as well."""
+    """Functions whose value changes between two calls, as DuckDB declares them, and the macro over one."""
     if not _UNSTEADY:
         rows = connection.execute(
             "select function_name from duckdb_functions() where stability in ('VOLATILE', 'CONSISTENT_WITHIN_QUERY')"

@@ -1,8 +1,8 @@
 """`python -m api.warehouse.sql.sql_child FD`: runs callers' SQL in a process that may be killed at any moment.
 
-DuckDB's memory limit does not count the strings a query makes, and a single long function call is not interrupted:
-`repeat('x', 2000000000)` took 4 GB and 10 s under a limit of 256 MB and 2 s. Here the operating system bounds the
-memory, the parent kills at the deadline, and there is no secret to read: the environment is empty.
+DuckDB's memory limit does not count a query's strings, and a single long function call cannot be interrupted:
+`repeat('x', 2000000000)` took 4 GB and 10 s under limits of 256 MB and 2 s. So the operating system bounds the memory,
+the parent kills at the deadline, and the environment is empty: there is no secret to read.
 """
 
 import contextlib
@@ -17,17 +17,17 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from api.warehouse.open.sandbox import connect_closed, open_cursor
+from api.warehouse.open.sandbox import connect_sandbox, open_cursor
 from api.warehouse.sql.guard import Refused, check
 from ingestion.closed_months import is_recent_name
 
 _BATCH_ROWS = 2_048
-# What Arrow, JSON or a caller's program cannot hold is given as text.
+# Types that Arrow, JSON or callers' programs cannot hold become text.
 _AS_TEXT = ("INTERVAL", "BIT", "BIGNUM", "TIME WITH TIME ZONE", "UNION", "UHUGEINT", "GEOMETRY", "VARIANT", "TIMETZ")
 
 
 class Session:
-    """The snapshot open at the moment."""
+    """One open snapshot."""
 
     def __init__(self, memory_mb: int, threads: int) -> None:
         self.memory_mb, self.threads = memory_mb, threads
@@ -37,13 +37,13 @@ class Session:
         self._tables: frozenset[tuple[str, str]] = frozenset()
 
     def open(self, file: str, closed_months: str | None) -> duckdb.DuckDBPyConnection:
-        """Open the snapshot asked for, unless it is open already."""
+        """Open a snapshot, unless it is already open."""
         if self._connection is None or file != self._file:
             if self._connection is not None:
                 self._connection.close()
                 self._connection = None
             self._closed_months = Path(closed_months) if closed_months else None
-            self._connection = connect_closed(
+            self._connection = connect_sandbox(
                 Path(file), threads=self.threads, memory_mb=self.memory_mb, closed_months=self._closed_months
             )
             rows = self._connection.execute(
@@ -57,7 +57,7 @@ class Session:
         return self._connection
 
     def run(self, request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
-        """Check and run one statement; the answer's head, then its rows as an Arrow stream."""
+        """Check and run one statement. Returns the answer's head, and its rows as an Arrow stream."""
         started = time.perf_counter()
         connection = self.open(request["file"], request["closed_months"])
         is_lasting = check(connection, request["sql"], self._tables)
@@ -83,7 +83,7 @@ class Session:
 
 
 def _unique(names: list[str]) -> list[str]:
-    """Two columns may bear one name in SQL, not in the formats: `a`, `a_1`."""
+    """Rename columns of the same name, which SQL allows and the formats do not: `a`, `a_1`."""
     taken: dict[str, None] = {}
     for name in names:
         free = name
@@ -105,7 +105,7 @@ def _with_text(sql: str, columns: list[dict[str, str]]) -> str:
 
 
 def _read(cursor: duckdb.DuckDBPyConnection, max_rows: int, max_bytes: int) -> tuple[pa.Table, bool]:
-    """Read batch by batch, and no further than the limits."""
+    """Read batch by batch until a limit is reached."""
     reader = cursor.to_arrow_reader(_BATCH_ROWS)
     batches, rows, size = [], 0, 0
     for batch in reader:
@@ -121,12 +121,12 @@ def _read(cursor: duckdb.DuckDBPyConnection, max_rows: int, max_bytes: int) -> t
 
 
 def _bound_memory(memory_mb: int) -> None:
-    """Set a roof over what the parent watches (it ends the process above `memory_mb`), and let no file be written.
+    """Limit this process's memory and forbid writing files; the parent also kills it above `memory_mb` in use.
 
-    The system counts what is reserved, which was measured 450 MB above what is used: the roof leaves room for that.
+    The system counts reserved memory, which was measured at 450 MB above what is used. The limit leaves room for that.
     """
     status = Path("/proc/self/status")
-    if status.exists():  # elsewhere DuckDB's own limit and the deadline remain
+    if status.exists():  # elsewhere only DuckDB's limit and the deadline apply
         data = next(line for line in status.read_text().splitlines() if line.startswith("VmData"))
         most = int(data.split()[1]) * 1024 + (2 * memory_mb + 512) * 2**20
         resource.setrlimit(resource.RLIMIT_DATA, (most, most))
@@ -135,11 +135,12 @@ def _bound_memory(memory_mb: int) -> None:
 
 
 def main() -> None:
-    """Answer requests until the parent hangs up."""
+    """Answer requests until the parent closes the pipe."""
     pipe: Connection[Any, Any] = Connection(int(sys.argv[1]))
     memory_mb, threads = int(sys.argv[2]), int(sys.argv[3])
     session = Session(memory_mb * 2 // 3, threads)
     _bound_memory(memory_mb)
+    pipe.send_bytes(b"ready")
     while True:
         try:
             request = json.loads(pipe.recv_bytes())

@@ -1,4 +1,4 @@
-"""Callers' SQL, run in child processes that are bounded in memory and killed at their deadline."""
+"""Runs callers' SQL in child processes with a memory limit and a deadline."""
 
 import json
 import os
@@ -9,25 +9,24 @@ from dataclasses import dataclass
 from multiprocessing import Pipe
 from pathlib import Path
 from queue import Empty, LifoQueue
-from threading import Lock
+from threading import Event, Lock
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.ipc
 
 from api.warehouse.open.snapshot import OpenSnapshot
-from api.warehouse.problems import Busy, SnapshotDamaged, SnapshotGone, SqlRefused, TooLarge, TooSlow
+from api.warehouse.problems import Busy, CallerLeft, SnapshotDamaged, SnapshotGone, SqlRefused, TooLarge, TooSlow
 from api.warehouse.settings import WarehouseSettings
 from orchestration.settings import ROOT
 
 _START_SECONDS = 30.0
-_LOOK_SECONDS = 0.02  # how often a running statement's memory is looked at
+_CORRECT = "correct the statement; /warehouse/tables lists tables and columns"
+_LOOK_SECONDS = 0.02  # between two looks at a running statement's memory
 
 
 @dataclass(frozen=True)
 class SqlResult:
-    """The rows of a caller's statement."""
-
     table: pa.Table
     columns: list[dict[str, str]]
     is_truncated: bool
@@ -45,7 +44,7 @@ class _Child:
         self.process = subprocess.Popen(  # noqa: S603 - our own module
             [sys.executable, "-m", "api.warehouse.sql.sql_child", *arguments],
             pass_fds=[theirs.fileno()],
-            # Nothing of the service's environment: no token, no key. Few arenas, so that memory is given back.
+            # Nothing of the service's environment: no token, no key. Few arenas, so that memory is freed.
             env={
                 "PYTHONPATH": str(ROOT),
                 "PATH": os.defpath,
@@ -55,42 +54,51 @@ class _Child:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            process_group=0,  # Ctrl-C is for the service, which then ends its children itself
+            process_group=0,  # Ctrl-C is for the service, which ends its children itself
         )
         theirs.close()
-        self.is_warm = False
+        self.is_ready = False
 
-    def ask(self, request: dict[str, Any], seconds: float) -> tuple[dict[str, Any], bytes] | None:
-        """Send a request and wait for its answer; None when the time is up. EOFError when it ended.
+    def until_ready(self) -> None:
+        """Wait until the process says that it has started, so that no statement's time pays for it."""
+        if not self.is_ready:
+            if not self.pipe.poll(_START_SECONDS):
+                raise Busy(_START_SECONDS)
+            self.pipe.recv_bytes()
+            self.is_ready = True
 
-        MemoryError when it holds more than it may.
+    def ask(self, request: dict[str, Any], seconds: float, has_left: Event) -> tuple[dict[str, Any], bytes] | None:
+        """Send a request and wait for its answer; None when the time is up.
+
+        Raises EOFError when the process ended, MemoryError when it holds more than it may, CallerLeft.
         """
         self.pipe.send_bytes(json.dumps(request).encode())
-        deadline = time.monotonic() + seconds + (0 if self.is_warm else _START_SECONDS)
+        deadline = time.monotonic() + seconds
         while not self.pipe.poll(_LOOK_SECONDS):
             if time.monotonic() > deadline:
                 return None
+            if has_left.is_set():
+                raise CallerLeft
             if self._resident_mb() > self.memory_mb:
                 raise MemoryError
-        self.is_warm = True
         return json.loads(self.pipe.recv_bytes()), self.pipe.recv_bytes()
 
     def _resident_mb(self) -> float:
         try:
             pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
-        except OSError:  # not Linux: DuckDB's own limit and the deadline remain
+        except OSError:  # not Linux: only DuckDB's limit and the deadline apply
             return 0.0
         return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
     def end(self) -> None:
-        """Kill the process and wait until it is gone."""
+        """Kill the process and wait for its end."""
         self.pipe.close()
         self.process.kill()
         self.process.wait()
 
 
 class SqlRunner:
-    """A few child processes, started by the first query; one that fails in any way is replaced."""
+    """A few child processes, started by the first query and replaced after any failure."""
 
     def __init__(self, settings: WarehouseSettings) -> None:
         self.settings = settings
@@ -101,15 +109,19 @@ class SqlRunner:
         self._lock = Lock()
 
     def close(self) -> None:
-        """End every process."""
         with self._lock:
             for child in self._children:
                 child.end()
             self._children.clear()
 
-    def run(self, snapshot: OpenSnapshot, sql: str, params: Any, limit: int) -> SqlResult:
-        """Run one statement of a caller. Raises SqlRefused, TooLarge, TooSlow or Busy."""
+    def run(self, snapshot: OpenSnapshot, sql: str, params: Any, limit: int, has_left: Event) -> SqlResult:
+        """Run one statement, until it ends or its caller leaves.
+
+        Raises SqlRefused, TooLarge, TooSlow, Busy or CallerLeft.
+        """
         settings = self.settings
+        if has_left.is_set():
+            raise CallerLeft
         try:
             child = self._places.get(timeout=settings.read_queue_seconds)
         except Empty:
@@ -125,10 +137,11 @@ class SqlRunner:
                 "max_rows": limit,
                 "max_bytes": settings.sql_result_mb * 2**20,
             }
-            answer = child.ask(request, settings.sql_seconds)
+            child.until_ready()
+            answer = child.ask(request, settings.sql_seconds, has_left)
             if answer is None:
                 raise TooSlow(settings.sql_seconds)
-            kept = child
+            kept = None if "broken" in answer[0] else child  # its engine may be unfit for the next statement
         except (EOFError, OSError, MemoryError) as error:
             raise TooLarge(settings.sql_memory_mb) from error  # the system ended it at its memory limit
         finally:
@@ -145,9 +158,11 @@ class SqlRunner:
         if "broken" in head:
             if not snapshot.file.exists():
                 raise SnapshotGone(snapshot.id, "snapshot")
-            raise SnapshotDamaged(snapshot.id, head["broken"])
+            raise SnapshotDamaged(
+                snapshot.id, head["broken"], if_well=SqlRefused(_first_line(head["broken"]), _CORRECT)
+            )
         if "failed" in head:
-            raise SqlRefused(head["failed"], "correct the statement; /warehouse/tables lists tables and columns")
+            raise SqlRefused(head["failed"], _CORRECT)
         with pa.ipc.open_stream(body) as reader:
             table = reader.read_all()
         return SqlResult(table, head["columns"], head["truncated"], head["seconds"], head["is_lasting"])
@@ -162,3 +177,8 @@ class SqlRunner:
         with self._lock:
             self._children.discard(child)
         child.end()
+
+
+def _first_line(text: str) -> str:
+    """Leave out DuckDB's stack trace, which names paths of the machine."""
+    return text.partition("\n")[0]

@@ -2,6 +2,18 @@
 
 # Each must be answered with 422, whatever it meets first: the guard, the closed connection, DuckDB's own grammar.
 REFUSED = [
+    # WITH names out of their scope: DuckDB would read its own catalogue
+    "with duckdb_databases as (select * from duckdb_databases) select * from duckdb_databases",
+    "select (with duckdb_views as (select 1) select 1) as x, * from duckdb_views limit 1",
+    "with a as (select * from duckdb_settings), duckdb_settings as (select 1) select * from a",
+    "with recursive a as (select * from duckdb_settings), duckdb_settings as (select 1) select * from a",
+    "with recursive duckdb_settings as (select name from duckdb_settings union all select 'x') select 1",
+    "select * from (with pg_views as (select 1) select * from pg_views) union all select * from pg_views",
+    "select * from recurring.duckdb_settings",
+    "describe duckdb_settings",
+    "summarize duckdb_views",
+    "select current_query",
+    "select current_setting",
     # files
     "select * from '/etc/passwd'",
     "select * from '/etc/passwd.csv'",
@@ -210,6 +222,12 @@ WELCOME = [
     "select count(*) from marts.stations",
     "with a as (select 1 x) select * from a",
     "with recursive r as (select 1 x union all select x + 1 from r where x < 5) select * from r",
+    "with a as (select 1 x), b as (select x from a) select * from b, a union all select 2, x from a",
+    "with A as (select 1 x) select * from (with b as (select * from a) select * from b)",
+    "with recursive r(x) using key (x) as (select 1 union select x + 1 from r where x < 3) select * from r",
+    "with recursive a as (select 1 x), r as (from a union all select x + 1 from r where x < 3) from r",
+    "select [x + 1 for x in [1, 2]], {'a': 1}.a, 'a' ilike 'A', 5 // 2, array(select 1), 1 = any([1]), now()",
+    "select row_number() over (order by station_id), lag(station_id) over (order by station_id) from marts.stations",
     "describe marts.hourly_observations",
     "summarize marts.latest_observations",
     "from marts.stations select station_id limit 1",

@@ -1,16 +1,26 @@
 """A hundred ways out of the SQL endpoint and the filters: each is refused or bounded, and the service lives."""
 
+import asyncio
 import contextlib
 import json
 import os
+import re
+import socket
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
+import duckdb
 import httpx
 import pytest
 from attacks import BOMBS, NASTY_FILTERS, REFUSED, WELCOME
 
+from api.warehouse.problems import Busy
+from api.warehouse.sql.functions import FUNCTIONS, TABLE_FUNCTIONS
+from api.warehouse.sql.guard import Refused, check
+from api.warehouse.sql.shares import Shares
 from ingestion.paths import DataPaths
 
 pytestmark = [
@@ -44,6 +54,40 @@ def test_a_statement_that_is_not_a_harmless_select_is_refused(client: httpx.Clie
     assert answer.status_code == 422, answer.text[:500]
     assert answer.json()["next_step"]
     assert "root:" not in answer.text
+
+
+def of_duckdb(kinds: str) -> set[str]:
+    sql = f"select distinct lower(function_name) from duckdb_functions() where function_type in ({kinds})"
+    return {name for (name,) in duckdb.connect().execute(sql).fetchall()}
+
+
+def test_the_functions_allowed_are_functions_of_this_duckdb() -> None:
+    computing = of_duckdb("'scalar', 'aggregate', 'macro'") | {"unnest"}
+    assert computing >= FUNCTIONS
+    assert of_duckdb("'table'") >= TABLE_FUNCTIONS
+
+
+def test_every_function_not_listed_is_refused() -> None:
+    connection = duckdb.connect()
+    refused = (
+        of_duckdb("'scalar', 'aggregate', 'macro', 'table', 'table_macro', 'pragma'") - FUNCTIONS - TABLE_FUNCTIONS
+    )
+    assert len(refused) > 300
+    for name in refused:
+        with pytest.raises(Refused):
+            check(connection, f'select "{name}"(1)', frozenset())
+    for name in of_duckdb("'table', 'table_macro'") - TABLE_FUNCTIONS:
+        with pytest.raises(Refused):
+            check(connection, f'select * from "{name}"(1)', frozenset())
+
+
+def test_no_function_allowed_reads_files_settings_or_the_catalogue() -> None:
+    dangerous = re.compile(
+        r"read_.*|.*_scan|glob|sniff_.*|duckdb_.*|pragma_.*|.*setting.*|.*secret.*|getenv|getvariable|query.*|parquet_.*"
+        r"|.*serializ.*|nextval|currval|.*_privilege|.*_log.*|sleep.*|version|current_(?!date|local).*|__.*"
+    )
+    logarithms = {"log", "log2", "log10"}
+    assert not [name for name in (FUNCTIONS | TABLE_FUNCTIONS) - logarithms if dangerous.fullmatch(name)]
 
 
 def test_there_are_more_than_a_hundred_of_them() -> None:
@@ -154,3 +198,47 @@ def test_an_answer_that_depends_on_the_moment_is_not_cached(client: httpx.Client
         assert first.json()["data"] != second.json()["data"]
     lasting = client.get("/warehouse/query", params={"sql": "select 1 as one"})
     assert lasting.headers["etag"]
+
+
+HEAVY = "select sum(x) from generate_series(1, 100000000000) t(x)"
+
+
+def test_starting_a_process_gives_no_statement_more_time(
+    start: Callable[..., httpx.Client], warehouse: DataPaths
+) -> None:
+    client = start(warehouse, sql_seconds=1, sql_processes=1)
+    for number in range(2):  # each is the first of its process
+        began = time.monotonic()
+        assert send(client, f"{HEAVY} -- {number}").status_code == 504
+        assert time.monotonic() - began < 15
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_statement_ends_when_its_caller_hangs_up(
+    start: Callable[..., httpx.Client], warehouse: DataPaths, method: str
+) -> None:
+    client = start(warehouse, sql_seconds=300, sql_processes=1, read_queue_seconds=30)
+    body = json.dumps({"sql": HEAVY}).encode() if method == "POST" else b""
+    query = "" if method == "POST" else f"?{urlencode({'sql': HEAVY})}"
+    head = f"{method} /warehouse/query{query} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    for _ in range(3):
+        with socket.create_connection((client.base_url.host, client.base_url.port)) as caller:
+            caller.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+            time.sleep(0.2)
+    assert send(client, "select 1 as one").json()["data"] == [{"one": 1}]
+
+
+def test_one_caller_never_holds_every_process() -> None:
+    shares = Shares(processes=2, queue_seconds=0.05)
+
+    async def ask() -> None:
+        async with shares.place("2001:db8::1"):
+            async with shares.place("203.0.113.7"):  # another caller
+                pass
+            with pytest.raises(Busy):
+                async with shares.place("2001:db8::ffff"):  # the same network
+                    pass
+        async with shares.place("2001:db8::2"):
+            pass
+
+    asyncio.run(ask())

@@ -13,7 +13,7 @@ import pytest
 from long_history import News, at, build, hours, load, publish
 from problems import assert_problem
 
-from api.warehouse.open.sandbox import connect_closed
+from api.warehouse.open.sandbox import connect_sandbox
 from api.warehouse.router import open_warehouse
 from api.warehouse.settings import WarehouseSettings
 from ingestion.paths import DataPaths
@@ -199,7 +199,7 @@ def test_past_the_guard_nothing_but_closed_months_can_be_read(
 ) -> None:
     paths = both[1]
     copy = Path(shutil.copy(paths.published, tmp_path))
-    with connect_closed(copy, threads=1, memory_mb=256, closed_months=paths.closed) as connection:
+    with connect_sandbox(copy, threads=1, memory_mb=256, closed_months=paths.closed) as connection:
         assert connection.execute("select count(*) from marts.hourly_observations").fetchone() != (0,)
         for sql in (
             "select * from read_text('/etc/passwd')",

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import pytest
 from problems import assert_problem
 
-from api.warehouse.problems import SnapshotDamaged
+from api.warehouse.problems import ReadFailed, SnapshotDamaged
 from api.warehouse.question.latest import LatestRequest, read_latest, whole_table
 from api.warehouse.question.latest_json import prepare_latest, read_latest_json
 from api.warehouse.router import open_warehouse
@@ -191,6 +191,7 @@ def test_a_damaged_snapshot_is_closed_once_nobody_reads_it(own_warehouse: DataPa
 
     with open_warehouse(own_warehouse, WarehouseSettings(_env_file=None)) as reads:
         with reads.warehouse.lease() as snapshot:
+            damage(own_warehouse, newer, "blocks")
             reads.warehouse.condemn(SnapshotDamaged(newer, "a block cannot be read"))
             assert newer not in reads.status()["open_snapshots"]
             assert reads.executor.fetch_dicts(snapshot, "select 1 as one") == [{"one": 1}]
@@ -199,6 +200,37 @@ def test_a_damaged_snapshot_is_closed_once_nobody_reads_it(own_warehouse: DataPa
         while is_open():
             assert time.monotonic() < patience
             time.sleep(0.01)
+
+
+def test_a_reader_error_condemns_no_file_that_is_well(own_warehouse: DataPaths) -> None:
+    _, newer = ids(own_warehouse)
+    with open_warehouse(own_warehouse, WarehouseSettings(_env_file=None)) as reads:
+        with pytest.raises(ReadFailed, match="an engine's error"):
+            reads.warehouse.condemn(SnapshotDamaged(newer, "an engine's error"))
+        assert reads.status()["snapshot"]["id"] == newer
+        assert reads.status()["alarms"] == []
+
+
+def test_an_invalidated_connection_is_replaced(own_warehouse: DataPaths) -> None:
+    with open_warehouse(own_warehouse, WarehouseSettings(_env_file=None)) as reads:
+        with reads.warehouse.lease() as snapshot:
+            snapshot.connection.close()  # to a reader the same as a fatal error of DuckDB: no query works any more
+        with pytest.raises(ReadFailed):
+            reads.warehouse.condemn(SnapshotDamaged(snapshot.id, "fatal"))
+        with reads.warehouse.lease() as reopened:
+            assert reopened.id == snapshot.id
+            assert reads.executor.fetch_dicts(reopened, "select 1 as one") == [{"one": 1}]
+
+
+@pytest.mark.parametrize("sql", ["select null::int[1000][1000][1000][1000]", "select [null::int[99999][99999][99999]]"])
+def test_a_statement_that_breaks_the_engine_costs_nobody_else(start: Start, own_warehouse: DataPaths, sql: str) -> None:
+    _, newer = ids(own_warehouse)
+    client = start(own_warehouse)
+    answer = client.get("/warehouse/query", params={"sql": sql})
+    assert answer.status_code == 422
+    assert "Stack Trace" not in answer.text
+    assert served(client) == newer
+    assert client.get("/warehouse/query", params={"sql": "select 1 as one"}).json()["data"] == [{"one": 1}]
 
 
 def damage(paths: DataPaths, snapshot_id: str, how: str) -> None:

@@ -1,14 +1,22 @@
 import asyncio
+import errno
 import json
+import os
+from typing import Any
+from uuid import UUID, uuid4
 
 import pytest
+from prefect.client.schemas.objects import FlowRun
 
+from ingestion import storage
 from ingestion.departments import all_departments, resolve_all
+from ingestion.errors import StorageFailed
 from ingestion.paths import DataPaths
-from orchestration.errors import BadSchedule
+from orchestration.errors import BadSchedule, NoRoom, QueueFull, ServerNotReady
 from orchestration.progress import discard_old_records, note, read_records, record_file
 from orchestration.runs.deployment import check_cron
 from orchestration.runs.parameters import as_parameter, as_tags, as_texts
+from orchestration.runs.runs import MOST_WAITING, WAITING, Runs, Ticket
 
 RUN = "0192f0c1-8d1e-7a55-9a39-5b1f6f0e2c11"
 
@@ -69,10 +77,58 @@ def test_a_run_without_an_id_or_a_file_has_no_records(paths: DataPaths):
 
 
 def test_records_of_long_ago_are_discarded(paths: DataPaths):
-    import os
-
     note(paths, RUN, "node")
     note(paths, "new", "node")
     os.utime(record_file(paths, RUN), (0, 0))
     discard_old_records(paths)
     assert [file.stem for file in paths.run_records.iterdir()] == ["new"]
+
+
+class QueueOfPrefect(Runs):
+    """Runs that wait, given page by page as Prefect does; nothing else answers."""
+
+    def __init__(self, paths: DataPaths, waiting: int) -> None:
+        super().__init__("http://127.0.0.1:9/api", paths, lambda: None)
+        self.waiting = [
+            FlowRun(id=uuid4(), flow_id=uuid4(), parameters={"dept": str(number % 2 + 1), "full": False})
+            for number in range(waiting)
+        ]
+
+    async def find(self, *, limit: int = 50, offset: int = 0, **_: Any) -> list[FlowRun]:
+        return self.waiting[offset : offset + min(limit, 200)]
+
+    async def _known_deployment(self, client: Any) -> UUID:
+        return uuid4()
+
+
+def test_an_equal_run_is_found_behind_the_first_page(paths: DataPaths):
+    runs = QueueOfPrefect(paths, 450)
+    runs.waiting[449] = FlowRun(id=uuid4(), flow_id=uuid4(), parameters={"dept": "9", "full": False})
+
+    async def ask() -> tuple[Ticket, int]:
+        return await runs.trigger(resolve_all(["9"])), len(await runs.find_all(states=WAITING))
+
+    ticket, counted = asyncio.run(ask())
+    assert (ticket.run.id, ticket.is_coalesced, counted) == (runs.waiting[449].id, True, 450)
+
+
+def test_no_run_is_queued_behind_too_many(paths: DataPaths):
+    with pytest.raises(QueueFull, match=f"{MOST_WAITING} runs are waiting"):
+        asyncio.run(QueueOfPrefect(paths, MOST_WAITING).trigger(resolve_all(["9"])))
+
+
+def test_a_full_disk_is_named_where_prefect_fails(paths: DataPaths, monkeypatch: pytest.MonkeyPatch):
+    paths.root.mkdir(parents=True, exist_ok=True)
+    runs = Runs("http://127.0.0.1:9/api", paths, lambda: None)
+    with pytest.raises(ServerNotReady):
+        asyncio.run(runs.schedule())
+
+    def full(**_: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(storage, "TemporaryFile", full)
+    with pytest.raises(NoRoom, match="No space left"):
+        asyncio.run(runs.schedule())
+    for change in (runs.trigger(resolve_all(["9"])), runs.change_schedule(is_active=False)):
+        with pytest.raises(StorageFailed, match="No space left"):  # before Prefect is asked
+            asyncio.run(change)

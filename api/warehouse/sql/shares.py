@@ -1,0 +1,47 @@
+"""How many of the SQL processes one caller may hold at once, so that the others always find one."""
+
+import ipaddress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import anyio
+
+from api.warehouse.problems import Busy
+
+
+class Shares:
+    """A place each for a caller's statements: all of the processes but one, and at least one."""
+
+    def __init__(self, processes: int, queue_seconds: float) -> None:
+        self._each = max(1, processes - 1)
+        self._queue_seconds = queue_seconds
+        self._callers: dict[str, tuple[anyio.Semaphore, list[None]]] = {}
+
+    @asynccontextmanager
+    async def place(self, address: str) -> AsyncIterator[None]:
+        """Hold a place of the caller's own; raises Busy when none of them becomes free."""
+        caller = network_of(address)
+        places, users = self._callers.setdefault(caller, (anyio.Semaphore(self._each), []))
+        users.append(None)
+        try:
+            with anyio.move_on_after(self._queue_seconds) as waiting:
+                await places.acquire()
+            if waiting.cancelled_caught:
+                raise Busy(self._queue_seconds)
+            try:
+                yield
+            finally:
+                places.release()
+        finally:
+            users.pop()
+            if not users:
+                del self._callers[caller]
+
+
+def network_of(address: str) -> str:
+    """Give the address that a caller cannot choose at will: of IPv6 its first 64 bits."""
+    try:
+        ip = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    return str(ipaddress.ip_network((ip, 64), strict=False)) if ip.version == 6 else str(ip)
