@@ -8,7 +8,7 @@ from api.schemas.answers import QUERY, problem, read_responses
 from api.schemas.query import QueryBody, QueryParameters
 from api.warehouse.answer.columns import within_calendar
 from api.warehouse.answer.dependencies import ReadsDep
-from api.warehouse.answer.formats import ROW_FORMATS
+from api.warehouse.answer.formats import ROW_FORMATS, choose_format
 from api.warehouse.answer.reads import Reads
 from api.warehouse.answer.render import Rows
 from api.warehouse.open.execute import Executor
@@ -52,4 +52,5 @@ async def _run(request: Request, body: QueryBody, reads: Reads) -> Response:
             is_lasting=result.is_lasting and request.method == "GET",
         )
 
-    return await reads.answer(request, work, format=body.format, snapshot=body.snapshot, limiter=reads.sql_limiter)
+    chosen = choose_format(request, body.format)
+    return await reads.answer(request, work, chosen, snapshot=body.snapshot, limiter=reads.sql_limiter)

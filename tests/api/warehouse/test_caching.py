@@ -116,18 +116,38 @@ def test_compressed_is_the_same_streamed_or_not(
 def test_the_cache_stays_within_its_bound_and_forgets_the_longest_unused() -> None:
     cache = AnswerCache(limit=100_000)
 
-    def answer(size: int) -> Encoded:
-        return Encoded("a", is_pinned=False, etag='"x"', headers=[], body=b"x" * size)
+    def answer(path: str, size: int) -> Encoded:
+        key = (path, b"", "", "")
+        return Encoded(key, "a", is_pinned=False, etag='"x"', headers=[], body=b"x" * size)
 
     for number in range(100):
-        cache.put((b"/%d" % number, b"", b"", b""), answer(5_000))
-        cache.get((b"/0", b"", b"", b""))
-        assert cache.used <= cache.limit
-    assert cache.get((b"/0", b"", b"", b"")) is not None
-    assert cache.get((b"/1", b"", b"", b"")) is None
-    cache.put((b"/large", b"", b"", b""), answer(90_000))
-    assert cache.get((b"/large", b"", b"", b"")) is None
-    assert cache.get((b"/0", b"", b"", b"")) is not None
+        cache.put(answer(f"/{number}", 5_000))
+        cache.get(("/0", b"", "", ""))
+        assert 0 < cache.used <= cache.limit
+    assert cache.get(("/0", b"", "", "")) is not None
+    assert cache.get(("/1", b"", "", "")) is None
+    cache.put(answer("/large", 90_000))
+    assert cache.get(("/large", b"", "", "")) is None
+    assert cache.get(("/0", b"", "", "")) is not None
+
+
+def test_two_headers_of_one_name_are_one_list(client: httpx.Client) -> None:
+    for number, (name, first, second, answered_by) in enumerate(
+        [
+            ("accept", "text/csv", "application/json", "content-type"),
+            ("accept-encoding", "gzip", "identity", "content-encoding"),
+        ]
+    ):
+        url = f"/warehouse/latest?bbox=-5,41,10,51.{number}"
+        once = client.get(url + "1", headers={name: f"{first}, {second}"})
+        twice = client.get(url, headers=[(name, first), (name, second)])
+        assert twice.headers.get(answered_by) == once.headers.get(answered_by)
+        for wanted in (first, second):
+            alone = client.get(url, headers={name: wanted}).headers.get(answered_by, "identity")
+            assert alone.startswith(wanted)
+    etag = client.get("/warehouse/latest").headers["etag"]
+    again = client.get("/warehouse/latest", headers=[("if-none-match", '"other"'), ("if-none-match", etag)])
+    assert again.status_code == 304
 
 
 def test_an_answer_that_many_ask_for_at_once_is_computed_once(
