@@ -14,6 +14,7 @@ from api.warehouse.answer.render import Rows
 from api.warehouse.open.execute import Executor
 from api.warehouse.open.snapshot import OpenSnapshot
 from api.warehouse.problems import SqlDisabled
+from api.warehouse.sql.moment import may_change
 
 router = APIRouter(prefix="/warehouse", tags=["sql"])
 
@@ -49,7 +50,7 @@ async def _run(request: Request, body: QueryBody, reads: Reads) -> Response:
             within_calendar(result.table),
             members={"columns": result.columns, "truncated": result.is_truncated, "seconds": result.seconds},
             tz=body.tz,
-            is_lasting=result.is_lasting and request.method == "GET",
+            is_lasting=result.is_lasting and request.method == "GET" and not may_change(body.sql),
         )
 
     chosen = choose_format(request, body.format)

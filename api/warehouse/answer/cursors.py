@@ -16,7 +16,7 @@ _UNIMPORTANT = ("cursor", "limit", "format", "tz", "snapshot")
 
 @dataclass(frozen=True)
 class Cursor:
-    """The key of the last row given; `question` is a digest of what was asked."""
+    """The key of the last row given; `question` is a digest of what was asked. Callers can change any of it."""
 
     snapshot_id: str
     question: str
@@ -40,7 +40,7 @@ def read_cursor(text: str | None, question: str, snapshot: str | None) -> Cursor
         return None
     try:
         snapshot_id, asked, key = json.loads(urlsafe_b64decode(text[:_LONGEST].encode() + b"=" * (-len(text) % 4)))
-        cursor = Cursor(str(snapshot_id), str(asked), tuple(_scalar(value) for value in key))
+        cursor = Cursor(str(snapshot_id), str(asked), tuple(key))
     except (ValueError, TypeError, binascii.Error, RecursionError) as error:
         raise _refusal("it is no cursor of this service") from error
     if cursor.question != question:
@@ -48,12 +48,6 @@ def read_cursor(text: str | None, question: str, snapshot: str | None) -> Cursor
     if snapshot is not None and snapshot != cursor.snapshot_id:
         raise _refusal(f"it belongs to snapshot {cursor.snapshot_id[:60]}")
     return cursor
-
-
-def _scalar(value: Any) -> Any:
-    if value is None or isinstance(value, str | int):
-        return value
-    raise TypeError(value)
 
 
 def _refusal(why: str) -> BadValue:

@@ -113,6 +113,19 @@ def test_compressed_is_the_same_streamed_or_not(
     assert bodies[0]
 
 
+@pytest.mark.parametrize(
+    "value",
+    ["now()", "age(timestamp '2020-01-01')", "current_localtimestamp()", "Current_Localtime()", "today()", "random()",
+     "ago(interval 1 day)", '"age"(timestamp \'2020-01-01\')', "current_timestamp"],
+)  # fmt: skip
+def test_an_answer_about_the_moment_is_not_kept(client: httpx.Client, snapshot_ids: list[str], value: str) -> None:
+    for snapshot in ({}, {"snapshot": snapshot_ids[-1]}):
+        answer = client.get("/warehouse/query", params={"sql": f"select {value} as v", **snapshot})
+        assert answer.status_code == 200
+        assert "etag" not in answer.headers
+        assert answer.headers["cache-control"] == "no-store"
+
+
 def test_the_cache_stays_within_its_bound_and_forgets_the_longest_unused() -> None:
     cache = AnswerCache(limit=100_000)
 
