@@ -6,7 +6,6 @@ from fastapi import APIRouter, Query, Request, Response
 
 from api.schemas.answers import QUERY, problem, read_responses
 from api.schemas.query import QueryBody, QueryParameters
-from api.warehouse.answer.columns import within_calendar
 from api.warehouse.answer.dependencies import ReadsDep
 from api.warehouse.answer.formats import ROW_FORMATS, choose_format
 from api.warehouse.answer.reads import Reads
@@ -47,7 +46,7 @@ async def _run(request: Request, body: QueryBody, reads: Reads) -> Response:
     def work(snapshot: OpenSnapshot, _: Executor) -> Rows:
         result = reads.sql.run(snapshot, body.sql, body.params, limit)
         return Rows(
-            within_calendar(result.table),
+            result.table,
             members={"columns": result.columns, "truncated": result.is_truncated, "seconds": result.seconds},
             tz=body.tz,
             is_lasting=result.is_lasting and request.method == "GET" and not may_change(body.sql),
