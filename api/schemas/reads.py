@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from api.warehouse.answer.columns import known_zone
 from api.warehouse.answer.formats import FormatName
-from api.warehouse.question.units import Units
+from api.warehouse.open.units import Units
 
 _AGE = re.compile(r"(\d{1,6})\s*(s|m|min|h|d)")
 _SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}

@@ -12,8 +12,8 @@ import pyarrow.compute as pc
 from api.warehouse.answer.render import Document, Rows, write_rows
 from api.warehouse.open.execute import Executor
 from api.warehouse.open.snapshot import OpenSnapshot
+from api.warehouse.open.units import Units
 from api.warehouse.question.latest import LatestRequest, read_latest, select_columns, stations_named, whole_table
-from api.warehouse.question.units import Units
 
 _KEPT = 4  # pairs of units and time zone; 5 MB each for all of France
 

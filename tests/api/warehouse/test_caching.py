@@ -19,10 +19,11 @@ from problems import assert_problem
 
 import api.warehouse.answer.reads
 from api.errors import install_problem_handlers
+from api.routes.all_routes import add_reads
 from api.warehouse.answer.cache import AnswerCache, Encoded
 from api.warehouse.open.execute import Executor
 from api.warehouse.open.snapshot import OpenSnapshot
-from api.warehouse.router import add_warehouse, open_warehouse
+from api.warehouse.opening import open_warehouse
 from api.warehouse.settings import WarehouseSettings
 from ingestion.paths import DataPaths
 
@@ -57,7 +58,7 @@ def test_an_unchanged_answer_is_not_sent_again(client: httpx.Client, url: str) -
 def test_readers_are_known_for_a_while(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     app = FastAPI()
     install_problem_handlers(app)
-    add_warehouse(app)
+    add_reads(app)
     with open_warehouse(DataPaths(data_dir), WarehouseSettings(_env_file=None)) as app.state.warehouse:
         were_asked_lately = app.state.warehouse.were_asked_lately
         client = TestClient(app)
