@@ -1,4 +1,4 @@
-"""`/page/state`: what an open page asks every few seconds, answered without touching the warehouse."""
+"""`/page/state`: open pages poll it every few seconds, so it does not read the warehouse."""
 
 import orjson
 from fastapi import APIRouter, Request, Response

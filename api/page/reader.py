@@ -1,4 +1,4 @@
-"""Who reads: language, locale and time zone, and how numbers and times are written for them."""
+"""The person who reads a page: language, locale, time zone, and how numbers and times are written."""
 
 import re
 from collections.abc import Mapping

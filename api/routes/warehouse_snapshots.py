@@ -66,7 +66,7 @@ async def diff(
     | problem(503),
 )
 async def rollback(reads: ReadsDep, wanted: Annotated[Rollback | None, Body()] = None) -> RolledBack:
-    """Serve an older snapshot again: the one named, or the one before the one served. The next run publishes anew."""
+    """Serve an older snapshot again: the one named, or the previous one. The next run publishes a new one."""
     snapshot_id = wanted.snapshot if wanted else None
     return await reads.in_thread(lambda: _roll_back(reads, snapshot_id))
 

@@ -1,4 +1,4 @@
-"""What readers ask: the query parameters of the read addresses."""
+"""The query parameters of the read addresses."""
 
 import re
 from datetime import timedelta
@@ -24,7 +24,7 @@ Age = Annotated[timedelta, BeforeValidator(_read_age), Field(gt=timedelta(0), le
 
 
 class ReadQuery(BaseModel):
-    """What every read takes. A parameter nobody knows is refused, so that a slip of the pen is not an answer."""
+    """What every read takes. Unknown parameters are refused, so that a typing error is not ignored."""
 
     model_config = ConfigDict(extra="forbid")
 

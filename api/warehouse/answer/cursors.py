@@ -1,4 +1,4 @@
-"""Cursors: where a page ended, in which snapshot, of which question. Opaque to callers, checked when they return."""
+"""Cursors: where a page of rows ended, in which snapshot and for which question. Checked when they come back."""
 
 import binascii
 import hashlib
@@ -29,13 +29,13 @@ class Cursor:
 
 
 def question_of(path: str, parameters: Iterable[tuple[str, str]]) -> str:
-    """Digest what decides which rows come in which order; page size and format may change on the way."""
+    """Digest the parameters that decide rows and order. Page size and format may change from page to page."""
     asked = sorted((name, value) for name, value in parameters if name not in _UNIMPORTANT)
     return hashlib.blake2b(json.dumps([path, asked]).encode(), digest_size=9).hexdigest()
 
 
 def read_cursor(text: str | None, question: str, snapshot: str | None) -> Cursor | None:
-    """Read a cursor back; raises BadValue when it is no cursor, or one of another question."""
+    """Read a cursor; raises BadValue for other text and for a cursor of another question."""
     if text is None:
         return None
     try:

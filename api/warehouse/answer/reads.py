@@ -31,7 +31,7 @@ Work = Callable[[OpenSnapshot, Executor], Rows | Document]
 
 _LONGEST_HEADER = 2_000  # proxies refuse answers whose headers are longer than 4 or 8 kB in all
 
-# Who has asked within this time will ask again.
+# Clients that read within this time will probably read again.
 _LATELY_SECONDS = 60
 
 # Part of every ETag: a new version of the software may write the same rows otherwise.
@@ -39,7 +39,7 @@ _SOFTWARE = version("girouette")
 
 
 class Reads:
-    """Everything that answers reads, opened and closed with the application."""
+    """What all read routes share; opened and closed with the application."""
 
     def __init__(self, warehouse: Warehouse, settings: WarehouseSettings) -> None:
         self.warehouse, self.settings = warehouse, settings
@@ -49,11 +49,11 @@ class Reads:
         self._limiter = CapacityLimiter(settings.read_concurrency)
         self._asked_at = -math.inf
         self._computing: dict[Key, anyio.Event] = {}  # answers that a request is computing
-        # Apart, so that slow statements of callers never take the place of other reads.
+        # Separate, so that slow SQL of callers never delays other reads.
         self.sql_limiter = CapacityLimiter(settings.sql_processes)
 
     def close(self) -> None:
-        """Stop what runs beside the requests."""
+        """Stop the SQL processes and the thread of the deadlines."""
         self.sql.close()
         self.executor.close()
 
@@ -108,8 +108,8 @@ class Reads:
         return None
 
     async def in_thread(self, work: Callable[[], _T], limiter: CapacityLimiter | None = None) -> _T:
-        """Run blocking work in one of the readers' threads; raises Busy when none becomes free."""
-        # Only the wait for a thread can be cancelled: work that has begun is always waited for.
+        """Run blocking work in a thread; raises Busy when none becomes free in time."""
+        # Only the wait for a thread can be cancelled. Work that has started always ends.
         with anyio.move_on_after(self.settings.read_queue_seconds):
             return await to_thread.run_sync(work, limiter=limiter or self._limiter)
         raise Busy(self.settings.read_queue_seconds)
@@ -199,7 +199,7 @@ def _headers(asked: _ReadRequest, facts: dict[str, Any], answer: Rows | Document
     if answer.row_count is not None:
         headers["X-Row-Count"] = str(answer.row_count)
     if isinstance(answer, Rows):
-        if asked.format not in (JSON, GEOJSON):  # these have room for them
+        if asked.format not in (JSON, GEOJSON):  # these hold the members themselves
             told = {f"X-{name.replace('_', '-').title()}": json.dumps(value) for name, value in answer.members.items()}
             headers |= {name: text for name, text in told.items() if len(text) <= _LONGEST_HEADER}
         if answer.next_cursor is not None:
@@ -210,7 +210,7 @@ def _headers(asked: _ReadRequest, facts: dict[str, Any], answer: Rows | Document
 
 
 def snapshot_headers(facts: dict[str, Any]) -> dict[str, str]:
-    """The envelope's facts for formats that have no room for them."""
+    """Give the facts of a snapshot as headers, for formats that cannot hold them."""
     named = {
         "X-Snapshot-Id": facts["id"],
         "X-Snapshot-Published-At": facts["published_at"],

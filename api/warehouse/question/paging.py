@@ -1,9 +1,9 @@
 """Pages of a table or view: select, filters, order, limit and a cursor that gives every row exactly once.
 
 A table is paged by the values of the order and DuckDB's `rowid`, which is unique and never changes in a snapshot:
-each page is a range, however deep. A table with closed months has no rowid, and its key in the place of it. A view has
-neither: it is ordered by all its columns and paged by position,
-which is exact because a snapshot does not change; only deep pages of large views cost their sort again.
+each page is a range, however deep. A table with closed months has no rowid, so its key is used. A view has neither:
+it is ordered by all its columns and paged by position. That is exact, because a snapshot does not change; deep pages
+of large views sort again.
 """
 
 from collections.abc import Sequence
@@ -100,7 +100,7 @@ def _read_table(snapshot: OpenSnapshot, executor: Executor, page: Page) -> tuple
 
 
 def _last_resort(page: Page) -> list[Ordering]:
-    """What decides between rows that the order asked for holds equal."""
+    """Columns that order rows which are equal in the order asked for."""
     relation = page.relation
     if relation.key is None:
         return [Ordering(_ROWID)]
