@@ -12,9 +12,10 @@ from api.page.router import add_page
 from api.rate_limit import limit_requests
 from api.request_log import RequestLog, configure_logging
 from api.routes import events, health, metrics, runs, schedule
+from api.routes.all_routes import add_reads
 from api.settings import get_settings
 from api.start_table import print_start_table
-from api.warehouse.router import add_warehouse, open_warehouse
+from api.warehouse.opening import open_warehouse
 from api.warehouse.settings import WarehouseSettings
 from ingestion.departments import resolve_all
 from ingestion.paths import DataPaths
@@ -50,7 +51,7 @@ def create_app() -> FastAPI:
     install_problem_handlers(app)
     for module in (runs, events, schedule, health, metrics):
         app.include_router(module.router)
-    add_warehouse(app)
+    add_reads(app)
     add_page(app)
     _document_problems(app)
     return app

@@ -14,7 +14,7 @@ from fastapi import FastAPI, Response
 
 from api.limits import Limits
 from api.main import app as service
-from api.warehouse.router import open_warehouse
+from api.warehouse.opening import open_warehouse
 from api.warehouse.settings import WarehouseSettings
 from ingestion.paths import DataPaths
 

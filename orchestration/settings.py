@@ -10,7 +10,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from ingestion.paths import DataPaths
 from ingestion.settings import get_settings as get_ingestion_settings
-from orchestration.prefect_server.password import read_or_make
+from orchestration.prefect_password import read_or_make
 
 ROOT = Path(__file__).resolve().parents[1]
 DBT_PROJECT = ROOT / "weather_dbt"

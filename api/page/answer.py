@@ -1,6 +1,5 @@
 """From a request for a page to its HTML: snapshot, what the view gathers, template, ETag, compression, cache."""
 
-import hashlib
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,7 +20,8 @@ from api.service import service_of
 from api.warehouse.answer.cache import AnswerCache, Encoded
 from api.warehouse.answer.dependencies import reads_of
 from api.warehouse.answer.encodings import choose_encoding, compress
-from api.warehouse.answer.reads import Reads, matches
+from api.warehouse.answer.etags import is_unchanged, make_etag, not_modified
+from api.warehouse.answer.reads import Reads
 from api.warehouse.open.execute import Executor
 from api.warehouse.open.snapshot import OpenSnapshot
 from api.warehouse.problems import NoSnapshot, SnapshotDamaged
@@ -62,21 +62,21 @@ async def answer(request: Request, view: View) -> Response:
     """Answer with a view, with the empty page before the first snapshot, or with what is wrong, as a page."""
     reads, pages = reads_of(request), pages_of(request)
     status = await pages.board.read(service_of(request))
-    encoding = choose_encoding(request.headers.get("accept-encoding", ""))
+    encoding = choose_encoding(request.headers)
     try:
         reader = read_reader(request)
-        asked = _Asked(request, view, reader, status, encoding)
+        asked = _PageRequest(request, view, reader, status, encoding)
         return await reads.in_thread(lambda: _answer(asked, reads, pages))
     except ApiProblem as problem:
         reader = _fallback_reader(request)
-        shell = _shell(_Asked(request, view, reader, status, encoding), None)
+        shell = _shell(_PageRequest(request, view, reader, status, encoding), None)
         html = render("problem.html", reader, {**shell, "problem": problem})
         headers = {**SECURITY, "Cache-Control": "no-store", **(problem.headers or {})}
         return Response(html, problem.status, headers=headers, media_type="text/html")
 
 
 @dataclass(frozen=True)
-class _Asked:
+class _PageRequest:
     request: Request
     view: View
     reader: Reader
@@ -84,7 +84,7 @@ class _Asked:
     encoding: str | None
 
 
-def _answer(asked: _Asked, reads: Reads, pages: Pages) -> Response:
+def _answer(asked: _PageRequest, reads: Reads, pages: Pages) -> Response:
     try:
         with reads.warehouse.lease() as snapshot:
             pages.prepare_charts(reads.warehouse.paths.page_cache)
@@ -98,14 +98,14 @@ def _answer(asked: _Asked, reads: Reads, pages: Pages) -> Response:
         return _response(asked, html.encode(), None)
 
 
-def _from_snapshot(asked: _Asked, snapshot: OpenSnapshot, executor: Executor, cache: AnswerCache) -> Response:
+def _from_snapshot(asked: _PageRequest, snapshot: OpenSnapshot, executor: Executor, cache: AnswerCache) -> Response:
     shell = _shell(asked, snapshot)
     etag = None
     if asked.view.live is None:
         etag = _etag(asked, snapshot, shell)
-        if matches(asked.request.headers.get("if-none-match", "").encode("latin-1"), etag):
-            return Response(status_code=304, headers={"ETag": etag, **_caching()})
-        key = (etag.encode(), b"", b"", b"")
+        if is_unchanged(asked.request.headers, etag):
+            return not_modified({"ETag": etag, **_caching()})
+        key = (etag, b"", "", "")
         if (found := cache.get(key)) is not None:
             ready = Response(found.body)
             ready.raw_headers = found.headers
@@ -114,11 +114,11 @@ def _from_snapshot(asked: _Asked, snapshot: OpenSnapshot, executor: Executor, ca
     html = render(asked.view.template, asked.reader, {**shell, **gathered, **(asked.view.live or {})})
     response = _response(asked, html.encode(), etag)
     if etag is not None:
-        cache.put(key, Encoded(snapshot.id, False, etag, response.raw_headers, bytes(response.body)))
+        cache.put(Encoded(key, snapshot.id, False, etag, response.raw_headers, bytes(response.body)))
     return response
 
 
-def _response(asked: _Asked, body: bytes, etag: str | None) -> Response:
+def _response(asked: _PageRequest, body: bytes, etag: str | None) -> Response:
     headers = {**SECURITY, **_caching()} if etag else {**SECURITY, "Cache-Control": "no-store"}
     if etag:
         headers["ETag"] = etag
@@ -132,16 +132,16 @@ def _caching() -> dict[str, str]:
     return {"Cache-Control": "private, no-cache", "Vary": "Accept-Encoding, Accept-Language"}
 
 
-def _etag(asked: _Asked, snapshot: OpenSnapshot, shell: Context) -> str:
+def _etag(asked: _PageRequest, snapshot: OpenSnapshot, shell: Context) -> str:
     """Of the snapshot, the address, the reader, and the few words about now."""
     url, reader, freshness = asked.request.url, asked.reader, shell["freshness"]
     told = (freshness.words, freshness.level) if freshness else ()
     what = [asset_digest(), snapshot.id, url.path, url.query, reader.tag, reader.zone, *told]
     what += [asked.status.stamp, asked.encoding or ""]
-    return f'"{hashlib.blake2b(chr(0).join(what).encode(), digest_size=12).hexdigest()}"'
+    return make_etag(*what)
 
 
-def _shell(asked: _Asked, snapshot: OpenSnapshot | None) -> Context:
+def _shell(asked: _PageRequest, snapshot: OpenSnapshot | None) -> Context:
     """What every page shows around its view."""
     return {
         "request": asked.request,

@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from api.page.chart_bundle import BUNDLE_NAME, RECIPE, ensure_bundle
 from api.page.headers import FOREVER, NO_SNIFF
 from api.service import ServiceDep
+from api.warehouse.answer.encodings import choose_encoding
 
 router = APIRouter(include_in_schema=False)
 
@@ -28,7 +29,7 @@ def send_asset(request: Request, digest: str, name: str, service: ServiceDep) ->
     body = ensure_bundle(service.paths.page_cache).read_bytes() if name == BUNDLE_NAME else _compressed(name)
     kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
     headers = {"Cache-Control": FOREVER, "Vary": "Accept-Encoding", **NO_SNIFF}
-    if "gzip" in request.headers.get("accept-encoding", ""):
+    if choose_encoding(request.headers, ("gzip",)):
         headers["Content-Encoding"] = "gzip"
     else:
         body = zlib.decompress(body, _GZIP)

@@ -1,4 +1,4 @@
-"""`/page/state`: what an open page asks every few seconds, answered without touching the warehouse."""
+"""`/page/state`: open pages poll it every few seconds, so it does not read the warehouse."""
 
 import orjson
 from fastapi import APIRouter, Request, Response
@@ -7,7 +7,7 @@ from api.page.answer import pages_of
 from api.page.headers import NO_SNIFF
 from api.service import ServiceDep
 from api.warehouse.answer.dependencies import ReadsDep
-from api.warehouse.answer.reads import matches
+from api.warehouse.answer.etags import is_unchanged, not_modified
 
 router = APIRouter(include_in_schema=False)
 
@@ -20,6 +20,6 @@ async def read_state(request: Request, service: ServiceDep, reads: ReadsDep) -> 
     body = orjson.dumps({"snapshot": served, "runs": status.digest})
     etag = f'"{served}-{status.digest}"'
     headers = {"ETag": etag, "Cache-Control": "no-cache", **NO_SNIFF}
-    if matches(request.headers.get("if-none-match", "").encode("latin-1"), etag):
-        return Response(status_code=304, headers=headers)
+    if is_unchanged(request.headers, etag):
+        return not_modified(headers)
     return Response(body, headers=headers, media_type="application/json")

@@ -45,7 +45,7 @@ _ORDERS = {
 
 
 @dataclass(frozen=True)
-class Asked:
+class MapState:
     """The view's state, as the address has it."""
 
     measure: Measure
@@ -65,7 +65,7 @@ async def show_now(request: Request) -> Response:
     return await answer(request, View("now.html", gather))
 
 
-def _read_state(request: Request) -> Asked:
+def _read_state(request: Request) -> MapState:
     parameters = request.query_params
     show = parameters.get("show") or MEASURES[0].key
     measure = next((measure for measure in MEASURES if measure.key == show), None)
@@ -76,10 +76,10 @@ def _read_state(request: Request) -> Asked:
         raise BadValue("sort", f"“{order[:20]}” is no order", f"choose {', '.join(_ORDERS)}, with - for descending")
     codes = tuple(resolve_departments(parameters.getlist("dept")))
     codes = () if len(codes) == len(all_departments()) else codes
-    return Asked(measure, codes, order.removeprefix("-"), order.startswith("-"), parameters.get("q", "")[:100])
+    return MapState(measure, codes, order.removeprefix("-"), order.startswith("-"), parameters.get("q", "")[:100])
 
 
-def gather_now(snapshot: OpenSnapshot, executor: Executor, reader: Reader, asked: Asked) -> Context:
+def gather_now(snapshot: OpenSnapshot, executor: Executor, reader: Reader, asked: MapState) -> Context:
     """Gather stations, bands and the map's frames."""
     stations = _read_stations(snapshot, executor, asked)
     bands = read_bands(snapshot, executor, asked.measure, reader.language)
@@ -106,7 +106,7 @@ def gather_now(snapshot: OpenSnapshot, executor: Executor, reader: Reader, asked
 _KNOWN = "select distinct department_code as code from marts.latest_observations"
 
 
-def _read_stations(snapshot: OpenSnapshot, executor: Executor, asked: Asked) -> list[dict[str, Any]]:
+def _read_stations(snapshot: OpenSnapshot, executor: Executor, asked: MapState) -> list[dict[str, Any]]:
     where = f"where department_code in ({', '.join('?' * len(asked.codes))})" if asked.codes else ""
     direction = "desc" if asked.is_descending else "asc"
     order = f"order by {_ORDERS[asked.order]} {direction} nulls last, station_name, station_id"

@@ -1,4 +1,4 @@
-"""Who reads: language, locale and time zone, and how numbers and times are written for them."""
+"""The person who reads a page: language, locale, time zone, and how numbers and times are written."""
 
 import re
 from collections.abc import Mapping
@@ -11,8 +11,11 @@ from babel import Locale, UnknownLocaleError
 from babel.dates import format_date, format_datetime, format_timedelta, get_timezone_name
 from babel.numbers import format_decimal
 from fastapi import Request
+from werkzeug.datastructures import LanguageAccept
+from werkzeug.http import parse_accept_header
 
 from api.page.messages import LANGUAGES, translations_of
+from api.warehouse.answer.headers import read_header
 from api.warehouse.problems import BadValue
 
 DEFAULT_ZONE = "Europe/Paris"
@@ -89,23 +92,14 @@ class Reader:
 def read_reader(request: Request) -> Reader:
     """Take language and zone from the address, else from the browser; raises BadValue for a zone that is none."""
     wanted = request.query_params.get("lang", "").replace("-", "_")
-    accepted = [wanted, *_accepted(request.headers.get("accept-language", ""))]
+    header = read_header(request.headers, "accept-language")
+    accepted = [wanted, *(tag.replace("-", "_") for tag in parse_accept_header(header, LanguageAccept).values())]
     language = next((tag[:2].lower() for tag in accepted if tag[:2].lower() in LANGUAGES), LANGUAGES[0])
     locale = next((known for tag in accepted if (known := _locale(tag)) and known.language == language), None)
     zone = request.query_params.get("tz") or DEFAULT_ZONE
     if zone not in _zones():
         raise BadValue("tz", f"“{zone[:60]}” is no time zone", "give an IANA name such as Europe/Paris")
     return Reader(language, locale or Locale.parse(_DEFAULT_LOCALES[language]), zone)
-
-
-def _accepted(header: str) -> list[str]:
-    """The locales of an Accept-Language header, best first."""
-    weighed = []
-    for part in header[:500].split(","):
-        tag, _, quality = part.strip().partition(";q=")
-        weight = float(quality) if re.fullmatch(r"[01](\.\d{1,3})?", quality) else 1.0
-        weighed.append((-weight, tag.replace("-", "_")))
-    return [tag for weight, tag in sorted(weighed, key=lambda found: found[0]) if weight]
 
 
 @lru_cache(maxsize=256)

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Request, Response
 from api.schemas.answers import QUALITY, read_responses
 from api.schemas.reads import ReadQuery
 from api.warehouse.answer.dependencies import ReadsDep
-from api.warehouse.answer.formats import ONLY_JSON
+from api.warehouse.answer.formats import ONLY_JSON, choose_format
 from api.warehouse.question.quality import read_quality
 
 router = APIRouter(tags=["quality"])
@@ -20,4 +20,5 @@ async def quality(request: Request, query: Annotated[ReadQuery, Query()], reads:
     Ages are measured from the snapshot's newest observation. The findings themselves are rows of
     /warehouse/tables/meta/quality_findings.
     """
-    return await reads.answer(request, read_quality, offered=ONLY_JSON, format=query.format, snapshot=query.snapshot)
+    chosen = choose_format(request, query.format, ONLY_JSON)
+    return await reads.answer(request, read_quality, chosen, snapshot=query.snapshot)

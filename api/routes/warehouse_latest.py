@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Request, Response
 from api.schemas.answers import LATEST, read_responses
 from api.schemas.reads import LatestQuery
 from api.warehouse.answer.dependencies import ReadsDep
-from api.warehouse.answer.formats import GEOJSON, JSON, PLACE_FORMATS, choose
+from api.warehouse.answer.formats import GEOJSON, JSON, PLACE_FORMATS, choose_format
 from api.warehouse.question.latest import LatestRequest, read_latest
 from api.warehouse.question.latest_json import read_latest_json
 
@@ -22,13 +22,12 @@ async def latest(request: Request, query: Annotated[LatestQuery, Query()], reads
     comes first and every row has its `distance_km`; with `fill=true` as well, there is one row, and what its station
     does not measure comes from the next station that does, for the same hour (`filled_from` says which).
     """
-    chosen = choose(query.format, request.headers.get("accept", ""), PLACE_FORMATS)
+    chosen = choose_format(request, query.format, PLACE_FORMATS)
     wanted = LatestRequest(**query.model_dump(exclude={"snapshot", "format"}), with_place=chosen == GEOJSON)
     read = read_latest_json if chosen == JSON else read_latest
     return await reads.answer(
         request,
         lambda snapshot, executor: read(snapshot, executor, wanted),
-        offered=PLACE_FORMATS,
-        format=query.format,
+        chosen,
         snapshot=query.snapshot,
     )

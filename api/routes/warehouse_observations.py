@@ -8,7 +8,7 @@ from api.schemas.answers import OBSERVATIONS, read_responses
 from api.schemas.reads import ObservationsQuery
 from api.warehouse.answer.cursors import question_of, read_cursor
 from api.warehouse.answer.dependencies import ReadsDep, rows_wanted
-from api.warehouse.answer.formats import ROW_FORMATS
+from api.warehouse.answer.formats import ROW_FORMATS, choose_format
 from api.warehouse.question.observations import ObservationsRequest, read_observations
 
 router = APIRouter(prefix="/warehouse", tags=["observations"])
@@ -32,7 +32,7 @@ async def observations(request: Request, query: Annotated[ObservationsQuery, Que
     return await reads.answer(
         request,
         lambda snapshot, executor: read_observations(snapshot, executor, wanted),
-        format=query.format,
+        choose_format(request, query.format),
         snapshot=cursor.snapshot_id if cursor else query.snapshot,
         pinned_by="cursor" if cursor else "snapshot",
     )

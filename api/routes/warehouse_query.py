@@ -8,14 +8,14 @@ from fastapi import APIRouter, Query, Request, Response
 
 from api.schemas.answers import QUERY, problem, read_responses
 from api.schemas.query import QueryBody, QueryParameters
-from api.warehouse.answer.columns import within_calendar
 from api.warehouse.answer.dependencies import ReadsDep
-from api.warehouse.answer.formats import ROW_FORMATS
+from api.warehouse.answer.formats import ROW_FORMATS, choose_format
 from api.warehouse.answer.reads import Reads
 from api.warehouse.answer.render import Rows
 from api.warehouse.open.execute import Executor
 from api.warehouse.open.snapshot import OpenSnapshot
 from api.warehouse.problems import SqlDisabled
+from api.warehouse.sql.moment import may_change
 
 router = APIRouter(prefix="/warehouse", tags=["sql"])
 
@@ -50,18 +50,17 @@ async def _run(request: Request, body: QueryBody, reads: Reads) -> Response:
     def work(snapshot: OpenSnapshot, _: Executor) -> Rows:
         result = reads.sql.run(snapshot, body.sql, body.params, limit, has_left)
         return Rows(
-            within_calendar(result.table),
+            result.table,
             members={"columns": result.columns, "truncated": result.is_truncated, "seconds": result.seconds},
             tz=body.tz,
-            is_lasting=result.is_lasting and request.method == "GET",
+            is_lasting=request.method == "GET" and not may_change(body.sql),
         )
 
+    chosen = choose_format(request, body.format)
     watch = asyncio.create_task(_note_leaving(request, has_left))
     try:
         async with reads.sql_shares.place(request.client.host if request.client else ""):
-            return await reads.answer(
-                request, work, format=body.format, snapshot=body.snapshot, limiter=reads.sql_limiter
-            )
+            return await reads.answer(request, work, chosen, snapshot=body.snapshot, limiter=reads.sql_limiter)
     finally:
         watch.cancel()
 

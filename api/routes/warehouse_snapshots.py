@@ -10,7 +10,7 @@ from api.auth import require_key
 from api.schemas.answers import DIFF, problem, read_responses
 from api.schemas.snapshots import Rollback, RolledBack, SnapshotList, SnapshotSummary
 from api.warehouse.answer.dependencies import ReadsDep
-from api.warehouse.answer.formats import ONLY_JSON
+from api.warehouse.answer.formats import ONLY_JSON, choose_format
 from api.warehouse.answer.reads import Reads
 from api.warehouse.answer.render import Document
 from api.warehouse.open.execute import Executor
@@ -51,7 +51,8 @@ async def diff(
             tables = compare(older, newer, reads.settings, executor.deadlines)
             return Document({"before": older.facts, "after": newer.facts, "tables": tables})
 
-    return await reads.answer(request, work, offered=ONLY_JSON, snapshot=after, pinned_by="after")
+    chosen = choose_format(request, None, ONLY_JSON)
+    return await reads.answer(request, work, chosen, snapshot=after, pinned_by="after")
 
 
 @router.post(
@@ -65,7 +66,7 @@ async def diff(
     | problem(503),
 )
 async def rollback(reads: ReadsDep, wanted: Annotated[Rollback | None, Body()] = None) -> RolledBack:
-    """Serve an older snapshot again: the one named, or the one before the one served. The next run publishes anew."""
+    """Serve an older snapshot again: the one named, or the previous one. The next run publishes a new one."""
     snapshot_id = wanted.snapshot if wanted else None
     return await reads.in_thread(lambda: _roll_back(reads, snapshot_id))
 

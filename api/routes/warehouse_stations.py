@@ -8,7 +8,7 @@ from api.schemas.answers import STATION, STATIONS, read_responses
 from api.schemas.reads import ReadQuery, StationsQuery
 from api.warehouse.answer.cursors import question_of, read_cursor
 from api.warehouse.answer.dependencies import ReadsDep, rows_wanted
-from api.warehouse.answer.formats import ONLY_JSON, PLACE_FORMATS
+from api.warehouse.answer.formats import ONLY_JSON, PLACE_FORMATS, choose_format
 from api.warehouse.answer.render import Rows
 from api.warehouse.open.execute import Executor
 from api.warehouse.open.snapshot import OpenSnapshot
@@ -60,8 +60,7 @@ async def stations(request: Request, query: Annotated[StationsQuery, Query()], r
     return await reads.answer(
         request,
         work,
-        offered=PLACE_FORMATS,
-        format=query.format,
+        choose_format(request, query.format, PLACE_FORMATS),
         snapshot=cursor.snapshot_id if cursor else query.snapshot,
         pinned_by="cursor" if cursor else "snapshot",
     )
@@ -81,7 +80,6 @@ async def station(
     return await reads.answer(
         request,
         lambda snapshot, executor: read_profile(snapshot, executor, station_id),
-        offered=ONLY_JSON,
-        format=query.format,
+        choose_format(request, query.format, ONLY_JSON),
         snapshot=query.snapshot,
     )

@@ -8,7 +8,7 @@ from api.schemas.answers import TABLE, TABLES, read_responses
 from api.schemas.reads import ReadQuery, TableQuery
 from api.warehouse.answer.cursors import question_of, read_cursor
 from api.warehouse.answer.dependencies import ReadsDep, rows_wanted
-from api.warehouse.answer.formats import JSON, ONLY_JSON, PLACE_FORMATS, ROW_FORMATS, choose
+from api.warehouse.answer.formats import JSON, ONLY_JSON, PLACE_FORMATS, ROW_FORMATS, choose_format
 from api.warehouse.answer.render import Document, Rows
 from api.warehouse.open.execute import Executor
 from api.warehouse.open.snapshot import OpenSnapshot
@@ -30,7 +30,7 @@ async def tables(request: Request, query: Annotated[ReadQuery, Query()], reads: 
     def work(snapshot: OpenSnapshot, _: Executor) -> Document:
         return Document([describe(relation) for relation in snapshot.relations.values()])
 
-    return await reads.answer(request, work, offered=ONLY_JSON, format=query.format, snapshot=query.snapshot)
+    return await reads.answer(request, work, choose_format(request, query.format, ONLY_JSON), snapshot=query.snapshot)
 
 
 @router.get("/{schema}/{table}", responses=read_responses(TABLE, PLACE_FORMATS), response_class=Response)
@@ -51,10 +51,10 @@ async def table(
     question = question_of(request.url.path, parameters)
     cursor = read_cursor(query.cursor, question, query.snapshot)
     limit = rows_wanted(reads, query.limit)
+    chosen = choose_format(request, query.format, PLACE_FORMATS)
 
     def work(snapshot: OpenSnapshot, executor: Executor) -> Rows:
         relation = relation_of(snapshot, schema, table)
-        chosen = choose(query.format, request.headers.get("accept", ""), PLACE_FORMATS)
         columns = columns_of(relation, query.select, "select")
         if chosen not in ROW_FORMATS and not {"latitude", "longitude"} <= {column.name for column in columns}:
             raise NotAcceptable(chosen.name, [known.name for known in ROW_FORMATS])
@@ -76,8 +76,7 @@ async def table(
     return await reads.answer(
         request,
         work,
-        offered=PLACE_FORMATS,
-        format=query.format,
+        chosen,
         snapshot=cursor.snapshot_id if cursor else query.snapshot,
         pinned_by="cursor" if cursor else "snapshot",
     )

@@ -1,4 +1,4 @@
-"""What readers ask: the query parameters of the read addresses."""
+"""The query parameters of the read addresses."""
 
 import re
 from datetime import timedelta
@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from api.warehouse.answer.columns import known_zone
 from api.warehouse.answer.formats import FormatName
-from api.warehouse.question.units import Units
+from api.warehouse.open.units import Units
 
 _AGE = re.compile(r"(\d{1,6})\s*(s|m|min|h|d)")
 _SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
@@ -24,7 +24,7 @@ Age = Annotated[timedelta, BeforeValidator(_read_age), Field(gt=timedelta(0), le
 
 
 class ReadQuery(BaseModel):
-    """What every read takes. A parameter nobody knows is refused, so that a slip of the pen is not an answer."""
+    """What every read takes. Unknown parameters are refused, so that a typing error is not ignored."""
 
     model_config = ConfigDict(extra="forbid")
 

@@ -11,7 +11,7 @@ from running_service import client_from
 from api import local_peer
 from api import settings as api_settings
 from api.app import create_app
-from api.warehouse.router import open_warehouse
+from api.warehouse.opening import open_warehouse
 from api.warehouse.settings import WarehouseSettings
 from ingestion.departments import resolve_all
 from ingestion.paths import DataPaths

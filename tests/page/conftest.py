@@ -15,7 +15,7 @@ from upstream import NOW, Upstream
 from visit import Visit
 
 from api.app import create_app
-from api.warehouse.router import open_warehouse
+from api.warehouse.opening import open_warehouse
 from api.warehouse.settings import WarehouseSettings
 from ingestion.departments import resolve_all
 from ingestion.paths import DataPaths

@@ -1,27 +1,30 @@
-"""Encoded answers, kept within a bound of bytes. A snapshot never changes, so neither does an answer from it."""
+"""Encoded answers in memory. A snapshot never changes, so an answer from it stays right."""
 
-from collections import OrderedDict
 from dataclasses import dataclass
 from threading import Lock
 
+from cachetools import LRUCache
+
 RawHeaders = list[tuple[bytes, bytes]]
-Key = tuple[bytes, bytes, bytes, bytes]  # path, query string, Accept, Accept-Encoding: as they came
+Key = tuple[str, bytes, str, str]  # path, query string, Accept, Accept-Encoding
 
 
 @dataclass(frozen=True)
 class Encoded:
     """One answer, ready to send."""
 
+    key: Key
     snapshot_id: str
-    is_pinned: bool  # the request names its snapshot: it stays right while the snapshot is kept
+    is_pinned: bool  # the request names its snapshot: the answer stays right while that snapshot is kept
     etag: str
     headers: RawHeaders
     body: bytes
 
     @property
     def size(self) -> int:
-        """Bytes it takes, roughly."""
-        return len(self.body) + sum(len(name) + len(value) + 100 for name, value in self.headers) + 500
+        """Roughly how many bytes it takes in memory."""
+        headers = sum(len(name) + len(value) + 100 for name, value in self.headers)
+        return len(self.body) + headers + sum(len(part) for part in self.key) + 500
 
 
 class AnswerCache:
@@ -29,39 +32,26 @@ class AnswerCache:
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
-        self.used = 0
-        self._kept: OrderedDict[Key, Encoded] = OrderedDict()
-        self._lock = Lock()
+        self._kept: LRUCache[Key, Encoded] = LRUCache(limit, getsizeof=lambda answer: answer.size)
+        self._lock = Lock()  # cachetools leaves locking to its callers
+
+    @property
+    def used(self) -> int:
+        """Bytes in use."""
+        return int(self._kept.currsize)
 
     def get(self, key: Key) -> Encoded | None:
-        """Find an answer."""
+        """Find an answer, and count it as used."""
         with self._lock:
-            found = self._kept.get(key)
-            if found is not None:
-                self._kept.move_to_end(key)
-            return found
+            return self._kept.get(key)
 
-    def put(self, key: Key, answer: Encoded) -> None:
-        """Keep an answer, and let go of those unused longest; one that would take an eighth of the room is not kept."""
-        if answer.size > self.limit // 8:
-            return
-        with self._lock:
-            self._forget(key)
-            self._kept[key] = answer
-            self.used += self._cost(key, answer)
-            while self.used > self.limit:
-                self._forget(next(iter(self._kept)))
+    def put(self, answer: Encoded) -> None:
+        """Keep an answer, unless it would take more than an eighth of the room."""
+        if answer.size <= self.limit // 8:
+            with self._lock:
+                self._kept[answer.key] = answer
 
     def forget(self, key: Key) -> None:
-        """Let go of one answer."""
+        """Drop one answer."""
         with self._lock:
-            self._forget(key)
-
-    def _forget(self, key: Key) -> None:
-        gone = self._kept.pop(key, None)
-        if gone is not None:
-            self.used -= self._cost(key, gone)
-
-    @staticmethod
-    def _cost(key: Key, answer: Encoded) -> int:
-        return answer.size + sum(len(part) for part in key)
+            self._kept.pop(key, None)

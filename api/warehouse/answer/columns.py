@@ -6,12 +6,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import polars as pl
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from api.warehouse.problems import BadValue
 
-_FIRST_MICROSECOND = -62_135_596_800_000_000  # 0001-01-01
-_LAST_MICROSECOND = 253_402_300_799_999_999  # 9999-12-31T23:59:59.999999
 # What makes a spreadsheet take a text for a formula, unless the text is a number.
 _FORMULA = r"^[=+\-@\t\r\n＝＋－＠]"
 _NUMBER = r"^[+-]?[0-9]+([.,][0-9]+)?([eE][+-]?[0-9]+)?$"
@@ -87,16 +84,3 @@ def _for_csv(name: str, dtype: pl.DataType) -> pl.Expr | None:
         risky = column.str.contains(_FORMULA) & ~column.str.contains(_NUMBER)
         return pl.when(risky).then(pl.concat_str(pl.lit("'"), column)).otherwise(column).alias(name)
     return None
-
-
-def within_calendar(table: pa.Table) -> pa.Table:
-    """Make instants null that no calendar has (infinity, the year 290000): callers' SQL can produce them."""
-    for position, column in enumerate(table.schema):
-        if pa.types.is_timestamp(column.type) and column.type.unit == "us":
-            instants = table.column(position)
-            ticks = instants.cast(pa.int64())
-            possible = pc.and_(pc.greater_equal(ticks, _FIRST_MICROSECOND), pc.less_equal(ticks, _LAST_MICROSECOND))
-            if pc.all(possible).as_py() is False:
-                nothing = pa.scalar(None, column.type)
-                table = table.set_column(position, column.name, pc.if_else(possible, instants, nothing))
-    return table

@@ -1,4 +1,4 @@
-"""Cursors: where a page ended, in which snapshot, of which question. Opaque to callers, checked when they return."""
+"""Cursors: where a page of rows ended, in which snapshot and for which question. Checked when they come back."""
 
 import binascii
 import hashlib
@@ -16,7 +16,7 @@ _UNIMPORTANT = ("cursor", "limit", "format", "tz", "snapshot")
 
 @dataclass(frozen=True)
 class Cursor:
-    """The key of the last row given; `question` is a digest of what was asked."""
+    """The key of the last row given; `question` is a digest of what was asked. Callers can change any of it."""
 
     snapshot_id: str
     question: str
@@ -29,18 +29,18 @@ class Cursor:
 
 
 def question_of(path: str, parameters: Iterable[tuple[str, str]]) -> str:
-    """Digest what decides which rows come in which order; page size and format may change on the way."""
+    """Digest the parameters that decide rows and order. Page size and format may change from page to page."""
     asked = sorted((name, value) for name, value in parameters if name not in _UNIMPORTANT)
     return hashlib.blake2b(json.dumps([path, asked]).encode(), digest_size=9).hexdigest()
 
 
 def read_cursor(text: str | None, question: str, snapshot: str | None) -> Cursor | None:
-    """Read a cursor back; raises BadValue when it is no cursor, or one of another question."""
+    """Read a cursor; raises BadValue for other text and for a cursor of another question."""
     if text is None:
         return None
     try:
         snapshot_id, asked, key = json.loads(urlsafe_b64decode(text[:_LONGEST].encode() + b"=" * (-len(text) % 4)))
-        cursor = Cursor(str(snapshot_id), str(asked), tuple(_scalar(value) for value in key))
+        cursor = Cursor(str(snapshot_id), str(asked), tuple(key))
     except (ValueError, TypeError, binascii.Error, RecursionError) as error:
         raise _refusal("it is no cursor of this service") from error
     if cursor.question != question:
@@ -48,12 +48,6 @@ def read_cursor(text: str | None, question: str, snapshot: str | None) -> Cursor
     if snapshot is not None and snapshot != cursor.snapshot_id:
         raise _refusal(f"it belongs to snapshot {cursor.snapshot_id[:60]}")
     return cursor
-
-
-def _scalar(value: Any) -> Any:
-    if value is None or isinstance(value, str | int):
-        return value
-    raise TypeError(value)
 
 
 def _refusal(why: str) -> BadValue:

@@ -1,4 +1,4 @@
-"""What the read routes ask the application for."""
+"""Dependencies of the read routes."""
 
 from typing import Annotated
 
@@ -9,7 +9,7 @@ from api.warehouse.problems import NoSnapshot
 
 
 def reads_of(request: Request) -> Reads:
-    """The reads of this application; 503 while it has not begun."""
+    """Return the reads of this application; raises NoSnapshot before it has started."""
     reads: Reads | None = getattr(request.app.state, "warehouse", None)
     if reads is None:
         raise NoSnapshot
@@ -25,5 +25,5 @@ ReadsDep = Annotated[Reads, Depends(get_reads)]
 
 
 def rows_wanted(reads: Reads, asked: int | None, default: int = 1_000) -> int:
-    """How many rows an answer may have: what was asked for, within the service's limit."""
+    """Bound the number of rows of an answer by the limit of the service."""
     return min(asked if asked is not None else default, reads.settings.read_rows_max)

@@ -5,6 +5,11 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
 import pyarrow as pa
+from starlette.datastructures import Headers
+from werkzeug.datastructures import Accept
+from werkzeug.http import parse_accept_header
+
+from api.warehouse.answer.headers import read_header
 
 WORTH_COMPRESSING = 1024  # below, the header costs what compression saves
 
@@ -13,14 +18,17 @@ _GZIP_LEVEL = 5
 _ZSTD_LEVEL = 1
 
 
-@lru_cache(maxsize=1024)
-def choose_encoding(accept_encoding: str) -> str | None:
-    """The best encoding the caller accepts, or None."""
-    accepted = {}
-    for part in accept_encoding.lower().split(",")[:16]:
-        name, _, parameter = part.strip().partition(";")
-        accepted[name.strip()] = parameter.strip().removeprefix("q=") not in ("0", "0.0", "0.00", "0.000")
-    return next((name for name in ("zstd", "gzip") if accepted.get(name)), None)
+def choose_encoding(headers: Headers, offered: tuple[str, ...] = ("zstd", "gzip")) -> str | None:
+    """Choose the best encoding that Accept-Encoding names; None means no compression."""
+    return _choose(read_header(headers, "accept-encoding"), offered)
+
+
+@lru_cache(maxsize=256)
+def _choose(accept_encoding: str, offered: tuple[str, ...]) -> str | None:
+    # `*` accepts encodings that the client may not know, so only named ones count.
+    named = Accept([item for item in parse_accept_header(accept_encoding) if item[0] != "*"])
+    best = named.best_match([*offered, "identity"])
+    return best if best != "identity" else None
 
 
 def compress(body: bytes, encoding: str) -> bytes:

@@ -1,10 +1,14 @@
-"""The formats answers come in, and choosing one from `?format=` or `Accept`."""
+"""The formats of answers, and how one is chosen from `?format=` or `Accept`."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
+from fastapi import Request
+from werkzeug.datastructures import MIMEAccept
+from werkzeug.http import parse_accept_header
+
+from api.warehouse.answer.headers import read_header
 from api.warehouse.problems import NotAcceptable
 
 FormatName = Literal["json", "ndjson", "csv", "parquet", "arrow", "geojson"]
@@ -38,41 +42,25 @@ ONLY_JSON = (JSON,)
 _ALIASES = {"application/ndjson": NDJSON, "application/jsonlines": NDJSON, "application/parquet": PARQUET}
 
 
-@lru_cache(maxsize=1024)
-def choose(asked: str | None, accept: str, offered: Sequence[Format]) -> Format:
+def choose_format(request: Request, asked: str | None, offered: tuple[Format, ...] = ROW_FORMATS) -> Format:
     """Choose the format: `?format=` first, then the best of `Accept`, else JSON. Raises NotAcceptable."""
-    names = [known.name for known in offered]
-    if asked is not None:
-        found = next((known for known in offered if known.name == asked), None)
-        if found is None:
-            raise NotAcceptable(asked, names)
-        return found
-    ranges = _media_ranges(accept)
-    for media_type in ranges:
-        for known in offered:
-            if media_type in (known.media_type, "*/*", f"{known.media_type.partition('/')[0]}/*"):
-                return known
-        if _ALIASES.get(media_type) in offered:
-            return _ALIASES[media_type]
-    if ranges:
-        # A browser always ends with */*; who asks for nothing we have is told what we have.
-        raise NotAcceptable(accept, names)
-    return offered[0]
+    if asked is None:
+        return _best_match(read_header(request.headers, "accept"), offered)
+    found = next((known for known in offered if known.name == asked), None)
+    if found is None:
+        raise NotAcceptable(asked, [known.name for known in offered])
+    return found
 
 
-def _media_ranges(accept: str) -> list[str]:
-    """Media types of an Accept header, best first; q=0 is left out."""
-    weighed = []
-    for position, part in enumerate(accept.split(",")[:32]):
-        media_type, *parameters = (piece.strip().lower() for piece in part.split(";"))
-        quality = next((_number(p[2:]) for p in parameters if p.startswith("q=")), 1.0)
-        if media_type and quality > 0:
-            weighed.append((-quality, position, media_type))
-    return [media_type for _, _, media_type in sorted(weighed)]
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return 0.0
+@lru_cache(maxsize=256)
+def _best_match(accept: str, offered: tuple[Format, ...]) -> Format:
+    # Clients send parameters (`application/json; charset=utf-8`) that no format of ours distinguishes.
+    accepted = MIMEAccept((kind.partition(";")[0], quality) for kind, quality in parse_accept_header(accept))
+    if not accepted:
+        return offered[0]
+    known = {each.media_type: each for each in offered}
+    known |= {alias: each for alias, each in _ALIASES.items() if each in offered}
+    best = accepted.best_match(known)
+    if best is None:
+        raise NotAcceptable(accept, [each.name for each in offered])
+    return known[best]

@@ -1,10 +1,10 @@
 """From a request to its answer: snapshot, ETag, limits, rendering, compression, cache."""
 
-import hashlib
 import json
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any, TypeVar
@@ -16,7 +16,8 @@ from fastapi.responses import StreamingResponse
 
 from api.warehouse.answer.cache import AnswerCache, Encoded, Key
 from api.warehouse.answer.encodings import WORTH_COMPRESSING, choose_encoding, compress, compress_stream
-from api.warehouse.answer.formats import GEOJSON, JSON, ROW_FORMATS, Format, choose
+from api.warehouse.answer.etags import is_unchanged, make_etag, not_modified
+from api.warehouse.answer.formats import GEOJSON, JSON, Format
 from api.warehouse.answer.render import Document, Rows, render, render_document
 from api.warehouse.open.execute import Executor
 from api.warehouse.open.pool import Warehouse
@@ -31,7 +32,7 @@ Work = Callable[[OpenSnapshot, Executor], Rows | Document]
 
 _LONGEST_HEADER = 2_000  # proxies refuse answers whose headers are longer than 4 or 8 kB in all
 
-# Who has asked within this time will ask again.
+# Clients that read within this time will probably read again.
 _LATELY_SECONDS = 60
 
 # Part of every ETag: a new version of the software may write the same rows otherwise.
@@ -39,7 +40,7 @@ _SOFTWARE = version("girouette")
 
 
 class Reads:
-    """Everything that answers reads, opened and closed with the application."""
+    """What all read routes share; opened and closed with the application."""
 
     def __init__(self, warehouse: Warehouse, settings: WarehouseSettings) -> None:
         self.warehouse, self.settings = warehouse, settings
@@ -48,13 +49,13 @@ class Reads:
         self.cache = AnswerCache(settings.read_cache_mb * 2**20)
         self._limiter = CapacityLimiter(settings.read_concurrency)
         self._asked_at = -math.inf
-        self._computing: dict[Key, anyio.Event] = {}  # answers being computed by somebody
-        # Apart, so that slow statements of callers never take the place of other reads.
+        self._computing: dict[Key, anyio.Event] = {}  # answers that a request is computing
+        # Separate, so that slow SQL of callers never delays other reads.
         self.sql_limiter = CapacityLimiter(settings.sql_processes)
         self.sql_shares = Shares(settings.sql_processes, settings.read_queue_seconds)
 
     def close(self) -> None:
-        """Stop what runs beside the requests."""
+        """Stop the SQL processes and the thread of the deadlines."""
         self.sql.close()
         self.executor.close()
 
@@ -70,24 +71,47 @@ class Reads:
         """Whether somebody read within the last minute."""
         return time.monotonic() - self._asked_at < _LATELY_SECONDS
 
-    def find(self, key: Key) -> Encoded | None:
-        """Find an encoded answer that is still right; every read begins with it."""
+    async def find(self, key: Key) -> Encoded | None:
+        """Find an answer in the cache; if another request is computing it, wait for that one first."""
         self._asked_at = time.monotonic()
+        found = self._find(key)
+        if found is None and (others := self._computing.get(key)) is not None:
+            await others.wait()  # once only: an answer that cannot be kept is computed by all who wait
+            found = self._find(key)
+        return found
+
+    @contextmanager
+    def computing(self, key: Key) -> Iterator[None]:
+        """Let other requests for the same answer wait until it is computed (or the request has failed)."""
+        if not self.cache.limit or key in self._computing:
+            yield
+            return
+        self._computing[key] = anyio.Event()
+        try:
+            yield
+        finally:
+            self._computed(key)
+
+    def _computed(self, key: Key) -> None:
+        if (mine := self._computing.pop(key, None)) is not None:
+            mine.set()
+
+    def _find(self, key: Key) -> Encoded | None:
         found = self.cache.get(key)
         if found is None:
             return None
-        if (
-            found.snapshot_id == self.warehouse.served_id
-            if not found.is_pinned
-            else (self.warehouse.is_kept(found.snapshot_id))
-        ):
+        if found.is_pinned:
+            is_right = self.warehouse.is_kept(found.snapshot_id)
+        else:
+            is_right = found.snapshot_id == self.warehouse.served_id
+        if is_right:
             return found
         self.cache.forget(key)
         return None
 
     async def in_thread(self, work: Callable[[], _T], limiter: CapacityLimiter | None = None) -> _T:
-        """Run blocking work in one of the readers' threads; raises Busy when none becomes free."""
-        # Only the wait for a thread can be cancelled: work that has begun is always waited for.
+        """Run blocking work in a thread; raises Busy when none becomes free in time."""
+        # Only the wait for a thread can be cancelled. Work that has started always ends.
         with anyio.move_on_after(self.settings.read_queue_seconds):
             return await to_thread.run_sync(work, limiter=limiter or self._limiter)
         raise Busy(self.settings.read_queue_seconds)
@@ -96,35 +120,22 @@ class Reads:
         self,
         request: Request,
         work: Work,
+        format: Format,
         *,
-        offered: Sequence[Format] = ROW_FORMATS,
-        format: str | None = None,
         snapshot: str | None = None,
         pinned_by: str = "snapshot",
         limiter: CapacityLimiter | None = None,
     ) -> Response:
         """Answer a read: `work` gives the rows from a snapshot, everything else is the same for all of them."""
-        chosen = choose(format, request.headers.get("accept", ""), tuple(offered))
-        encoding = choose_encoding(request.headers.get("accept-encoding", ""))
         key: Key | None = getattr(request.state, "read_key", None)
-        asked = _Asked(request, key, chosen, encoding, snapshot, pinned_by)
-        if key is None or not self.cache.limit:
-            return await self.in_thread(lambda: self._answer(asked, work), limiter)
-        if (others := self._computing.get(key)) is not None:
-            await others.wait()  # a new snapshot is asked for by all at once; most answers are kept for the others
-            if (found := self.find(key)) is not None:
-                return _ready(found, asked)
-        mine = self._computing[key] = anyio.Event()
+        asked = _ReadRequest(request, key, format, choose_encoding(request.headers), snapshot, pinned_by)
         try:
             return await self.in_thread(lambda: self._answer(asked, work), limiter)
         finally:
-            mine.set()
-            if self._computing.get(key) is mine:
-                del self._computing[key]
+            if key is not None:
+                self._computed(key)  # before the body is sent: a slow client must not keep the others waiting
 
-    def _answer(self, asked: "_Asked", work: Work) -> Response:
-        if asked.key is not None and (found := self.find(asked.key)) is not None:  # computed while this one waited
-            return _ready(found, asked)
+    def _answer(self, asked: "_ReadRequest", work: Work) -> Response:
         try:
             return self._compute(asked, work)
         except SnapshotDamaged as damage:
@@ -133,16 +144,19 @@ class Reads:
                 raise
         return self._compute(asked, work)  # from the snapshot served in its place
 
-    def _compute(self, asked: "_Asked", work: Work) -> Response:
+    def _compute(self, asked: "_ReadRequest", work: Work) -> Response:
         with self.warehouse.lease(asked.snapshot, field=asked.pinned_by) as snapshot:
-            etag = _etag(snapshot.id, asked)
-            if matches(asked.if_none_match, etag):
-                return _unchanged(etag, asked)
+            url = asked.request.url
+            etag = make_etag(
+                _SOFTWARE, snapshot.id, url.path, url.query, asked.format.name, asked.encoding or "identity"
+            )
+            if is_unchanged(asked.request.headers, etag):
+                return not_modified({"ETag": etag, **asked.caching})
             answer = work(snapshot, self.executor)
             facts, snapshot_id = snapshot.facts, snapshot.id
         headers = _headers(asked, facts, answer)
         if answer.is_lasting:
-            headers |= {"ETag": etag, **_caching(asked)}
+            headers |= {"ETag": etag, **asked.caching}
         if isinstance(answer, Rows) and answer.table.nbytes > self.settings.read_stream_mb * 2**20:
             chunks: Iterator[bytes] = render(answer, asked.format, facts)
             if asked.encoding is not None:
@@ -160,13 +174,13 @@ class Reads:
         response = Response(body, headers=headers, media_type=asked.format.content_type)
         if answer.is_lasting and asked.key is not None:
             is_pinned = asked.snapshot is not None
-            self.cache.put(asked.key, Encoded(snapshot_id, is_pinned, etag, response.raw_headers, body))
+            self.cache.put(Encoded(asked.key, snapshot_id, is_pinned, etag, response.raw_headers, body))
         return response
 
 
 @dataclass(frozen=True)
-class _Asked:
-    """What the request says, apart from which rows it wants."""
+class _ReadRequest:
+    """What decides how an answer is written, whatever its rows are."""
 
     request: Request
     key: Key | None
@@ -176,28 +190,18 @@ class _Asked:
     pinned_by: str
 
     @property
-    def if_none_match(self) -> bytes:
-        return self.request.headers.get("if-none-match", "").encode("latin-1")
+    def caching(self) -> dict[str, str]:
+        """A named snapshot never changes. The served one is asked for again, and gives 304 while it is the same."""
+        lasting = "public, max-age=86400, immutable" if self.snapshot is not None else "public, no-cache"
+        return {"Cache-Control": lasting, "Vary": "Accept, Accept-Encoding"}
 
 
-def _etag(snapshot_id: str, asked: _Asked) -> str:
-    url = asked.request.url
-    what = [_SOFTWARE, snapshot_id, url.path, url.query, asked.format.name, asked.encoding or ""]
-    return f'"{hashlib.blake2b(chr(0).join(what).encode(), digest_size=12).hexdigest()}"'
-
-
-def _caching(asked: _Asked) -> dict[str, str]:
-    # A named snapshot never changes; the served one is asked for again, and answered with 304 while it is the same.
-    lasting = "public, max-age=86400, immutable" if asked.snapshot is not None else "public, no-cache"
-    return {"Cache-Control": lasting, "Vary": "Accept, Accept-Encoding"}
-
-
-def _headers(asked: _Asked, facts: dict[str, Any], answer: Rows | Document) -> dict[str, str]:
+def _headers(asked: _ReadRequest, facts: dict[str, Any], answer: Rows | Document) -> dict[str, str]:
     headers = snapshot_headers(facts) | {"Cache-Control": "no-store", "Vary": "Accept, Accept-Encoding"}
     if answer.row_count is not None:
         headers["X-Row-Count"] = str(answer.row_count)
     if isinstance(answer, Rows):
-        if asked.format not in (JSON, GEOJSON):  # these have room for them
+        if asked.format not in (JSON, GEOJSON):  # these hold the members themselves
             told = {f"X-{name.replace('_', '-').title()}": json.dumps(value) for name, value in answer.members.items()}
             headers |= {name: text for name, text in told.items() if len(text) <= _LONGEST_HEADER}
         if answer.next_cursor is not None:
@@ -208,7 +212,7 @@ def _headers(asked: _Asked, facts: dict[str, Any], answer: Rows | Document) -> d
 
 
 def snapshot_headers(facts: dict[str, Any]) -> dict[str, str]:
-    """The envelope's facts for formats that have no room for them."""
+    """Give the facts of a snapshot as headers, for formats that cannot hold them."""
     named = {
         "X-Snapshot-Id": facts["id"],
         "X-Snapshot-Published-At": facts["published_at"],
@@ -218,21 +222,3 @@ def snapshot_headers(facts: dict[str, Any]) -> dict[str, str]:
         "X-Attribution": facts["attribution"].replace("é", "e"),  # headers are ASCII
     }
     return {name: value for name, value in named.items() if value}
-
-
-def _ready(found: Encoded, asked: _Asked) -> Response:
-    if matches(asked.if_none_match, found.etag):
-        return _unchanged(found.etag, asked)
-    response = Response(found.body)
-    response.raw_headers = found.headers
-    return response
-
-
-def _unchanged(etag: str, asked: _Asked) -> Response:
-    return Response(status_code=304, headers={"ETag": etag, **_caching(asked)})
-
-
-def matches(if_none_match: bytes, etag: str) -> bool:
-    """Whether If-None-Match names this ETag (weak comparison, as RFC 9110 wants for it)."""
-    named = [part.strip().removeprefix(b"W/") for part in if_none_match.split(b",")]
-    return etag.encode() in named or b"*" in named

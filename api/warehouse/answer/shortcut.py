@@ -1,21 +1,24 @@
-"""The short way of a read: HEAD as GET without its body, and answers already encoded sent before any routing."""
+"""Sends answers that are already encoded, before any routing, and answers HEAD as GET without its body."""
 
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.warehouse.answer.cache import Encoded, Key
-from api.warehouse.answer.reads import Reads, matches
+from api.warehouse.answer.cache import Encoded
+from api.warehouse.answer.etags import is_unchanged, not_modified
+from api.warehouse.answer.headers import read_header
+from api.warehouse.answer.reads import Reads
 
 _PREFIXES = ("/warehouse", "/quality")
 
 
 class ReadShortcut:
-    """ASGI middleware of the read addresses. A cached answer costs one look at the pointer and one in the cache."""
+    """ASGI middleware of the read addresses, and the one place that asks the answer cache."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer from the cache, or pass on."""
+        """Answer from the cache, or pass the request on."""
         if scope["type"] != "http" or not scope["path"].startswith(_PREFIXES) or scope["method"] == "POST":
             await self.app(scope, receive, send)
             return
@@ -23,32 +26,23 @@ class ReadShortcut:
             scope = {**scope, "method": "GET"}
             send = _without_body(send)
         reads: Reads | None = getattr(scope["app"].state, "warehouse", None)
-        if reads is not None and scope["method"] == "GET":
-            key, if_none_match = _key_of(scope)
-            if (found := reads.find(key)) is not None:
-                await _send(found, if_none_match, send)
-                return
+        if reads is None or scope["method"] != "GET":
+            await self.app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        accept, encoding = read_header(headers, "accept"), read_header(headers, "accept-encoding")
+        key = (scope["path"], scope["query_string"], accept, encoding)
+        if (found := await reads.find(key)) is not None:
+            await _send(found, headers, scope, receive, send)
+            return
+        with reads.computing(key):
             scope.setdefault("state", {})["read_key"] = key
-        await self.app(scope, receive, send)
+            await self.app(scope, receive, send)
 
 
-def _key_of(scope: Scope) -> tuple[Key, bytes]:
-    accept = encoding = if_none_match = b""
-    for name, value in scope["headers"]:
-        if name == b"accept":
-            accept = value
-        elif name == b"accept-encoding":
-            encoding = value
-        elif name == b"if-none-match":
-            if_none_match = value
-    return (scope["path"].encode(), scope["query_string"], accept, encoding), if_none_match
-
-
-async def _send(answer: Encoded, if_none_match: bytes, send: Send) -> None:
-    if if_none_match and matches(if_none_match, answer.etag):
-        headers = [(name, value) for name, value in answer.headers if name not in (b"content-length", b"content-type")]
-        await send({"type": "http.response.start", "status": 304, "headers": headers})
-        await send({"type": "http.response.body", "body": b""})
+async def _send(answer: Encoded, request_headers: Headers, scope: Scope, receive: Receive, send: Send) -> None:
+    if is_unchanged(request_headers, answer.etag):
+        await not_modified(Headers(raw=answer.headers))(scope, receive, send)
         return
     await send({"type": "http.response.start", "status": 200, "headers": answer.headers})
     await send({"type": "http.response.body", "body": answer.body})

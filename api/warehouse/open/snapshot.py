@@ -13,8 +13,8 @@ import pyarrow as pa
 
 from api.warehouse.open.catalog import Relation, read_relations
 from api.warehouse.open.sandbox import connect_sandbox, open_cursor
+from api.warehouse.open.units import Units
 from api.warehouse.problems import SnapshotDamaged
-from api.warehouse.question.units import Units
 from api.warehouse.settings import WarehouseSettings
 from ingestion.closed_months import missing_files
 from ingestion.paths import WAREHOUSE_FILE, DataPaths

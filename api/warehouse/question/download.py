@@ -9,8 +9,9 @@ from fastapi import Request, Response
 from fastapi.responses import FileResponse
 from starlette.types import Receive, Scope, Send
 
+from api.warehouse.answer.etags import is_unchanged, not_modified
 from api.warehouse.answer.formats import PARQUET
-from api.warehouse.answer.reads import Reads, matches, snapshot_headers
+from api.warehouse.answer.reads import Reads, snapshot_headers
 from api.warehouse.answer.render import write_columnar
 from api.warehouse.problems import BadValue, SnapshotGone
 from api.warehouse.question.tables import relation_of
@@ -37,11 +38,10 @@ class SnapshotFile(FileResponse):
 
     def not_modified(self, request: Request) -> Response | None:
         """304 for who has the file already; the file is closed then."""
-        if_none_match = request.headers.get("if-none-match", "").encode("latin-1")
-        if not matches(if_none_match, f'"{self.snapshot_id}"'):
+        if not is_unchanged(request.headers, self.headers["etag"]):
             return None
         os.close(self.descriptor)
-        return Response(status_code=304, headers={"ETag": f'"{self.snapshot_id}"'})
+        return not_modified({"ETag": self.headers["etag"]})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the file, or the range asked for, and close it however that ends."""

@@ -9,10 +9,12 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+import orjson
 from rapidfuzz import fuzz, process
 
 from api.warehouse.open.catalog import Column, Relation, quoted
 from api.warehouse.problems import BadValue
+from ingestion.errors import printable
 
 _COMPARISONS = {"eq": "=", "ne": "<>", "lt": "<", "lte": "<=", "le": "<=", "gt": ">", "gte": ">=", "ge": ">="}
 OPERATORS = (*_COMPARISONS, "in", "like", "contains", "isnull")
@@ -111,7 +113,9 @@ def read_value(column: Column, text: str, field: str, tz: str) -> Any:
         return _read(column.type, text.strip() if column.type != "VARCHAR" else text, field, tz)
     except (ValueError, InvalidOperation, OverflowError) as error:
         raise BadValue(
-            field, f"“{text[:60]}” is not a value of {column.name} ({column.type})", f"give {_example(column.type)}"
+            field,
+            f"“{printable(text, 60)}” is not a value of {column.name} ({column.type})",
+            f"give {_example(column.type)}",
         ) from error
 
 
@@ -134,7 +138,10 @@ def _read(kind: str, text: str, field: str, tz: str) -> Any:
         return _DATES[kind].fromisoformat(text)
     if kind == "UUID":
         return str(UUID(text))
+    if kind == "JSON":
+        orjson.loads(text)
     if kind in ("VARCHAR", "JSON") or kind.startswith("ENUM"):
+        text.encode()  # half a character (a lone surrogate) cannot be bound
         return text
     raise ValueError(text)
 
@@ -172,4 +179,6 @@ def _example(kind: str) -> str:
         return "a time such as 2026-11-23T06:00:00Z"
     if kind in _DATES:
         return "a date such as 2026-11-23" if kind == "DATE" else "a time such as 06:00"
+    if kind == "JSON":
+        return 'JSON text, such as {} or "a"'
     return "a number" if kind in ("DOUBLE", "FLOAT") or kind.startswith(("DECIMAL", "INT", "BIG")) else "another value"

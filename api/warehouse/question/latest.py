@@ -12,12 +12,13 @@ from api.warehouse.answer.render import Rows
 from api.warehouse.open.catalog import Relation, quoted
 from api.warehouse.open.execute import Executor
 from api.warehouse.open.snapshot import OpenSnapshot
+from api.warehouse.open.units import Units
 from api.warehouse.problems import BadValue
 from api.warehouse.question.filters import Condition, any_of
 from api.warehouse.question.places import DISTANCE, Point, inside_box, read_point
 from api.warehouse.question.stations import resolve_departments, resolve_stations
 from api.warehouse.question.tables import relation_of
-from api.warehouse.question.units import Selected, Units, in_units, select_fields
+from api.warehouse.question.units import Selected, in_units, select_fields
 
 _LATEST = ("marts", "latest_observations")
 _ALWAYS = ("station_id", "station_name", "observed_at")

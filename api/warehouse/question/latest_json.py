@@ -1,6 +1,6 @@
-"""The latest observations as JSON: a station's row is written once per snapshot, and put together for every reader.
+"""The latest observations as JSON: each station's row is written once per snapshot and reused.
 
-A hundred columns of fifteen stations cost a reader 1.5 ms to pick and to write; to pick written rows costs 0.1 ms.
+Measured for one département, not cached: 1.1 ms a request with written rows, 2.8 ms without.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,8 +12,8 @@ import pyarrow.compute as pc
 from api.warehouse.answer.render import Document, Rows, write_rows
 from api.warehouse.open.execute import Executor
 from api.warehouse.open.snapshot import OpenSnapshot
+from api.warehouse.open.units import Units
 from api.warehouse.question.latest import LatestRequest, read_latest, select_columns, stations_named, whole_table
-from api.warehouse.question.units import Units
 
 _KEPT = 4  # pairs of units and time zone; 5 MB each for all of France
 
@@ -31,7 +31,7 @@ def read_latest_json(snapshot: OpenSnapshot, executor: Executor, request: Latest
 
 
 def prepare_latest(snapshot: OpenSnapshot, before: OpenSnapshot, executor: Executor) -> None:
-    """Read and write in a new snapshot what readers asked for in the one before, and no more: they wait meanwhile."""
+    """Prepare in a new snapshot the rows that were read from the one before. No more, because requests wait."""
     for units in list(before.latest):
         whole_table(snapshot, executor, units)
     for (units, tz), written in list(before.latest_json.items()):

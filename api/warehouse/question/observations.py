@@ -9,12 +9,13 @@ from api.warehouse.answer.render import Rows
 from api.warehouse.open.catalog import Column, Relation, quoted
 from api.warehouse.open.execute import Executor
 from api.warehouse.open.snapshot import OpenSnapshot
+from api.warehouse.open.units import Units
 from api.warehouse.problems import BadValue
 from api.warehouse.question.filters import Condition, any_of, read_instant
 from api.warehouse.question.paging import Ordering, Page, read_page
 from api.warehouse.question.stations import resolve_departments, resolve_stations
 from api.warehouse.question.tables import relation_of
-from api.warehouse.question.units import Units, select_fields
+from api.warehouse.question.units import select_fields
 
 _TABLES = {"hour": "hourly_observations", "day": "daily_observations"}
 

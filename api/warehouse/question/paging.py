@@ -1,9 +1,9 @@
 """Pages of a table or view: select, filters, order, limit and a cursor that gives every row exactly once.
 
 A table is paged by the values of the order and DuckDB's `rowid`, which is unique and never changes in a snapshot:
-each page is a range, however deep. A table with closed months has no rowid, and its key in the place of it. A view has
-neither: it is ordered by all its columns and paged by position,
-which is exact because a snapshot does not change; only deep pages of large views cost their sort again.
+each page is a range, however deep. A table with closed months has no rowid, so its key is used. A view has neither:
+it is ordered by all its columns and paged by position. That is exact, because a snapshot does not change; deep pages
+of large views sort again.
 """
 
 from collections.abc import Sequence
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, time
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 
 from api.warehouse.answer.cursors import Cursor
@@ -18,11 +19,13 @@ from api.warehouse.open.catalog import Column, Relation, quoted
 from api.warehouse.open.execute import Executor
 from api.warehouse.open.snapshot import OpenSnapshot
 from api.warehouse.problems import BadValue
-from api.warehouse.question.filters import Condition, column_of, placeholder
+from api.warehouse.question.filters import Condition, column_of, placeholder, read_value
 from api.warehouse.question.units import Selected
+from ingestion.errors import printable
 
 _KEY = "__key_"  # no column of the warehouse begins so
 _ROWID = Column("rowid", "BIGINT", is_nullable=False)
+_POSITION = Column("position", "UBIGINT", is_nullable=False)  # in a view, which has no rowid
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,14 @@ def parse_order(relation: Relation, text: str | None) -> list[Ordering]:
 def read_page(snapshot: OpenSnapshot, executor: Executor, page: Page) -> tuple[pa.Table, str | None]:
     """Read one page; with it the cursor of the next, if there is one."""
     read = _read_table if page.relation.kind == "table" else _read_view
-    return read(snapshot, executor, page)
+    try:
+        return read(snapshot, executor, page)
+    except duckdb.DataError as error:
+        if not page.conditions and page.cursor is None:
+            raise
+        raise BadValue(
+            "query", f"a value does not fit its column: {printable(str(error))}", "correct the filters or the cursor"
+        ) from error
 
 
 def _read_table(snapshot: OpenSnapshot, executor: Executor, page: Page) -> tuple[pa.Table, str | None]:
@@ -90,7 +100,7 @@ def _read_table(snapshot: OpenSnapshot, executor: Executor, page: Page) -> tuple
 
 
 def _last_resort(page: Page) -> list[Ordering]:
-    """What decides between rows that the order asked for holds equal."""
+    """Columns that order rows which are equal in the order asked for."""
     relation = page.relation
     if relation.key is None:
         return [Ordering(_ROWID)]
@@ -101,15 +111,12 @@ def _last_resort(page: Page) -> list[Ordering]:
 def _read_view(snapshot: OpenSnapshot, executor: Executor, page: Page) -> tuple[pa.Table, str | None]:
     offset = 0
     if page.cursor is not None:
-        try:
-            (offset,) = (int(value) for value in page.cursor.key)
-        except (TypeError, ValueError) as error:
-            raise _bad_cursor() from error
+        (offset,) = _read_key([_POSITION], page.cursor)
     total = [*page.order, *(Ordering(c) for c in page.relation.columns if c not in [o.column for o in page.order])]
     found = executor.fetch(
         snapshot,
         f"select {_names(page.selected, [])} from {page.relation.sql}{_where(page.conditions)}"
-        f" order by {', '.join(o.sql for o in total)} limit {page.limit + 1} offset {max(0, offset)}",
+        f" order by {', '.join(o.sql for o in total)} limit {page.limit + 1} offset {offset}",
         _params(page.conditions),
     )
     following = None
@@ -120,20 +127,32 @@ def _read_view(snapshot: OpenSnapshot, executor: Executor, page: Page) -> tuple[
 
 def _after(order: Sequence[Ordering], cursor: Cursor) -> Condition:
     """The rows behind a key, in an order where NULL comes last: first difference decides."""
-    if len(cursor.key) != len(order):
-        raise _bad_cursor()
+    key = _read_key([ordering.column for ordering in order], cursor)
     ways: list[str] = []
     params: list[Any] = []
     for position, ordering in enumerate(order):
-        value = cursor.key[position]
-        if value is None:
+        if key[position] is None:
             continue  # nothing comes after NULL but by the columns that follow
         same = [f"{quoted(o.column.name)} is not distinct from {placeholder(o.column)}" for o in order[:position]]
         name = quoted(ordering.column.name)
         beyond = f"{name} {'<' if ordering.is_descending else '>'} {placeholder(ordering.column)}"
         ways.append(" and ".join([*same, f"({beyond} or {name} is null)"]))
-        params.extend(cursor.key[: position + 1])
+        params.extend(key[: position + 1])
     return Condition(f"({' or '.join(ways)})", tuple(params))
+
+
+def _read_key(columns: Sequence[Column], cursor: Cursor) -> list[Any]:
+    """Read each value of a cursor as one of its column: callers may send a cursor that they changed."""
+    if len(cursor.key) != len(columns):
+        raise _bad_cursor()
+    values: list[Any] = []
+    for column, value in zip(columns, cursor.key, strict=True):
+        if value is None and not column.is_nullable:
+            raise _bad_cursor()
+        values.append(None if value is None else read_value(column, str(value), "cursor", "UTC"))
+    if all(value is None for value in values):
+        raise _bad_cursor()
+    return values
 
 
 def _names(selected: Sequence[Selected], keys: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""One station: where it is, what it really reports, how complete it is, since when it is silent."""
+"""One station: its place, what its sensors report, how complete its hours are, and since when it is silent."""
 
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -36,7 +36,7 @@ def read_profile(snapshot: OpenSnapshot, executor: Executor, station_id: str) ->
     station = station_row(snapshot, executor, station_id)
     newest = newest_hour(snapshot)
     first = station["first_observed_at"]
-    since = max(newest - timedelta(days=WINDOW_DAYS), first - timedelta(hours=1)) if newest and first else None
+    since = window_start(newest, first) if newest and first else None
     hours, sensors = _reported(snapshot, executor, station_id, since) if since else (0, [])
     expected = round((newest - since).total_seconds() / 3600) if newest and since else 0
     return Document(
@@ -51,6 +51,12 @@ def read_profile(snapshot: OpenSnapshot, executor: Executor, station_id: str) ->
             },
         }
     )
+
+
+def window_start(newest: datetime, first: datetime) -> datetime:
+    """The moment before the first hour counted: 30 days back, or less for a station that is newer."""
+    start = newest - timedelta(days=WINDOW_DAYS)
+    return first - timedelta(hours=1) if first > start else start  # no hour comes before the year 1
 
 
 def newest_hour(snapshot: OpenSnapshot) -> datetime | None:

@@ -2,12 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from api.warehouse.open.catalog import Column, Relation, quoted
+from api.warehouse.open.units import Units
 from api.warehouse.question.filters import column_of
-
-Units = Literal["metric", "si"]
 
 # Suffix of the metric name, suffix of the SI name, and the conversion; rounding undoes binary arithmetic only.
 _TO_SI = (

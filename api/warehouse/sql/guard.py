@@ -28,19 +28,16 @@ class Refused(ValueError):
     """A statement that may not run, and why."""
 
 
-def check(connection: duckdb.DuckDBPyConnection, sql: str, tables: frozenset[tuple[str, str]]) -> bool:
-    """Raise Refused unless `sql` is one SELECT over `tables`; return whether it gives the same rows each time."""
+def check(connection: duckdb.DuckDBPyConnection, sql: str, tables: frozenset[tuple[str, str]]) -> None:
+    """Raise Refused unless `sql` is one SELECT over `tables`."""
     if len(sql) > LONGEST_SQL:
         raise Refused(f"the statement has {len(sql):,} characters; at most {LONGEST_SQL:,} are read")
     if "\0" in sql:
         raise Refused("the statement holds a null character")
     tree = _parse(connection, sql)
-    is_lasting = True
     for node, names in _walk(tree):
         _check_source(node, tables, names)
         _check_function(node)
-        is_lasting = is_lasting and not _depends_on_the_moment(connection, node)
-    return is_lasting
 
 
 def _parse(connection: duckdb.DuckDBPyConnection, sql: str) -> Any:
@@ -130,26 +127,3 @@ def _check_function(node: dict[str, Any]) -> None:
 def _bare_name(node: dict[str, Any]) -> str:
     names = node.get("column_names")
     return str(names[0]).lower() if isinstance(names, list) and len(names) == 1 else ""
-
-
-def _depends_on_the_moment(connection: duckdb.DuckDBPyConnection, node: dict[str, Any]) -> bool:
-    if node.get("sample"):
-        return True
-    if _bare_name(node) in _MOMENT:
-        return True
-    name = node.get("function_name")
-    return isinstance(name, str) and name.lower() in _unsteady_functions(connection)
-
-
-_UNSTEADY: set[str] = set()
-
-
-def _unsteady_functions(connection: duckdb.DuckDBPyConnection) -> set[str]:
-    """Functions whose value changes between two calls, as DuckDB declares them, and the macro over one."""
-    if not _UNSTEADY:
-        rows = connection.execute(
-            "select function_name from duckdb_functions() where stability in ('VOLATILE', 'CONSISTENT_WITHIN_QUERY')"
-        ).fetchall()
-        _UNSTEADY.update(name for (name,) in rows)
-        _UNSTEADY.add("ago")
-    return _UNSTEADY

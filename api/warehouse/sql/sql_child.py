@@ -60,7 +60,7 @@ class Session:
         """Check and run one statement. Returns the answer's head, and its rows as an Arrow stream."""
         started = time.perf_counter()
         connection = self.open(request["file"], request["closed_months"])
-        is_lasting = check(connection, request["sql"], self._tables)
+        check(connection, request["sql"], self._tables)
         with contextlib.closing(open_cursor(connection, self._closed_months)) as cursor:
             cursor.execute(request["sql"], request["params"])
             description = cursor.description or ()
@@ -77,7 +77,6 @@ class Session:
             "columns": columns,
             "truncated": is_truncated,
             "seconds": round(time.perf_counter() - started, 4),
-            "is_lasting": is_lasting,
         }
         return head, sink.getvalue().to_pybytes()
 

@@ -31,7 +31,6 @@ class SqlResult:
     columns: list[dict[str, str]]
     is_truncated: bool
     seconds: float
-    is_lasting: bool
 
 
 class _Child:
@@ -165,7 +164,7 @@ class SqlRunner:
             raise SqlRefused(head["failed"], _CORRECT)
         with pa.ipc.open_stream(body) as reader:
             table = reader.read_all()
-        return SqlResult(table, head["columns"], head["truncated"], head["seconds"], head["is_lasting"])
+        return SqlResult(table, head["columns"], head["truncated"], head["seconds"])
 
     def _start(self) -> _Child:
         child = _Child(self.settings)

@@ -15,7 +15,8 @@ from fastapi import FastAPI
 from upstream import NOW, Upstream
 
 from api.errors import install_problem_handlers
-from api.warehouse.router import add_warehouse, open_warehouse
+from api.routes.all_routes import add_reads
+from api.warehouse.opening import open_warehouse
 from api.warehouse.settings import WarehouseSettings
 from ingestion.departments import resolve_all
 from ingestion.paths import DataPaths
@@ -35,7 +36,7 @@ def make_app(paths: DataPaths, **limits: Any) -> FastAPI:
 
     app = FastAPI(lifespan=lifespan)
     install_problem_handlers(app)
-    add_warehouse(app)
+    add_reads(app)
     return app
 
 

@@ -19,10 +19,11 @@ from problems import assert_problem
 
 import api.warehouse.answer.reads
 from api.errors import install_problem_handlers
+from api.routes.all_routes import add_reads
 from api.warehouse.answer.cache import AnswerCache, Encoded
 from api.warehouse.open.execute import Executor
 from api.warehouse.open.snapshot import OpenSnapshot
-from api.warehouse.router import add_warehouse, open_warehouse
+from api.warehouse.opening import open_warehouse
 from api.warehouse.settings import WarehouseSettings
 from ingestion.paths import DataPaths
 
@@ -57,7 +58,7 @@ def test_an_unchanged_answer_is_not_sent_again(client: httpx.Client, url: str) -
 def test_readers_are_known_for_a_while(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     app = FastAPI()
     install_problem_handlers(app)
-    add_warehouse(app)
+    add_reads(app)
     with open_warehouse(DataPaths(data_dir), WarehouseSettings(_env_file=None)) as app.state.warehouse:
         were_asked_lately = app.state.warehouse.were_asked_lately
         client = TestClient(app)
@@ -113,21 +114,54 @@ def test_compressed_is_the_same_streamed_or_not(
     assert bodies[0]
 
 
+@pytest.mark.parametrize(
+    "value",
+    ["now()", "age(timestamp '2020-01-01')", "current_localtimestamp()", "Current_Localtime()", "today()", "random()",
+     "ago(interval 1 day)", '"age"(timestamp \'2020-01-01\')', "current_timestamp"],
+)  # fmt: skip
+def test_an_answer_about_the_moment_is_not_kept(client: httpx.Client, snapshot_ids: list[str], value: str) -> None:
+    for snapshot in ({}, {"snapshot": snapshot_ids[-1]}):
+        answer = client.get("/warehouse/query", params={"sql": f"select {value} as v", **snapshot})
+        assert answer.status_code == 200
+        assert "etag" not in answer.headers
+        assert answer.headers["cache-control"] == "no-store"
+
+
 def test_the_cache_stays_within_its_bound_and_forgets_the_longest_unused() -> None:
     cache = AnswerCache(limit=100_000)
 
-    def answer(size: int) -> Encoded:
-        return Encoded("a", is_pinned=False, etag='"x"', headers=[], body=b"x" * size)
+    def answer(path: str, size: int) -> Encoded:
+        key = (path, b"", "", "")
+        return Encoded(key, "a", is_pinned=False, etag='"x"', headers=[], body=b"x" * size)
 
     for number in range(100):
-        cache.put((b"/%d" % number, b"", b"", b""), answer(5_000))
-        cache.get((b"/0", b"", b"", b""))
-        assert cache.used <= cache.limit
-    assert cache.get((b"/0", b"", b"", b"")) is not None
-    assert cache.get((b"/1", b"", b"", b"")) is None
-    cache.put((b"/large", b"", b"", b""), answer(90_000))
-    assert cache.get((b"/large", b"", b"", b"")) is None
-    assert cache.get((b"/0", b"", b"", b"")) is not None
+        cache.put(answer(f"/{number}", 5_000))
+        cache.get(("/0", b"", "", ""))
+        assert 0 < cache.used <= cache.limit
+    assert cache.get(("/0", b"", "", "")) is not None
+    assert cache.get(("/1", b"", "", "")) is None
+    cache.put(answer("/large", 90_000))
+    assert cache.get(("/large", b"", "", "")) is None
+    assert cache.get(("/0", b"", "", "")) is not None
+
+
+def test_two_headers_of_one_name_are_one_list(client: httpx.Client) -> None:
+    for number, (name, first, second, answered_by) in enumerate(
+        [
+            ("accept", "text/csv", "application/json", "content-type"),
+            ("accept-encoding", "gzip", "identity", "content-encoding"),
+        ]
+    ):
+        url = f"/warehouse/latest?bbox=-5,41,10,51.{number}"
+        once = client.get(url + "1", headers={name: f"{first}, {second}"})
+        twice = client.get(url, headers=[(name, first), (name, second)])
+        assert twice.headers.get(answered_by) == once.headers.get(answered_by)
+        for wanted in (first, second):
+            alone = client.get(url, headers={name: wanted}).headers.get(answered_by, "identity")
+            assert alone.startswith(wanted)
+    etag = client.get("/warehouse/latest").headers["etag"]
+    again = client.get("/warehouse/latest", headers=[("if-none-match", '"other"'), ("if-none-match", etag)])
+    assert again.status_code == 304
 
 
 def test_an_answer_that_many_ask_for_at_once_is_computed_once(

@@ -1,5 +1,7 @@
 """Filters, orders and cursors: paging through a table gives every row exactly once."""
 
+import json
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -172,6 +174,31 @@ def test_a_cursor_belongs_to_its_question(client: httpx.Client) -> None:
     for broken in ("x", cursor[:-3], "W10", "bnVsbA", "é"):
         assert_problem(client.get(url, params={"cursor": broken}), 422, "cursor")
     assert client.get(url, params={"cursor": cursor, "limit": 5, "format": "csv"}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "/warehouse/tables/marts/stations?limit=2",
+        "/warehouse/tables/staging/stg_meteofrance__observations?limit=2",
+        "/warehouse/observations?dept=9&limit=2",
+        "/warehouse/tables/marts/hourly_observations?limit=2&order=-temperature_c",
+    ],
+)
+def test_a_changed_cursor_is_refused_or_read_as_values_of_its_columns(client: httpx.Client, url: str) -> None:
+    snapshot, question, key = json.loads(urlsafe_b64decode(client.get(url).json()["next"] + "=="))
+    for value in ("abc", None, -1, 10**30, "\ud800", [], {}, 1.5, True):
+        forged = urlsafe_b64encode(json.dumps([snapshot, question, [value] * len(key)]).encode()).decode().rstrip("=")
+        assert client.get(f"{url}&cursor={forged}").status_code in (200, 422), value
+    nothing = urlsafe_b64encode(json.dumps([snapshot, question, [None] * len(key)]).encode()).decode()
+    assert_problem(client.get(f"{url}&cursor={nothing}"), 422, "cursor")
+
+
+def test_a_filter_on_a_json_column_takes_json(client: httpx.Client) -> None:
+    url = "/warehouse/tables/meta/builds"
+    assert client.get(url, params={"nodes": "[]"}).status_code == 200
+    for text in ("x", "", "NaN", "{"):
+        assert_problem(client.get(url, params={"nodes": text}), 422, "nodes")
 
 
 def test_the_next_page_is_linked_for_formats_without_room(client: httpx.Client) -> None:

@@ -14,7 +14,7 @@ from long_history import News, at, build, hours, load, publish
 from problems import assert_problem
 
 from api.warehouse.open.sandbox import connect_sandbox
-from api.warehouse.router import open_warehouse
+from api.warehouse.opening import open_warehouse
 from api.warehouse.settings import WarehouseSettings
 from ingestion.paths import DataPaths
 from orchestration.closed_months.close_months import close_months

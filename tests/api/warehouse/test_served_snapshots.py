@@ -14,10 +14,10 @@ import pyarrow.compute as pc
 import pytest
 from problems import assert_problem
 
+from api.warehouse.opening import open_warehouse
 from api.warehouse.problems import ReadFailed, SnapshotDamaged
 from api.warehouse.question.latest import LatestRequest, read_latest, whole_table
 from api.warehouse.question.latest_json import prepare_latest, read_latest_json
-from api.warehouse.router import open_warehouse
 from api.warehouse.settings import WarehouseSettings
 from ingestion.paths import DataPaths
 from orchestration.snapshots.snapshots import kept_snapshots, roll_back, serve_snapshot

@@ -1,0 +1,53 @@
+"""Whatever a SELECT gives is written in every format, or refused with 422."""
+
+import json
+
+import httpx
+import pytest
+
+pytestmark = pytest.mark.xdist_group("warehouse")
+
+# A value, and what JSON says of it.
+VALUES = [
+    ("date 'infinity'", None),
+    ("date '-100-01-01'", None),
+    ("date '290000-01-01'", None),
+    ("timestamp 'infinity'", None),
+    ("timestamp_s '290000-01-01'", None),
+    ("timestamp_ms '290000-01-01'", None),
+    ("date '9999-12-31'", "9999-12-31"),
+    ("map{1: 'a'}", {"1": "a"}),
+    ("map{'a': 1}", {"a": 1}),
+    ("histogram(1)", {"1": 1}),
+    ("(1, 2)", "(1, 2)"),
+    ("[(1, 2)]", "[(1, 2)]"),
+    ("['a'::blob]", ["a"]),
+    ("[date 'infinity']", ["infinity"]),
+    ("{'at': timestamp 'infinity'}", {"at": "infinity"}),
+    ("[interval 1 day]", "[1 day]"),
+    ("[date '2026-01-01']", ["2026-01-01"]),
+    ("[map{1: [date 'infinity']}]", [{"1": ["infinity"]}]),
+    ("{'a b': [1, 2, null]}", {"a b": [1, 2, None]}),
+    ("[]", []),
+    ("null", None),
+    ("union_value(a := 1)", "1"),
+    ("'a'::enum('a')", "a"),
+    ("'NaN'::float", None),
+    ("1::hugeint", 1),
+    ("array_value(1, 2)", [1, 2]),
+]
+
+
+@pytest.mark.parametrize("format", ["json", "ndjson", "csv", "parquet", "arrow"])
+def test_every_value_is_written_in_every_format(client: httpx.Client, format: str) -> None:
+    for value, expected in VALUES:
+        sql = f"select 7 as before, {value} as v, 'x' as after union all select 8, null, 'y' order by before"
+        answer = client.post("/warehouse/query", json={"sql": sql, "format": format})
+        assert answer.status_code == 200, (value, answer.text)
+        if format in ("json", "ndjson"):
+            rows = [json.loads(line) for line in answer.text.splitlines()]
+            rows = rows[0]["data"] if format == "json" else rows
+            assert rows[1] == {"before": 8, "v": None, "after": "y"}, value
+            assert rows[0] == {"before": 7, "v": expected, "after": "x"}, value
+        elif format == "csv":
+            assert len(answer.text.splitlines()) == 3, value
