@@ -10,7 +10,8 @@ import duckdb
 
 from ingestion.landing import FILE_SCOPE, LandedPayload, landed_payloads
 from ingestion.merge import MergeCounts
-from ingestion.settings import Source
+from ingestion.settings import SourceName
+from ingestion.sources import DATASETS
 
 # How long details are told of that no row needs: in a year all of France is asked for 300,000 packets again.
 DETAILS_KEPT = timedelta(days=90)
@@ -65,18 +66,19 @@ def record_load(
     connection: duckdb.DuckDBPyConnection,
     load_id: int,
     landed: LandedPayload,
-    source: Source,
+    source: SourceName,
     run_id: str | None,
     **outcome: Any,
 ) -> None:
     """Write one row of meta.loads; `outcome` gives the columns that say how it went."""
+    is_by_department = DATASETS[landed.dataset].is_by_department
     values: Mapping[str, Any] = {
         "load_id": load_id,
         "run_id": run_id,
         "source": source,
         "dataset": landed.dataset,
         "scope": landed.scope,
-        "department_code": landed.department_code,
+        "department_code": landed.scope if is_by_department and landed.scope != FILE_SCOPE else None,
         "payload": name_of(landed),
         "payload_digest": landed.digest,
         "payload_bytes": landed.path.stat().st_size,

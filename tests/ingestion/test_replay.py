@@ -9,12 +9,13 @@ import duckdb
 import pytest
 
 from ingestion.errors import FileUnreadable, HeaderChanged
-from ingestion.ingest import PacketRequest, ingest_packet
+from ingestion.ingest import ingest_packet
 from ingestion.landing import describe_payload, land_payload, landed_payloads
 from ingestion.paths import DataPaths
 from ingestion.raw_store import open_build_file
 from ingestion.replay import load_files, load_left_behind, rebuild_raw
 from ingestion.settings import IngestionSettings
+from ingestion.source import PacketRequest
 
 
 def rows_of(data_dir, sql):

@@ -13,9 +13,9 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.states import Pending, Running, Scheduled
 
 from ingestion.departments import resolve_all
+from orchestration.runs import deployment
 from orchestration.runs.deployment import change_schedule, read_schedule, register_deployment
 from orchestration.runs.recovery import end_orphans, skip_missed
-from orchestration.runs import deployment
 
 pytestmark = pytest.mark.xdist_group("prefect")
 

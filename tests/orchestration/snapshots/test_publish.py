@@ -9,9 +9,9 @@ import pytest
 from ingestion.__main__ import main as ingest
 from orchestration.build.build_log import begin_build, finish_build
 from orchestration.errors import NothingToPublish
+from orchestration.snapshots import publish as publish_module
 from orchestration.snapshots.publish import discard_old, publish_build, sweep
 from orchestration.snapshots.snapshots import kept_snapshots, roll_back, served_snapshot
-from orchestration.snapshots import publish as publish_module
 
 
 def ids(paths):
