@@ -9,7 +9,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from ingestion.landing import describe_payload, land_payload
 from ingestion.load import load_payload, record_unchanged
-from ingestion.load_log import LoadResult, last_load
+from ingestion.load_log import LoadResult, last_load, refuse_total_loss
 from ingestion.paths import DataPaths
 from ingestion.raw_store import open_build_file
 from ingestion.settings import IngestionSettings
@@ -70,8 +70,10 @@ def ingest_packet(
             folder, payload.body, request.dataset, request.scope, payload.fetched_at, payload.format
         )
         last = last_load(connection, request.dataset, request.scope)
-        if last is not None and last.digest == landed.digest and (folder / last.payload).exists():
+        # A payload that kept no row is loaded again, so that its loss is reported again.
+        if last is not None and last.rows_kept and last.digest == landed.digest and (folder / last.payload).exists():
             same = replace(landed, path=folder / last.payload)
             return record_unchanged(connection, same, last, source=settings.source, run_id=run_id)
         land_payload(landed, payload.body)
-        return load_payload(connection, landed, source=settings.source, run_id=run_id)
+        result = load_payload(connection, landed, source=settings.source, run_id=run_id)
+        return refuse_total_loss(connection, result)

@@ -8,6 +8,7 @@ from typing import Any
 
 import duckdb
 
+from ingestion.errors import AllRowsRejected
 from ingestion.landing import FILE_SCOPE, LandedPayload, landed_payloads
 from ingestion.merge import MergeCounts
 from ingestion.settings import SourceName
@@ -90,6 +91,16 @@ def record_load(
         f"insert into meta.loads ({', '.join(values)}) values ({', '.join(f'${name}' for name in values)})",
         dict(values),
     )
+
+
+def refuse_total_loss(connection: duckdb.DuckDBPyConnection, result: LoadResult) -> LoadResult:
+    """Return the result, or raise AllRowsRejected when the payload lost every row."""
+    if result.rows_seen == 0 or result.counts.rejected < result.rows_seen:
+        return result
+    row = connection.execute(
+        "select mode(reason) from meta.rejected_rows where load_id = ?", [result.load_id]
+    ).fetchone()
+    raise AllRowsRejected(result.rows_seen, row[0] if row else "")
 
 
 def counts_as_columns(rows_seen: int, counts: MergeCounts) -> dict[str, int]:

@@ -17,7 +17,7 @@ from ingestion.landing import (
     sweep_partial,
 )
 from ingestion.load import load_payload
-from ingestion.load_log import LoadResult, unloaded
+from ingestion.load_log import LoadResult, refuse_total_loss, unloaded
 from ingestion.paths import DataPaths
 from ingestion.raw_store import open_build_file
 from ingestion.settings import IngestionSettings, SourceName
@@ -36,7 +36,7 @@ def load_files(settings: IngestionSettings, files: Sequence[Path]) -> Iterable[t
     with open_build_file(paths, settings.source) as connection:
         for file in files:
             landed = _land_file(paths.landing / settings.source, file, settings.source)
-            yield file, load_payload(connection, landed, source=settings.source)
+            yield file, refuse_total_loss(connection, load_payload(connection, landed, source=settings.source))
 
 
 def load_left_behind(settings: IngestionSettings, say: Say) -> int:

@@ -22,8 +22,7 @@ from ingestion.source import EXTRA, Dataset, PacketRequest, RawTable, Source
 # Rows were seen to arrive up to 35 hours late.
 HOURS_READ_AGAIN = 36
 
-_UTC_HOUR = r"\d{4}-\d{2}-\d{2}T\d{2}:00:00(\.0+)?Z"
-_UTC_TIME = r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?Z"
+_TIME = r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})"
 
 OBSERVATIONS = RawTable(
     name="raw.observations",
@@ -36,9 +35,9 @@ OBSERVATIONS = RawTable(
     reject_reason=f"""case
         when not coalesce(regexp_full_match({STATION_ID}, '[0-9]{{8}}'), false)
             then '{STATION_ID} is not eight digits'
-        when not coalesce(regexp_full_match({VALIDITY_TIME}, '{_UTC_TIME}'), false) or observed_at is null
-            then '{VALIDITY_TIME} is not a UTC time'
-        when not regexp_full_match({VALIDITY_TIME}, '{_UTC_HOUR}')
+        when not coalesce(regexp_full_match({VALIDITY_TIME}, '{_TIME}'), false) or observed_at is null
+            then '{VALIDITY_TIME} is not a time with Z or an offset'
+        when observed_at <> date_trunc('hour', observed_at)
             then '{VALIDITY_TIME} is not a round hour'
     end""",
     last_of_duplicates="insert_time desc nulls last, position desc",
