@@ -15,7 +15,8 @@ from typing import Any, ClassVar
 from dbt.cli.main import dbtRunner
 
 from ingestion.departments import resolve_all
-from ingestion.ingest import STATION_LIST, ingest_packet, plan_requests
+from ingestion.ingest import ingest_packet
+from ingestion.meteofrance.source import STATION_LIST, plan_requests
 from ingestion.paths import WAREHOUSE_FILE, DataPaths
 from ingestion.raw_store import connect
 from ingestion.settings import get_settings as get_ingestion_settings

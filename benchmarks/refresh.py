@@ -13,7 +13,8 @@ from itertools import pairwise
 from pathlib import Path
 
 from ingestion.departments import all_departments
-from ingestion.ingest import STATION_LIST, ingest_packet, plan_requests
+from ingestion.ingest import ingest_packet
+from ingestion.meteofrance.source import STATION_LIST, plan_requests
 from ingestion.paths import DataPaths
 from ingestion.settings import get_settings as get_ingestion_settings
 from ingestion.writer_lock import writer_lock

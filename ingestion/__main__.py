@@ -8,11 +8,11 @@ from pathlib import Path
 
 from ingestion.departments import resolve_all
 from ingestion.errors import IngestionError
-from ingestion.ingest import STATION_LIST, ingest_packet, plan_requests
+from ingestion.ingest import ingest_packet, open_session
 from ingestion.paths import DataPaths
 from ingestion.replay import load_files, load_left_behind
 from ingestion.settings import IngestionSettings, get_settings
-from ingestion.source import notice
+from ingestion.sources import SOURCES
 from ingestion.storage import storage_faults
 from ingestion.writer_lock import writer_lock
 
@@ -54,16 +54,18 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _ingest(settings: IngestionSettings, departments: Sequence[str] | None) -> int:
-    requests = plan_requests(resolve_all(departments or settings.depts), datetime.now(UTC))
-    if said := notice(settings):
-        say(said)
+    source = SOURCES[settings.source]
+    requests = source.plan(resolve_all(departments or settings.depts), datetime.now(UTC))
+    if source.notice:
+        say(source.notice(settings))
     failed = 0
-    for request in [STATION_LIST, *requests]:
-        try:
-            say(f"{request}: {ingest_packet(settings, request)}")
-        except IngestionError as error:
-            failed += 1
-            print(f"{request}: error: {error}", file=sys.stderr, flush=True)  # noqa: T201
+    with open_session(settings) as session:
+        for request in requests:
+            try:
+                say(f"{request}: {ingest_packet(settings, request, session=session)}")
+            except IngestionError as error:
+                failed += 1
+                print(f"{request}: error: {error}", file=sys.stderr, flush=True)  # noqa: T201
     return 1 if failed else 0
 
 

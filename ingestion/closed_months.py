@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from ingestion.errors import ClosedMonthDamaged
 from ingestion.paths import DataPaths
+from ingestion.source import RawTable
 
 REGISTRY = "meta.closed_months"
 VARIABLE = "closed_months"  # of a reader whose closed files lie elsewhere than where they were written
@@ -67,17 +68,17 @@ def closed_files(connection: duckdb.DuckDBPyConnection, months: Sequence[date] |
     return [ClosedFile(*row) for row in rows]
 
 
-def reopen_touched(connection: duckdb.DuckDBPyConnection, rows: pa.Table) -> list[date]:
+def reopen_touched(connection: duckdb.DuckDBPyConnection, table: RawTable, rows: pa.Table) -> list[date]:
     """Bring back the closed months that a packet's hours reach, inside the caller's transaction; return them.
 
     Versions, windows and days then come out as if the month had never been closed. `rows` are a parsed packet's.
     """
-    if rows.num_rows == 0 or not has_registry(connection):
+    if table.observed_at is None or rows.num_rows == 0 or not has_registry(connection):
         return []
     connection.register("packet", rows)
     months = connection.execute(
         f"""
-        with hours as (select distinct try_cast(validity_time as timestamptz) as hour from packet)
+        with hours as (select distinct {table.observed_at} as hour from packet)
         select distinct closed.month from {REGISTRY} as closed
         where
             closed.reopened_at is null

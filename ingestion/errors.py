@@ -21,6 +21,7 @@ IngestionError
 └── PayloadError             an answer came, and it is not a packet
     ├── PayloadTooLarge      more bytes than any packet has
     ├── PayloadTruncated     the end is missing
+    ├── AllRowsRejected      not one of its rows can be keyed
     ├── PayloadNotRecognized neither CSV nor JSON as Météo-France writes them
     └── HeaderChanged        a column the warehouse cannot do without is gone
 """
@@ -259,6 +260,16 @@ class PayloadTruncated(PayloadError):
 
     def __init__(self, where: str) -> None:
         super().__init__(f"the payload is cut short ({printable(where)}): fetch it again")
+
+
+class AllRowsRejected(PayloadError):
+    """The payload was read, and not one of its rows could be kept."""
+
+    def __init__(self, rows: int, reason: str) -> None:
+        super().__init__(
+            f"all {rows:,} rows of the payload were rejected, most often because {printable(reason)}: "
+            "raw is unchanged and the payload is kept; see meta.rejected_rows"
+        )
 
 
 class PayloadNotRecognized(PayloadError):

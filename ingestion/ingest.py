@@ -1,85 +1,79 @@
-"""Fetch, land, load: what one run does for each request it makes of upstream."""
+"""Fetch, land and load one packet."""
 
-import asyncio
 import threading
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 
-from ingestion.departments import Department, all_departments
-from ingestion.landing import Dataset, describe_payload, land_payload
+from anyio.from_thread import BlockingPortal, start_blocking_portal
+
+from ingestion.landing import describe_payload, land_payload
 from ingestion.load import load_payload, record_unchanged
-from ingestion.load_log import LoadResult, last_load
-from ingestion.meteofrance.client import Payload
+from ingestion.load_log import LoadResult, last_load, refuse_total_loss
 from ingestion.paths import DataPaths
 from ingestion.raw_store import open_build_file
 from ingestion.settings import IngestionSettings
-from ingestion.source import open_client
+from ingestion.source import Client, PacketRequest, Payload
+from ingestion.sources import SOURCES
 
-# Rows were seen to arrive up to 35 hours late.
-HOURS_READ_AGAIN = 36
-
-# The writer's lock keeps other processes out; this keeps the threads of one process apart.
+# The writer's lock keeps other processes out. This one serializes the threads of this process.
 _loading = threading.Lock()
 
 
-@dataclass(frozen=True)
-class PacketRequest:
-    """One request of upstream: a département's recent hours, one hour of all France, or the station list."""
+class Session:
+    """One client on one event loop for all packets of a run: reading the machine's certificates takes 20 ms.
 
-    dataset: Dataset
-    scope: str
-    label: str
-    hour: datetime | None = None
-
-    def __str__(self) -> str:
-        return self.label
-
-
-STATION_LIST = PacketRequest("liste-stations", "all", "station list")
-
-
-def plan_requests(departments: Sequence[Department], now: datetime) -> list[PacketRequest]:
-    """Choose the requests that bring the départements' recent hours.
-
-    All of France is asked hour by hour: 36 requests a run instead of one for each département, which
-    would take more than two minutes under the quota of 50 a minute.
+    Safe to use from several threads, whose fetches then run at once.
     """
-    if len(departments) < len(all_departments()):
-        return [PacketRequest("paquet-horaire", d.code, f"{d.name} ({d.code})") for d in departments]
-    newest = now.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
-    hours = [newest - timedelta(hours=back) for back in reversed(range(HOURS_READ_AGAIN))]
-    return [
-        PacketRequest("paquet-stations-horaire", f"{hour:%Y%m%dT%HZ}", f"France {hour:%Y-%m-%d %H} UTC", hour)
-        for hour in hours
-    ]
+
+    def __init__(self, settings: IngestionSettings, portal: BlockingPortal, held: ExitStack) -> None:
+        self._settings, self._portal, self._held = settings, portal, held
+        self._client: Client | None = None
+        self._opening = threading.Lock()
+
+    def fetch(self, request: PacketRequest) -> Payload:
+        """Fetch one packet; raises IngestionError."""
+        return self._portal.call(self._open().fetch, request)
+
+    def _open(self) -> Client:
+        # Opened by the first fetch, so that a missing token is reported with a packet like any refusal.
+        with self._opening:
+            if self._client is None:
+                client = SOURCES[self._settings.source].open_client(self._settings)
+                self._client = self._held.enter_context(self._portal.wrap_async_context_manager(client))
+            return self._client
 
 
-def ingest_packet(settings: IngestionSettings, request: PacketRequest, run_id: str | None = None) -> LoadResult:
-    """Fetch one packet, land it, load it. The caller holds the writer's lock.
+@contextmanager
+def open_session(settings: IngestionSettings) -> Iterator[Session]:
+    """Open the session in which a run fetches its packets."""
+    with start_blocking_portal() as portal, ExitStack() as held:
+        yield Session(settings, portal, held)
 
-    Raises IngestionError; what was fetched is then landed, and raw is as it was.
+
+def ingest_packet(
+    settings: IngestionSettings, request: PacketRequest, run_id: str | None = None, session: Session | None = None
+) -> LoadResult:
+    """Fetch one packet, land it, load it; without a `session`, in one of its own. The caller holds the writer's lock.
+
+    Raises IngestionError. The payload is then landed if it was fetched, and raw is unchanged.
     """
-    payload = asyncio.run(_fetch(settings, request))
+    if session is None:
+        with open_session(settings) as own:
+            return ingest_packet(settings, request, run_id, own)
+    payload = session.fetch(request)
     paths = DataPaths(settings.data_dir)
     folder = paths.landing / settings.source
     with _loading, open_build_file(paths, settings.source) as connection:
-        # Named in here, so that payloads are loaded in the order of their names, as a rebuild would.
+        # Named under the lock: payloads are loaded in the order of their names, as a rebuild loads them.
         landed = describe_payload(
             folder, payload.body, request.dataset, request.scope, payload.fetched_at, payload.format
         )
         last = last_load(connection, request.dataset, request.scope)
-        if last is not None and last.digest == landed.digest and (folder / last.payload).exists():
+        # A payload that kept no row is loaded again, so that its loss is reported again.
+        if last is not None and last.rows_kept and last.digest == landed.digest and (folder / last.payload).exists():
             same = replace(landed, path=folder / last.payload)
             return record_unchanged(connection, same, last, source=settings.source, run_id=run_id)
         land_payload(landed, payload.body)
-        return load_payload(connection, landed, source=settings.source, run_id=run_id)
-
-
-async def _fetch(settings: IngestionSettings, request: PacketRequest) -> Payload:
-    async with open_client(settings) as client:
-        if request.dataset == "liste-stations":
-            return await client.fetch_stations()
-        if request.hour is not None:
-            return await client.fetch_hour(request.hour)
-        return await client.fetch_department(request.scope)
+        result = load_payload(connection, landed, source=settings.source, run_id=run_id)
+        return refuse_total_loss(connection, result)

@@ -1,7 +1,7 @@
 """The landing zone: every payload as received, compressed, named by time and content.
 
 `landing/<source>/<day>/<fetched_at>_<dataset>_<scope>_<hash>.<csv|json>.gz`. A name says all that is
-needed to load the payload again, so the build file can be made anew from this folder alone.
+needed to load the payload again, so the build file can be rebuilt from this folder alone.
 """
 
 import gzip
@@ -12,19 +12,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Literal, cast, get_args
+from typing import cast
 
 from ingestion.durable import PARTIAL, make_directory, write_durably
 from ingestion.errors import FileUnreadable
-
-Dataset = Literal["paquet-horaire", "paquet-stations-horaire", "liste-stations"]
-PayloadFormat = Literal["csv", "json"]
+from ingestion.source import PayloadFormat
 
 FILE_SCOPE = "file"  # of payloads that were loaded from a file
 
 _STAMP = "%Y%m%dT%H%M%S%fZ"
 _NAME = re.compile(
-    rf"(?P<stamp>\d{{8}}T\d{{12}}Z)_(?P<dataset>{'|'.join(get_args(Dataset))})"
+    r"(?P<stamp>\d{8}T\d{12}Z)_(?P<dataset>[a-z][a-z0-9-]*)"
     r"_(?P<scope>[0-9A-Za-z]+)_(?P<digest>[0-9a-f]{16})\.(?P<format>csv|json)\.gz"
 )
 
@@ -34,8 +32,8 @@ class LandedPayload:
     """One payload in the landing zone."""
 
     path: Path
-    dataset: Dataset
-    scope: str  # the département's code, the hour, "all" or FILE_SCOPE
+    dataset: str  # the name of a Dataset
+    scope: str  # what was asked of it, or FILE_SCOPE
     fetched_at: datetime
     digest: str
     format: PayloadFormat
@@ -48,17 +46,12 @@ class LandedPayload:
             return None
         return cls(
             path=path,
-            dataset=cast("Dataset", match["dataset"]),
+            dataset=match["dataset"],
             scope=match["scope"],
             fetched_at=datetime.strptime(match["stamp"], _STAMP).replace(tzinfo=UTC),
             digest=match["digest"],
             format=cast("PayloadFormat", match["format"]),
         )
-
-    @property
-    def department_code(self) -> str | None:
-        """The one département the payload was asked for; None when it was asked otherwise."""
-        return self.scope if self.dataset == "paquet-horaire" and self.scope != FILE_SCOPE else None
 
     def read(self) -> bytes:
         """Return the payload as it was received; raises FileUnreadable."""
@@ -74,7 +67,7 @@ def decompress(data: bytes, file: Path) -> bytes:
 
 
 def describe_payload(
-    folder: Path, body: bytes, dataset: Dataset, scope: str, fetched_at: datetime, format: PayloadFormat
+    folder: Path, body: bytes, dataset: str, scope: str, fetched_at: datetime, format: PayloadFormat
 ) -> LandedPayload:
     """Name a payload under `folder`, the source's landing zone; nothing is written yet.
 

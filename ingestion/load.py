@@ -1,46 +1,23 @@
 """Load one landed payload into raw, all of it or nothing, and write down what became of it."""
 
 import time
-from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import duckdb
-import pyarrow as pa
 
 from ingestion.closed_months import reopen_touched
 from ingestion.errors import IngestionError
 from ingestion.landing import LandedPayload
 from ingestion.load_log import NOTHING, LastLoad, LoadResult, counts_as_columns, next_load_id, record_load
-from ingestion.merge import OBSERVATIONS, STATIONS, merge_rows
-from ingestion.meteofrance.parser import MalformedRow, parse_observations, parse_stations
-from ingestion.settings import Source
-
-
-@dataclass(frozen=True)
-class _Packet:
-    """What loading needs from either parser."""
-
-    rows: pa.Table
-    present: Sequence[str]
-    malformed: Sequence[MalformedRow]
-    rows_seen: int
-    api_version: str | None = None
-    extra_columns: tuple[str, ...] = ()
-
-    @classmethod
-    def parse(cls, landed: LandedPayload) -> "_Packet":
-        body = landed.read()
-        if landed.dataset == "liste-stations":
-            stations = parse_stations(body)
-            return cls(stations.rows, stations.rows.column_names, stations.malformed, stations.rows_seen)
-        packet = parse_observations(body, landed.format)
-        present = (*packet.present_columns, *(["extra"] if packet.extra_columns else []))
-        return cls(packet.rows, present, packet.malformed, packet.rows_seen, packet.api_version, packet.extra_columns)
+from ingestion.merge import merge_rows
+from ingestion.settings import SourceName
+from ingestion.source import Packet
+from ingestion.sources import DATASETS
 
 
 def load_payload(
-    connection: duckdb.DuckDBPyConnection, landed: LandedPayload, *, source: Source, run_id: str | None = None
+    connection: duckdb.DuckDBPyConnection, landed: LandedPayload, *, source: SourceName, run_id: str | None = None
 ) -> LoadResult:
     """Load one payload in one transaction.
 
@@ -82,7 +59,7 @@ def record_unchanged(
     landed: LandedPayload,
     last: LastLoad,
     *,
-    source: Source,
+    source: SourceName,
     run_id: str | None = None,
 ) -> LoadResult:
     """Write down that the payload loaded last was fetched again: nothing is parsed, nothing changes."""
@@ -104,12 +81,11 @@ def record_unchanged(
 
 def _merge(
     connection: duckdb.DuckDBPyConnection, landed: LandedPayload, load_id: int, started: float
-) -> tuple[LoadResult, _Packet]:
-    packet = _Packet.parse(landed)
-    if landed.dataset != "liste-stations":
-        reopen_touched(connection, packet.rows)
-    target = STATIONS if landed.dataset == "liste-stations" else OBSERVATIONS
-    counts = merge_rows(connection, target, packet.rows, packet.present, load_id, landed.fetched_at)
+) -> tuple[LoadResult, Packet]:
+    dataset = DATASETS[landed.dataset]
+    packet = dataset.parse(landed.read(), landed.format)
+    reopen_touched(connection, dataset.table, packet.rows)
+    counts = merge_rows(connection, dataset.table, packet, load_id, landed.fetched_at)
     if packet.malformed:
         connection.executemany(
             "insert into meta.rejected_rows values (?, ?, ?, ?)",

@@ -8,9 +8,11 @@ from typing import Any
 
 import duckdb
 
+from ingestion.errors import AllRowsRejected
 from ingestion.landing import FILE_SCOPE, LandedPayload, landed_payloads
 from ingestion.merge import MergeCounts
-from ingestion.settings import Source
+from ingestion.settings import SourceName
+from ingestion.sources import DATASETS
 
 # How long details are told of that no row needs: in a year all of France is asked for 300,000 packets again.
 DETAILS_KEPT = timedelta(days=90)
@@ -65,18 +67,19 @@ def record_load(
     connection: duckdb.DuckDBPyConnection,
     load_id: int,
     landed: LandedPayload,
-    source: Source,
+    source: SourceName,
     run_id: str | None,
     **outcome: Any,
 ) -> None:
     """Write one row of meta.loads; `outcome` gives the columns that say how it went."""
+    is_by_department = DATASETS[landed.dataset].is_by_department
     values: Mapping[str, Any] = {
         "load_id": load_id,
         "run_id": run_id,
         "source": source,
         "dataset": landed.dataset,
         "scope": landed.scope,
-        "department_code": landed.department_code,
+        "department_code": landed.scope if is_by_department and landed.scope != FILE_SCOPE else None,
         "payload": name_of(landed),
         "payload_digest": landed.digest,
         "payload_bytes": landed.path.stat().st_size,
@@ -88,6 +91,16 @@ def record_load(
         f"insert into meta.loads ({', '.join(values)}) values ({', '.join(f'${name}' for name in values)})",
         dict(values),
     )
+
+
+def refuse_total_loss(connection: duckdb.DuckDBPyConnection, result: LoadResult) -> LoadResult:
+    """Return the result, or raise AllRowsRejected when the payload lost every row."""
+    if result.rows_seen == 0 or result.counts.rejected < result.rows_seen:
+        return result
+    row = connection.execute(
+        "select mode(reason) from meta.rejected_rows where load_id = ?", [result.load_id]
+    ).fetchone()
+    raise AllRowsRejected(result.rows_seen, row[0] if row else "")
 
 
 def counts_as_columns(rows_seen: int, counts: MergeCounts) -> dict[str, int]:

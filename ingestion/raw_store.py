@@ -9,9 +9,10 @@ import duckdb
 
 from ingestion.departments import all_departments
 from ingestion.errors import SourceMismatch, WarehouseNewer, WarehouseOlder
-from ingestion.meteofrance.schema import OBSERVATION_COLUMNS, STATION_COLUMNS
 from ingestion.paths import DataPaths
-from ingestion.settings import Source
+from ingestion.settings import SourceName
+from ingestion.source import RawTable
+from ingestion.sources import RAW_TABLES
 
 # Raised by one whenever the tables below change; the next run then makes the file anew from the landing zone.
 SCHEMA_VERSION = 1
@@ -29,17 +30,16 @@ _VERSIONED = """
 """
 
 
-def _text_columns(names: tuple[str, ...]) -> str:
-    return ", ".join(f'"{name}" varchar' for name in names)
+def _create(table: RawTable) -> str:
+    hour = "observed_at timestamptz not null," if table.observed_at else ""
+    columns = ", ".join(f'"{name}" varchar' for name in table.columns)
+    return f"create table if not exists {table.name} ({hour} {columns}, {_VERSIONED});"
 
 
 _TABLES = f"""
 create schema if not exists raw;
 create schema if not exists meta;
-create table if not exists raw.observations (
-    observed_at timestamptz not null, {_text_columns(OBSERVATION_COLUMNS)}, extra varchar, {_VERSIONED}
-);
-create table if not exists raw.stations ({_text_columns(STATION_COLUMNS)}, {_VERSIONED});
+{"".join(map(_create, RAW_TABLES.values()))}
 create table if not exists raw.departments (code varchar, name varchar, region varchar);
 create table if not exists meta.warehouse (source varchar, schema_version integer, created_at timestamptz);
 create table if not exists meta.loads (
@@ -72,7 +72,7 @@ create table if not exists meta.rejected_rows (
 
 
 @contextmanager
-def open_build_file(paths: DataPaths, source: Source) -> Iterator[duckdb.DuckDBPyConnection]:
+def open_build_file(paths: DataPaths, source: SourceName) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open the build file for writing, made when absent, and refuse the other source's warehouse.
 
     The caller holds the writer's lock. Raises SourceMismatch, WarehouseNewer or WarehouseOlder and leaves the file
@@ -114,7 +114,7 @@ def literal(text: object) -> str:
     return "'" + str(text).replace("'", "''") + "'"
 
 
-def _make_tables(connection: duckdb.DuckDBPyConnection, source: Source) -> None:
+def _make_tables(connection: duckdb.DuckDBPyConnection, source: SourceName) -> None:
     # All or nothing: whoever finds the warehouse's row finds every table.
     connection.begin()
     connection.execute(_TABLES)
@@ -140,7 +140,7 @@ def check_version(paths: DataPaths) -> None:
         _refuse_other_version(connection, paths)
 
 
-def _warehouse_row(connection: duckdb.DuckDBPyConnection) -> tuple[Source, int] | None:
+def _warehouse_row(connection: duckdb.DuckDBPyConnection) -> tuple[SourceName, int] | None:
     found = connection.execute(
         "select count(*) from duckdb_tables() where schema_name = 'meta' and table_name = 'warehouse'"
     ).fetchone()

@@ -17,10 +17,11 @@ from ingestion.landing import (
     sweep_partial,
 )
 from ingestion.load import load_payload
-from ingestion.load_log import LoadResult, unloaded
+from ingestion.load_log import LoadResult, refuse_total_loss, unloaded
 from ingestion.paths import DataPaths
 from ingestion.raw_store import open_build_file
-from ingestion.settings import IngestionSettings
+from ingestion.settings import IngestionSettings, SourceName
+from ingestion.sources import SOURCES
 from ingestion.upgrade import discard_when_replaced, set_aside
 
 Say = Callable[[str], None]
@@ -34,8 +35,8 @@ def load_files(settings: IngestionSettings, files: Sequence[Path]) -> Iterable[t
     paths = DataPaths(settings.data_dir)
     with open_build_file(paths, settings.source) as connection:
         for file in files:
-            landed = _land_file(paths.landing / settings.source, file)
-            yield file, load_payload(connection, landed, source=settings.source)
+            landed = _land_file(paths.landing / settings.source, file, settings.source)
+            yield file, refuse_total_loss(connection, load_payload(connection, landed, source=settings.source))
 
 
 def load_left_behind(settings: IngestionSettings, say: Say) -> int:
@@ -84,7 +85,7 @@ def _load_each(
     return count
 
 
-def _land_file(folder: Path, file: Path) -> LandedPayload:
+def _land_file(folder: Path, file: Path, source: SourceName) -> LandedPayload:
     try:
         body = file.read_bytes()
     except OSError as error:
@@ -95,7 +96,7 @@ def _land_file(folder: Path, file: Path) -> LandedPayload:
     landed = describe_payload(
         folder,
         body,
-        dataset="liste-stations" if start.startswith(b"Id_station") else "paquet-horaire",
+        dataset=SOURCES[source].dataset_of_file(start),
         scope=FILE_SCOPE,
         fetched_at=datetime.now(UTC),
         format="json" if start[:1] in (b"[", b"{") else "csv",

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, HttpUrl, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-Source = Literal["demo", "meteofrance"]
+SourceName = Literal["demo", "meteofrance"]
 
 
 class IngestionSettings(BaseSettings):
@@ -45,7 +45,7 @@ class IngestionSettings(BaseSettings):
         return value
 
     @property
-    def source(self) -> Source:
+    def source(self) -> SourceName:
         """The source really used, once `auto` is decided."""
         if self.meteofrance_source != "auto":
             return self.meteofrance_source

@@ -1,42 +1,118 @@
-"""The one place that decides where requests go: Météo-France, or the embedded demo source."""
+"""The seam for sources: what a source declares about its requests, payloads and raw tables.
 
-import httpx
+CONTRIBUTING.md, "A source", is the recipe. `ingestion/sources.py` lists the sources.
+"""
 
-from ingestion.errors import TokenMissing
-from ingestion.meteofrance.client import MeteoFranceClient
-from ingestion.settings import IngestionSettings
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Literal, Protocol
 
-# Nothing leaves the process: the address only says in logs and errors who answers.
-DEMO_ADDRESS = "http://demo.invalid/public/DPPaquetObs"
+import pyarrow as pa
 
-DEMO_NOTICE = (
-    "DEMO DATA: no METEOFRANCE_TOKEN is set, so invented weather from the built-in source is used; "
-    "it is not what the sky did"
-)
-DEMO_CHOSEN_NOTICE = (
-    "DEMO DATA: METEOFRANCE_SOURCE=demo, so invented weather from the built-in source is used; "
-    "it is not what the sky did"
-)
+if TYPE_CHECKING:
+    from ingestion.departments import Department
+    from ingestion.settings import IngestionSettings
 
+PayloadFormat = Literal["csv", "json"]
 
-def notice(settings: IngestionSettings) -> str | None:
-    """Give the sentence to say loudly when the data is not real; None when it is."""
-    if settings.source != "demo":
-        return None
-    return DEMO_CHOSEN_NOTICE if settings.meteofrance_source == "demo" else DEMO_NOTICE
+EXTRA = "extra"  # column for the unknown columns of a row, as the text of one JSON object
+
+_SHOWN_TEXT = 2_000
 
 
-def open_client(settings: IngestionSettings, transport: httpx.AsyncBaseTransport | None = None) -> MeteoFranceClient:
-    """Make the client for the settings' source; `transport` stands in for the network in tests.
+@dataclass(frozen=True)
+class MalformedRow:
+    """A row left out of the table: its place among the rows (from 1), why, and the text as received."""
 
-    Raises TokenMissing when Météo-France was asked for by name and there is no token.
+    position: int
+    reason: str
+    text: str
+
+
+def malformed_row(position: int, reason: str, text: str) -> MalformedRow:
+    """Bound the text and replace NUL, which not every store can hold."""
+    return MalformedRow(position, reason, text[:_SHOWN_TEXT].replace("\0", "␀"))
+
+
+@dataclass(frozen=True)
+class Packet:
+    """A parsed payload.
+
+    `rows` has the raw table's columns in its order, all strings, NULL where the payload has none.
+    `present_columns` are those the payload really had: the others keep the values known so far.
     """
-    if transport is None and settings.source == "demo":
-        # Imported late: real runs need none of it.
-        from ingestion.demo.app import create_demo_app
 
-        transport = httpx.ASGITransport(create_demo_app())
-        settings = settings.model_copy(update={"meteofrance_url": DEMO_ADDRESS})
-    if settings.source == "meteofrance" and settings.meteofrance_token is None:
-        raise TokenMissing
-    return MeteoFranceClient(settings, transport=transport)
+    rows: pa.Table
+    present_columns: tuple[str, ...]
+    rows_seen: int
+    malformed: tuple[MalformedRow, ...] = ()
+    extra_columns: tuple[str, ...] = ()
+    api_version: str | None = None
+
+
+@dataclass(frozen=True)
+class RawTable:
+    """A table of `raw` that keeps every version of its rows, under upstream's column names."""
+
+    name: str  # schema.table
+    columns: tuple[str, ...]
+    key: tuple[str, ...]
+    compared: tuple[str, ...]  # a difference in one of these makes a new version
+    reject_reason: str  # SQL: why a row cannot be keyed, or null
+    last_of_duplicates: str = "position desc"  # SQL order: the first of several rows with one key counts
+    observed_at: str | None = None  # SQL: the hour of a row, as timestamptz; None for a table without hours
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One kind of payload, the table it fills and how it is read."""
+
+    name: str  # part of the payload's file name: lower-case letters, digits and hyphens
+    table: RawTable
+    parse: Callable[[bytes, PayloadFormat], Packet]
+    is_by_department: bool = False  # its scope is a département's code
+
+
+@dataclass(frozen=True)
+class PacketRequest:
+    """One request of a source."""
+
+    dataset: str
+    scope: str
+    label: str
+    hour: datetime | None = None
+    is_reference: bool = False  # a list beside the observations; a run that brings nothing else has failed
+
+    def __str__(self) -> str:
+        return self.label
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Payload:
+    """One answer as received."""
+
+    body: bytes
+    format: PayloadFormat
+    fetched_at: datetime
+
+
+class Client(Protocol):
+    """Fetches the packets of one run, several at once."""
+
+    async def fetch(self, request: PacketRequest) -> Payload:
+        """Fetch one packet; raises IngestionError."""
+        ...
+
+
+@dataclass(frozen=True)
+class Source:
+    """Everything the rest of the system knows about one upstream."""
+
+    name: str
+    datasets: tuple[Dataset, ...]
+    plan: Callable[[Sequence["Department"], datetime], list[PacketRequest]]
+    open_client: Callable[["IngestionSettings"], AbstractAsyncContextManager[Client]]
+    dataset_of_file: Callable[[bytes], str]  # which dataset a captured file is, by its first bytes
+    notice: Callable[["IngestionSettings"], str] | None = None  # a sentence to say when the data is not real

@@ -7,10 +7,9 @@ import duckdb
 
 from ingestion.paths import DataPaths
 from ingestion.raw_store import connect, literal
+from ingestion.sources import RAW_TABLES
 
 Say = Callable[[str], None]
-
-_HOURS = "select distinct geo_id_insee, observed_at from {}raw.observations"
 
 
 def set_aside(paths: DataPaths) -> None:
@@ -45,9 +44,15 @@ def _hours_missing(new: Path, old: Path) -> int | None:
     with connect(new) as connection:
         try:
             connection.execute(f"attach {literal(old)} as old_file (read_only)")
-            counted = connection.execute(
-                f"select count(*) from ({_HOURS.format('old_file.')} except {_HOURS.format('')})"
-            ).fetchone()
+            counted = connection.execute(f"select count(*) from ({_keys('old_file.')} except {_keys('')})").fetchone()
         except duckdb.Error:  # a shape from before hours were kept this way
             return None
     return int(counted[0]) if counted else None
+
+
+def _keys(file: str) -> str:
+    return " union all ".join(
+        f"select distinct {', '.join(table.key)} from {file}{table.name}"
+        for table in RAW_TABLES.values()
+        if table.observed_at
+    )

@@ -13,9 +13,10 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from ingestion import settings as ingestion_settings
 from ingestion.departments import label_of, resolve_all
 from ingestion.errors import IngestionError, SourceMismatch
-from ingestion.ingest import PacketRequest
+from ingestion.ingest import open_session
 from ingestion.load_log import LoadResult
 from ingestion.paths import DataPaths
+from ingestion.source import PacketRequest
 from orchestration import tasks
 from orchestration.artifacts import publish_summary
 from orchestration.closed_months.close_months import close_months
@@ -93,13 +94,11 @@ def _task_steps(run_id: str | None, paths: DataPaths) -> Steps:
 
 
 def _ingest_all(requests: Sequence[PacketRequest], run_id: str | None) -> Iterable[tuple[PacketRequest, Outcome]]:
-    if len(requests) == 1:  # no need of a thread
-        yield requests[0], _outcome(tasks.ingest(requests[0], run_id, return_state=True))
-        return
-    futures = [tasks.ingest.submit(request, run_id) for request in requests]
-    for request, future in zip(requests, futures, strict=True):
-        future.wait()
-        yield request, _outcome(future.state)
+    with open_session(ingestion_settings.get_settings()) as session:
+        futures = [tasks.ingest.submit(request, run_id, session) for request in requests]
+        for request, future in zip(requests, futures, strict=True):
+            future.wait()
+            yield request, _outcome(future.state)
 
 
 def _outcome(state: State[Any]) -> Outcome:

@@ -9,13 +9,14 @@ from datetime import UTC, datetime
 
 from ingestion.departments import Department
 from ingestion.errors import IngestionError, SourceMismatch
-from ingestion.ingest import STATION_LIST, PacketRequest, ingest_packet, plan_requests
+from ingestion.ingest import Session, ingest_packet, open_session
 from ingestion.load_log import LoadResult
 from ingestion.paths import DataPaths
 from ingestion.raw_store import kept_open
 from ingestion.replay import load_left_behind
 from ingestion.settings import IngestionSettings
-from ingestion.source import notice
+from ingestion.source import PacketRequest
+from ingestion.sources import SOURCES
 from ingestion.storage import storage_faults
 from ingestion.writer_lock import writer_lock
 from orchestration.build.build_log import begin_build, finish_build
@@ -98,14 +99,15 @@ def run_pipeline(
     started = time.perf_counter()
     paths = DataPaths(ingestion.data_dir)
     summary = RunSummary(ingestion.source, departments)
-    if said := notice(ingestion):
-        say(said)
+    source = SOURCES[ingestion.source]
+    if source.notice:
+        say(source.notice(ingestion))
     with storage_faults(paths), writer_lock(paths, "a run of the pipeline", say):
         sweep(paths)
         load_left_behind(ingestion, say)
         with ExitStack() as held:
             held.enter_context(kept_open(paths))
-            _ingest(summary, steps, plan_requests(departments, datetime.now(UTC)))
+            _ingest(summary, steps, source.plan(departments, datetime.now(UTC)))
             if full or not is_up_to_date(paths):
                 if has_packages():
                     steps.install()
@@ -129,8 +131,8 @@ def plain_steps(
     paths = DataPaths(ingestion.data_dir)
 
     def ingest_all(requests: Sequence[PacketRequest]) -> Iterable[tuple[PacketRequest, Outcome]]:
-        with ThreadPoolExecutor(FETCHES_AT_ONCE) as pool:
-            outcomes = pool.map(lambda request: try_to_ingest(ingestion, request, run_id, say), requests)
+        with open_session(ingestion) as session, ThreadPoolExecutor(FETCHES_AT_ONCE) as pool:
+            outcomes = pool.map(lambda request: try_to_ingest(ingestion, request, run_id, say, session), requests)
             yield from zip(requests, outcomes, strict=True)
 
     return Steps(
@@ -143,10 +145,12 @@ def plain_steps(
     )
 
 
-def try_to_ingest(ingestion: IngestionSettings, request: PacketRequest, run_id: str | None, say: Say) -> Outcome:
+def try_to_ingest(
+    ingestion: IngestionSettings, request: PacketRequest, run_id: str | None, say: Say, session: Session
+) -> Outcome:
     """Ingest one packet; one that fails is told and returned, so that the others go on."""
     try:
-        result = ingest_packet(ingestion, request, run_id)
+        result = ingest_packet(ingestion, request, run_id, session)
     except IngestionError as error:
         if isinstance(error, SourceMismatch):
             raise
@@ -188,10 +192,10 @@ def build_and_record(
 
 def _ingest(summary: RunSummary, steps: Steps, packets: Sequence[PacketRequest]) -> None:
     # Together: each waits for the network, and dbt joins the stations to their observations when all are there.
-    for request, outcome in steps.ingest_all([STATION_LIST, *packets]):
+    for request, outcome in steps.ingest_all(packets):
         if isinstance(outcome, IngestionError):
             summary.failures[request.label] = str(outcome)
         else:
             summary.loads[request.label] = outcome
-    if not any(request.label in summary.loads for request in packets):
+    if not any(request.label in summary.loads for request in packets if not request.is_reference):
         raise IngestionFailed(summary.failures)

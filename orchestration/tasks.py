@@ -1,14 +1,16 @@
 """The steps of a run as Prefect tasks: names, logs and states, nothing else."""
 
 from prefect import get_run_logger, task
+from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.states import Failed
 
 from ingestion.errors import IngestionError
-from ingestion.ingest import PacketRequest, ingest_packet
+from ingestion.ingest import Session, ingest_packet
 from ingestion.load_log import LoadResult
 from ingestion.paths import DataPaths
 from ingestion.settings import get_settings as get_ingestion_settings
+from ingestion.source import PacketRequest
 from orchestration import pipeline
 from orchestration.build.run_dbt import NodeResult, install_packages
 from orchestration.settings import get_settings
@@ -20,11 +22,11 @@ def _paths() -> DataPaths:
     return DataPaths(get_ingestion_settings().data_dir)
 
 
-@task(name="ingest", task_run_name="ingest {request.label}")
-def ingest(request: PacketRequest, run_id: str | None) -> LoadResult | State:
+@task(name="ingest", task_run_name="ingest {request.label}", cache_policy=NO_CACHE)
+def ingest(request: PacketRequest, run_id: str | None, session: Session) -> LoadResult | State:
     """Fetch, land and load one packet; what goes wrong upstream is the task's state, told in one line."""
     try:
-        result = ingest_packet(get_ingestion_settings(), request, run_id)
+        result = ingest_packet(get_ingestion_settings(), request, run_id, session)
     except IngestionError as error:
         get_run_logger().error("%s: %s", request, error)
         return Failed(message=str(error), data=error)

@@ -14,7 +14,8 @@ import uvicorn
 from ingestion.demo.app import create_demo_app
 from ingestion.demo.faults import Fault, FaultKind
 from ingestion.departments import resolve_all
-from ingestion.ingest import STATION_LIST, ingest_packet, plan_requests
+from ingestion.ingest import ingest_packet
+from ingestion.meteofrance.source import STATION_LIST, plan_requests
 from ingestion.settings import IngestionSettings
 
 NOW = datetime(2026, 11, 20, 5, 12, tzinfo=UTC)  # past, as an hour from the future is left out of the marts

@@ -12,6 +12,7 @@ from typing import NoReturn, Self
 import httpx
 import stamina
 
+from ingestion import source
 from ingestion.errors import (
     PayloadTooLarge,
     QuotaExceeded,
@@ -23,6 +24,7 @@ from ingestion.meteofrance.endpoints import Format
 from ingestion.meteofrance.pacing import RequestPacer, pacer_for, per_minute
 from ingestion.meteofrance.refusals import TRANSIENT_STATUSES, refusal, retry_after_seconds, upstream_words
 from ingestion.settings import IngestionSettings
+from ingestion.source import PacketRequest
 from ingestion.tls import tls
 
 logger = logging.getLogger(__name__)
@@ -33,14 +35,11 @@ _LONGEST_WAIT = 120.0  # seconds; whatever Retry-After asks, as the quota counts
 _WHOLE_ANSWER = 10  # read timeouts; an answer that trickles for longer is given up
 
 
-@dataclass(frozen=True)
-class Payload:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Payload(source.Payload):
     """One answer as received, and where it came from."""
 
-    body: bytes
-    format: Format
     endpoint: str
-    fetched_at: datetime
     url: str
     seconds: float
     attempts: int
@@ -96,6 +95,14 @@ class MeteoFranceClient:
     ) -> None:
         await self._http.__aexit__(kind, error, trace)
 
+    async def fetch(self, request: PacketRequest) -> Payload:
+        """Fetch the packet of a planned request."""
+        if request.is_reference:
+            return await self.fetch_stations()
+        if request.hour is not None:
+            return await self.fetch_hour(request.hour)
+        return await self.fetch_department(request.scope)
+
     async def fetch_stations(self) -> Payload:
         """Fetch the list of all stations (CSV)."""
         return await self._fetch(endpoints.STATIONS, {}, "csv")
@@ -138,7 +145,15 @@ class MeteoFranceClient:
             raise UpstreamDown(str(last), tries, seconds) from last
         seconds = monotonic() - started
         logger.info("fetched %s: %d bytes in %.2f s, try %d", url, len(body), seconds, tries)
-        return Payload(body, format, endpoint, datetime.now(UTC), url, seconds, tries)
+        return Payload(
+            body=body,
+            format=format,
+            fetched_at=datetime.now(UTC),
+            endpoint=endpoint,
+            url=url,
+            seconds=seconds,
+            attempts=tries,
+        )
 
     async def _try(self, request: httpx.Request, endpoint: str, number: int) -> bytes:
         """One try: the body of a 200, or the error that says whether another try makes sense."""

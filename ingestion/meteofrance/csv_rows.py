@@ -9,7 +9,8 @@ import pyarrow.compute as pc
 import pyarrow.csv
 
 from ingestion.errors import HeaderChanged, PayloadNotRecognized, PayloadTruncated
-from ingestion.meteofrance.packets import MalformedRow, TextRows, malformed_row
+from ingestion.meteofrance.packets import TextRows
+from ingestion.source import MalformedRow, malformed_row
 
 _LINE_END = re.compile(r"\r\n|\n|\r")
 _OTHER_DELIMITERS = {",": "commas", "\t": "tabs", "|": "bars"}

@@ -7,7 +7,8 @@ from itertools import chain
 import pyarrow as pa
 
 from ingestion.errors import PayloadNotRecognized, PayloadTruncated
-from ingestion.meteofrance.packets import MalformedRow, TextRows, malformed_row
+from ingestion.meteofrance.packets import TextRows
+from ingestion.source import MalformedRow, malformed_row
 
 _CLOSERS = {"[": "]", "{": "}"}
 

@@ -10,17 +10,15 @@ import pyarrow.compute as pc
 from ingestion.errors import HeaderChanged, PayloadNotRecognized
 from ingestion.meteofrance import schema
 from ingestion.meteofrance.csv_rows import read_csv_rows
-from ingestion.meteofrance.endpoints import Format
 from ingestion.meteofrance.json_rows import read_json_rows
-from ingestion.meteofrance.packets import MalformedRow, ObservationPacket, StationPacket, TextRows
+from ingestion.meteofrance.packets import TextRows
 from ingestion.meteofrance.schema import ApiVersion
-
-__all__ = ["MalformedRow", "ObservationPacket", "StationPacket", "parse_observations", "parse_stations"]
+from ingestion.source import EXTRA, Packet, PayloadFormat
 
 logger = logging.getLogger(__name__)
 
 
-def parse_observations(body: bytes, format: Format) -> ObservationPacket:
+def parse_observations(body: bytes, format: PayloadFormat) -> Packet:
     """Read a packet of hourly observations of either version; a PayloadError says why it cannot be."""
     if format == "csv":
         rows = read_csv_rows(body, schema.OBSERVATION_COLUMNS, schema.ESSENTIAL_COLUMNS)
@@ -38,8 +36,8 @@ def parse_observations(body: bytes, format: Format) -> ObservationPacket:
     if extra or absent:
         logger.warning("packet of %s: unknown columns %s, absent columns %s", version, extra, absent)
     table = _arranged(rows.table, schema.OBSERVATION_COLUMNS)
-    return ObservationPacket(
-        rows=table.append_column(schema.EXTRA, _extra_values(rows.table, extra)),
+    return Packet(
+        rows=table.append_column(EXTRA, _extra_values(rows.table, extra)),
         api_version=version,
         present_columns=tuple(name for name in schema.OBSERVATION_COLUMNS if name in names),
         extra_columns=extra,
@@ -48,8 +46,8 @@ def parse_observations(body: bytes, format: Format) -> ObservationPacket:
     )
 
 
-def parse_stations(body: bytes) -> StationPacket:
-    """Read the list of stations, always CSV; a PayloadError says why it cannot be."""
+def parse_stations(body: bytes, format: PayloadFormat = "csv") -> Packet:  # noqa: ARG001 - CSV whatever is asked
+    """Read the list of stations; a PayloadError says why it cannot be."""
     rows = read_csv_rows(body, schema.STATION_COLUMNS, schema.STATION_COLUMNS)
     _refuse_without_good_row(rows, body)
     names = rows.table.column_names
@@ -60,7 +58,7 @@ def parse_stations(body: bytes) -> StationPacket:
     ids = pc.utf8_trim_whitespace(table[schema.LISTED_STATION_ID])
     table = table.set_column(0, schema.LISTED_STATION_ID, ids)
     present = tuple(name for name in schema.STATION_COLUMNS if name in names)
-    return StationPacket(table, present, extra, rows.malformed, rows.seen)
+    return Packet(table, present, rows.seen, rows.malformed, extra)
 
 
 def _refuse_without_good_row(rows: TextRows, body: bytes) -> None:

@@ -31,9 +31,6 @@ VALUE_COLUMNS = (*_BEFORE_GUST, *GUST_COLUMNS["v2"], *GUST_COLUMNS["v1"], *_AFTE
 # The columns of a parsed packet of either version, `extra` apart.
 OBSERVATION_COLUMNS = (*_HEAD, *VALUE_COLUMNS)
 
-# Unknown columns of a row, kept as the text of one JSON object.
-EXTRA = "extra"
-
 # A packet without one of these stops the load (and so does one without either gust pair): the key, and what
 # the first page of any weather service shows. Most stations measure nothing else, so a renamed one of these
 # would empty the marts without an error; any other column that goes missing is NULL and logged.

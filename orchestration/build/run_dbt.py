@@ -57,7 +57,8 @@ def install_packages(settings: OrchestrationSettings, paths: DataPaths) -> None:
 # Seeds, views, unit tests and dbt's manifest.json depend on the project alone: a full build makes and runs them, an
 # hourly one need not (writing the manifest alone takes as long as all its models).
 _ONLY_WHAT_DATA_CHANGES = (
-    *("--exclude", "config.materialized:view"),
+    # Empty: otherwise dbt also excludes every test that reads a view.
+    *("--exclude", "config.materialized:view", "--indirect-selection", "empty"),
     *("--exclude-resource-type", "seed", "--exclude-resource-type", "unit_test", "--no-write-json"),
 )
 

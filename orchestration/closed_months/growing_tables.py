@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+from ingestion.sources import RAW_TABLES
+
 
 @dataclass(frozen=True)
 class GrowingTable:
@@ -28,9 +30,11 @@ _HOURS_SETTLED = timedelta(days=10)
 _DAYS_SETTLED = timedelta(days=45)
 
 GROWING = {
-    "raw.observations": GrowingTable(
-        ("geo_id_insee", "observed_at", "version"), "observed_at", "timestamptz", _HOURS_SETTLED
-    ),
+    **{
+        table.name: GrowingTable((*table.key, "version"), "observed_at", "timestamptz", _HOURS_SETTLED)
+        for table in RAW_TABLES.values()
+        if table.observed_at
+    },
     "marts.hourly_observations": GrowingTable(
         ("station_id", "observed_at"), "observed_at", "timestamptz", _HOURS_SETTLED
     ),

@@ -8,8 +8,10 @@ import pytest
 from ingestion import errors
 from ingestion.demo.faults import Fault, FaultKind
 from ingestion.departments import all_departments, resolve_all
-from ingestion.ingest import HOURS_READ_AGAIN, STATION_LIST, PacketRequest, ingest_packet, plan_requests
+from ingestion.ingest import ingest_packet
+from ingestion.meteofrance.source import HOURS_READ_AGAIN, STATION_LIST, plan_requests
 from ingestion.settings import IngestionSettings
+from ingestion.source import PacketRequest
 
 [ARIEGE] = plan_requests(resolve_all(["9"]), datetime.now(UTC))
 

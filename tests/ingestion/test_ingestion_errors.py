@@ -27,6 +27,7 @@ EXAMPLES = [
     errors.UpstreamDown("ConnectTimeout", 5, 15.2),
     errors.PayloadTooLarge(256 * 2**20),
     errors.PayloadTruncated("row 3 of 3"),
+    errors.AllRowsRejected(3, "the key\nis gone"),
     errors.PayloadNotRecognized("no header", "<html>\x1b[31m\r\n<body>" + "x" * 1000),
     errors.HeaderChanged(["t"], ["température\x00"]),
 ]

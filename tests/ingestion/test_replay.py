@@ -8,13 +8,14 @@ from datetime import timedelta
 import duckdb
 import pytest
 
-from ingestion.errors import FileUnreadable, HeaderChanged
-from ingestion.ingest import PacketRequest, ingest_packet
+from ingestion.errors import AllRowsRejected, FileUnreadable, HeaderChanged
+from ingestion.ingest import ingest_packet
 from ingestion.landing import describe_payload, land_payload, landed_payloads
 from ingestion.paths import DataPaths
 from ingestion.raw_store import open_build_file
 from ingestion.replay import load_files, load_left_behind, rebuild_raw
 from ingestion.settings import IngestionSettings
+from ingestion.source import PacketRequest
 
 
 def rows_of(data_dir, sql):
@@ -196,3 +197,13 @@ def test_opening_for_replay_refuses_the_other_source(data_dir, settings):
         pass
     with pytest.raises(Exception, match="never mixed"):
         load_left_behind(settings, print)
+
+
+def test_a_file_that_loses_every_row_is_an_error_each_time(settings, warehouse, row, as_csv, tmp_path):
+    file = tmp_path / "packet.csv"
+    file.write_bytes(as_csv([row(hour="yesterday"), row(hour="today")]))
+    for _ in range(2):
+        with pytest.raises(AllRowsRejected, match=r"all 2 rows .* not a time with Z or an offset: raw is unchanged"):
+            list(load_files(settings, [file]))
+    assert warehouse.versions() == []
+    assert len(warehouse.rejected()) == 4

@@ -52,7 +52,7 @@
     station was listed anew, or a month was reopened whose rows still say what was known when it was closed.
 #}
 {% macro follow_station_list(stations, columns) -%}
-    {%- if is_incremental() and closed_months() and _has_stale_stations() -%}
+    {%- if is_incremental() and closed_months() and _has_stale_stations(stations) -%}
         update {{ this }} as made
         set {% for column in columns %}{{ column }} = listed.{{ column }}{{ ', ' if not loop.last }}{% endfor %}
         from {{ stations }} as listed
@@ -66,9 +66,9 @@
     {%- endif -%}
 {%- endmacro %}
 
-{% macro _has_stale_stations() -%}
+{% macro _has_stale_stations(stations) -%}
     {{ return(run_query(
-        'select exists (select 1 from ' ~ source('raw', 'stations') ~ ' where load_id > ' ~ built_load_id() ~ ')'
+        'select exists (select 1 from ' ~ stations ~ ' where load_id > ' ~ built_load_id() ~ ')'
         ~ ' or exists (select 1 from ' ~ closed_months() ~ ' where reopened_at > ('
         ~ 'select max(built_at) from ' ~ adapter.get_relation(this.database, 'meta', 'builds') ~ ' where passed))'
     ).rows[0][0]) }}
@@ -83,7 +83,7 @@
             not made.is_final
             and made.observed_date + interval 66 hours <= (
                 select max(loads.fetched_at) at time zone 'UTC'
-                from {{ source('meta', 'loads') }} as loads
+                from {{ ref('stg_meta__loads') }} as loads
                 where
                     loads.dataset <> 'liste-stations'
                     and loads.status <> 'failed'

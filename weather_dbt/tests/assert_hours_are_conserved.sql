@@ -7,10 +7,10 @@ with
 raw_hours as (
 
     select
-        geo_id_insee as station_id,
+        station_id,
         observed_at,
         count(distinct version) = max(version) and count(*) = max(version) as is_versioned_once
-    from {{ source('raw', 'observations') }}
+    from {{ ref('stg_meteofrance__observation_versions') }}
     where {{ is_in_batch }}
     group by all
 

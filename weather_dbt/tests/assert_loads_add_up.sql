@@ -8,7 +8,7 @@ arrived as (
     select
         load_id,
         count(*) as versions
-    from {{ source('raw', 'observations') }}
+    from {{ ref('stg_meteofrance__observation_versions') }}
     where load_id > {{ built }}
     group by load_id
 
@@ -19,7 +19,7 @@ select
     loads.rows_seen,
     loads.rows_new + loads.rows_changed as rows_brought,
     arrived.versions
-from {{ source('meta', 'loads') }} as loads
+from {{ ref('stg_meta__loads') }} as loads
 left join arrived on loads.load_id = arrived.load_id
 where
     loads.load_id > {{ built }}

@@ -1,4 +1,5 @@
 {{ config(materialized='table') }}
+-- depends_on: {{ ref('stg_meteofrance__station_versions') }}
 
 {# Hours whose marts may differ from what the last passed build made: see macros/batch.sql. #}
 {{ refuse_to_forget_closed_months('hourly_observations') }}
@@ -10,7 +11,7 @@ with
 touched_hours as (
 
     select distinct observed_at
-    from {{ source('raw', 'observations') }}
+    from {{ ref('stg_meteofrance__observation_versions') }}
     where load_id > {{ built }}
 
     {% if built > 0 -%}
@@ -18,11 +19,11 @@ touched_hours as (
 
     -- A station that is listed anew, renamed or moved changes its own rows and its neighbours' findings.
     select distinct observations.observed_at
-    from {{ source('raw', 'observations') }} as observations
+    from {{ ref('stg_meteofrance__observation_versions') }} as observations
     where
-        observations.geo_id_insee in (
-            select listed."Id_station"
-            from {{ source('raw', 'stations') }} as listed
+        observations.station_id in (
+            select listed.station_id
+            from {{ ref('stg_meteofrance__station_versions') }} as listed
             where listed.load_id > {{ built }}
         )
         and {{ is_far_from_closed_months('observations.observed_at') }}
@@ -40,5 +41,5 @@ affected_hours as (
 
 select affected_hours.observed_at
 from affected_hours
-where affected_hours.observed_at <= (select max(observed_at) from {{ source('raw', 'observations') }})
+where affected_hours.observed_at <= (select max(observed_at) from {{ ref('stg_meteofrance__observation_versions') }})
 order by affected_hours.observed_at

@@ -7,13 +7,13 @@ with
 versions as (
 
     select
-        "Id_station" as station_id,
-        {{ number('"Latitude"') }} as latitude,
-        {{ number('"Longitude"') }} as longitude,
-        {{ number('"Altitude"') }} as altitude_m,
+        station_id,
+        latitude,
+        longitude,
+        altitude_m,
         version,
         version_seen_at
-    from {{ source('raw', 'stations') }}
+    from {{ ref('stg_meteofrance__station_versions') }}
 
 ),
 

@@ -102,7 +102,7 @@ asked_until as (
     select
         department_code,
         max(fetched_at) as fetched_at
-    from {{ source('meta', 'loads') }}
+    from {{ ref('stg_meta__loads') }}
     where dataset <> 'liste-stations' and status <> 'failed'
     group by department_code
 

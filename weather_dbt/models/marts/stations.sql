@@ -45,7 +45,7 @@ observed as (
 
 departments as (
 
-    select * from {{ source('raw', 'departments') }}
+    select * from {{ ref('stg_meteofrance__departments') }}
 
 ),
 

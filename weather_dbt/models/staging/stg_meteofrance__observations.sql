@@ -3,7 +3,7 @@ with
 current_versions as (
 
     select *
-    from {{ source('raw', 'observations') }}
+    from {{ source('meteofrance', 'observations') }}
     qualify row_number() over (partition by geo_id_insee, observed_at order by version desc) = 1
 
 ),

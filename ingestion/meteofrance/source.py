@@ -1,0 +1,100 @@
+"""Météo-France's live packets, declared for the seam."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+from ingestion.departments import Department, all_departments
+from ingestion.errors import TokenMissing
+from ingestion.meteofrance.client import MeteoFranceClient
+from ingestion.meteofrance.parser import parse_observations, parse_stations
+from ingestion.meteofrance.schema import (
+    KEY_COLUMNS,
+    LISTED_STATION_ID,
+    OBSERVATION_COLUMNS,
+    STATION_COLUMNS,
+    STATION_ID,
+    TECHNICAL_COLUMNS,
+    VALIDITY_TIME,
+)
+from ingestion.settings import IngestionSettings
+from ingestion.source import EXTRA, Dataset, PacketRequest, RawTable, Source
+
+# Rows were seen to arrive up to 35 hours late.
+HOURS_READ_AGAIN = 36
+
+_TIME = r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})"
+
+OBSERVATIONS = RawTable(
+    name="raw.observations",
+    columns=(*OBSERVATION_COLUMNS, EXTRA),
+    key=(STATION_ID, "observed_at"),
+    # Two endpoints give different technical stamps for identical values: a new stamp is no revision.
+    compared=tuple(
+        column for column in (*OBSERVATION_COLUMNS, EXTRA) if column not in (*TECHNICAL_COLUMNS, *KEY_COLUMNS)
+    ),
+    reject_reason=f"""case
+        when not coalesce(regexp_full_match({STATION_ID}, '[0-9]{{8}}'), false)
+            then '{STATION_ID} is not eight digits'
+        when not coalesce(regexp_full_match({VALIDITY_TIME}, '{_TIME}'), false) or observed_at is null
+            then '{VALIDITY_TIME} is not a time with Z or an offset'
+        when observed_at <> date_trunc('hour', observed_at)
+            then '{VALIDITY_TIME} is not a round hour'
+    end""",
+    last_of_duplicates="insert_time desc nulls last, position desc",
+    observed_at=f"try_cast({VALIDITY_TIME} as timestamptz)",
+)
+
+STATIONS = RawTable(
+    name="raw.stations",
+    columns=STATION_COLUMNS,
+    key=(LISTED_STATION_ID,),
+    compared=STATION_COLUMNS[1:],
+    reject_reason=f"""case
+        when not coalesce(regexp_full_match("{LISTED_STATION_ID}", '[0-9]{{8}}'), false)
+            then '{LISTED_STATION_ID} is not eight digits'
+    end""",
+)
+
+DATASETS = (
+    Dataset("paquet-horaire", OBSERVATIONS, parse_observations, is_by_department=True),
+    Dataset("paquet-stations-horaire", OBSERVATIONS, parse_observations),
+    Dataset("liste-stations", STATIONS, parse_stations),
+)
+
+STATION_LIST = PacketRequest("liste-stations", "all", "station list", is_reference=True)
+
+
+def plan_requests(departments: Sequence[Department], now: datetime) -> list[PacketRequest]:
+    """Choose the requests that bring the départements' recent hours.
+
+    All of France is asked hour by hour: 36 requests a run. One for each département would take more than
+    two minutes under the quota of 50 a minute.
+    """
+    if len(departments) < len(all_departments()):
+        return [PacketRequest("paquet-horaire", d.code, f"{d.name} ({d.code})") for d in departments]
+    newest = now.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+    hours = [newest - timedelta(hours=back) for back in reversed(range(HOURS_READ_AGAIN))]
+    return [
+        PacketRequest("paquet-stations-horaire", f"{hour:%Y%m%dT%HZ}", f"France {hour:%Y-%m-%d %H} UTC", hour)
+        for hour in hours
+    ]
+
+
+def plan_run(departments: Sequence[Department], now: datetime) -> list[PacketRequest]:
+    """Plan the station list and the départements' recent hours."""
+    return [STATION_LIST, *plan_requests(departments, now)]
+
+
+def dataset_of_file(body: bytes) -> str:
+    """Tell a station list from hourly observations."""
+    return "liste-stations" if body.startswith(LISTED_STATION_ID.encode()) else "paquet-horaire"
+
+
+def open_client(settings: IngestionSettings) -> MeteoFranceClient:
+    """Make the client; raises TokenMissing."""
+    if settings.meteofrance_token is None:
+        raise TokenMissing
+    return MeteoFranceClient(settings)
+
+
+METEOFRANCE = Source("meteofrance", DATASETS, plan_run, open_client, dataset_of_file)
