@@ -42,17 +42,16 @@
     {%- endif -%}
 {%- endmacro %}
 
-{# The hours of the affected days as a literal condition: from 18 UTC the day before to 06 UTC the day after. #}
+{# The hours of the affected days as a literal condition: from 18 FU the day before to 06 FU the day after. #}
 {% macro within_affected_days(column) -%}
     {%- set affected_days = ref('int_affected_days') -%}
     {%- if not execute -%} {{ return('true') }} {%- endif -%}
-    {%- set days = run_query(
-        'select min(observed_date) - 1, max(observed_date) + 1 from ' ~ affected_days
+    {%- set hours = run_query(
+        "select strftime(min(observed_date - to_hours(utc_offset_hours + 6)), '%Y-%m-%d %H:%M:%SZ'),"
+        ~ " strftime(max(observed_date - to_hours(utc_offset_hours - 30)), '%Y-%m-%d %H:%M:%SZ') from " ~ affected_days
     ).rows[0] -%}
-    {%- if days[0] is none -%} {{ return('false') }} {%- endif -%}
-    {{ return(
-        column ~ " between timestamptz '" ~ days[0] ~ " 18:00:00Z' and timestamptz '" ~ days[1] ~ " 06:00:00Z'"
-    ) }}
+    {%- if hours[0] is none -%} {{ return('false') }} {%- endif -%}
+    {{ return(column ~ " between timestamptz '" ~ hours[0] ~ "' and timestamptz '" ~ hours[1] ~ "'") }}
 {%- endmacro %}
 
 {# Clears the affected days of an incremental model, so that what is appended replaces them whole. #}
@@ -60,6 +59,8 @@
     {%- set affected_days = ref('int_affected_days') -%}
     {%- if is_incremental() -%}
         delete from {{ this }}
-        where observed_date in (select observed_date from {{ affected_days }})
+        where ({{ utc_offset_of('station_id') }}, observed_date) in (
+            select (affected.utc_offset_hours, affected.observed_date) from {{ affected_days }} as affected
+        )
     {%- endif -%}
 {%- endmacro %}

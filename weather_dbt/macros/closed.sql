@@ -74,21 +74,22 @@
     ).rows[0][0]) }}
 {%- endmacro %}
 
-{# Days that were not made anew become final by time as all others do. After each incremental build. #}
+{# Days that were not built again become final as all others do. After each incremental build. #}
 {% macro settle_days() -%}
     {%- if is_incremental() and closed_months() and _has_days_left_behind() -%}
         update {{ this }} as made
         set is_final = true
+        from (
+            select
+                department_code,
+                max(last_observed_at) as newest_hour
+            from {{ this }}
+            group by department_code
+        ) as reported
         where
             not made.is_final
-            and made.observed_date + interval 66 hours <= (
-                select max(loads.fetched_at) at time zone 'UTC'
-                from {{ source('meta', 'loads') }} as loads
-                where
-                    loads.dataset <> 'liste-stations'
-                    and loads.status <> 'failed'
-                    and coalesce(loads.department_code, made.department_code) = made.department_code
-            )
+            and reported.department_code = made.department_code
+            and {{ is_day_final('made.observed_date', utc_offset_of('made.station_id'), 'reported.newest_hour') }}
     {%- endif -%}
 {%- endmacro %}
 
@@ -100,11 +101,13 @@
 {%- endmacro %}
 
 {#
-    Some columns of every station's days, to be summed up by station: one row per day, and one per station and file of
-    closed days (orchestration/closed_months/closed_stations.py).
+    Some columns of every station's days, to be summed up by station: one row per day, one per station without days,
+    and one per station and file of closed days (orchestration/closed_months/closed_stations.py).
 #}
 {% macro all_days(columns) -%}
     select {{ columns | join(', ') }} from {{ ref('daily_observations') }}
+    union all
+    select {{ columns | join(', ') }} from {{ ref('int_stations_without_days') }}
     {%- set closed = adapter.get_relation(this.database, 'meta', 'closed_stations') if execute -%}
     {%- if closed %}
     union all

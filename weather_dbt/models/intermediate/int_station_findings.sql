@@ -146,6 +146,20 @@ id_changed as (
 
 ),
 
+utc_offset_unknown as (
+
+    select
+        station_id,
+        last_observed_at as observed_at,
+        'utc_offset_hours' as field,
+        cast(null as varchar) as value,
+        'utc_offset_unknown' as rule,
+        'suspicious' as severity
+    from stations
+    where last_observed_at is not null and {{ utc_offset_of('station_id') }} is null
+
+),
+
 unioned as (
 
     select * from moved_in_list
@@ -155,6 +169,8 @@ unioned as (
     select * from outside_department
     union all by name
     select * from id_changed
+    union all by name
+    select * from utc_offset_unknown
 
 )
 
