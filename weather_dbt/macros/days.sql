@@ -45,14 +45,14 @@
     coalesce({{ observed_date }} + interval 66 hours <= {{ local_time(newest_hour, utc_offset) }}, false)
 {%- endmacro %}
 
-{# An aggregate of the day's 24 hours, in decimals as windows are, null unless every one is there; then their number. #}
+{# An aggregate of the day's 24 hours, in decimals as windows are, null unless all are present; then their number. #}
 {% macro day_of(aggregate, column, name, unit, decimals=2, counted=none) -%}
     case when count({{ column }}) = 24 then round(cast({{ aggregate }}({{ exact(column) }}) as double), {{ decimals }}) end
         as {{ name }}_{{ unit }},
     count({{ column }}) as {{ counted or name }}_hours
 {%- endmacro %}
 
-{# True as soon as one hour shows it, false only when every hour is there, null while it is not known. #}
+{# True as soon as one hour shows it, false only when every hour is present, null otherwise. #}
 {% macro day_flag(condition, column) -%}
     case when {{ condition }} then true when count({{ column }}) = 24 then false end
 {%- endmacro %}

@@ -1,6 +1,6 @@
 {{ config(materialized='view') }}
 
-{# Made when it is asked for: silent days have no row anywhere to count. #}
+{# A view: days without data have no row anywhere, so they are generated when someone reads. #}
 
 with
 
