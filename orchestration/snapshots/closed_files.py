@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePosixPath
 
+import duckdb
+
 from ingestion.closed_months import VARIABLE, ClosedFile, missing_files, recent_name
 from ingestion.errors import ClosedMonthDamaged
 from ingestion.paths import DataPaths
@@ -34,12 +36,29 @@ def unite_closed(file: Path, paths: DataPaths, closed: Sequence[ClosedFile]) -> 
         for table, files in files_by_table([part.file for part in closed]).items():
             schema, name = table.split(".")
             columns = connection.execute(f"select column_name from (describe {table})").fetchall()
+            comments = _comments(connection, schema, name)
             connection.execute(f"alter table {table} rename to {recent_name(name)}")
             connection.execute(
                 f"create view {table} as select * from {schema}.{recent_name(name)} union all by name "
                 + closed_rows(files, paths, stations="marts.stations" if ("station_name",) in columns else None)
             )
+            for target, comment in comments:
+                connection.execute(f"comment on {target} is {literal(comment)}")
         connection.execute("checkpoint")
+
+
+def _comments(connection: duckdb.DuckDBPyConnection, schema: str, name: str) -> list[tuple[str, str]]:
+    """Read a table's comments as targets for the view that takes its name, which would have none."""
+    return connection.execute(
+        """
+        select 'view ' || schema_name || '.' || table_name, comment
+        from duckdb_tables() where schema_name = $schema and table_name = $name and comment is not null
+        union all
+        select 'column ' || schema_name || '.' || table_name || '."' || column_name || '"', comment
+        from duckdb_columns() where schema_name = $schema and table_name = $name and comment is not null
+        """,
+        {"schema": schema, "name": name},
+    ).fetchall()
 
 
 def closed_rows(files: Sequence[str], paths: DataPaths, stations: str | None) -> str:

@@ -10,7 +10,8 @@ from ingestion.meteofrance.schema import V1_COLUMNS, V2_COLUMNS
 START = datetime(2026, 1, 10, tzinfo=UTC)
 HOURS = 54  # two climatological days and some, so that windows and days begin, fill and end
 
-# Five neighbours of one height in Ariège (one of them the next id of another), two stations in Haute-Garonne.
+# Five neighbours of one height in Ariège (one of them the next id of another), two stations in Haute-Garonne, and
+# three overseas, whose days are cut in UTC+11, UTC-10 and an unknown time.
 PLACES = {
     "09099001": ("COS", 42.97, 1.56, 519),
     "09047001": ("BELESTA", 42.90, 1.94, 490),
@@ -19,6 +20,9 @@ PLACES = {
     "09289002": ("ST GIRONS", 43.00, 1.11, 415),
     "31069001": ("TOULOUSE", 43.62, 1.38, 151),
     "31042012": ("LUCHON", 42.80, 0.60, 618),
+    "98818001": ("NOUMEA", -22.28, 166.45, 70),
+    "98735001": ("TAHITI", -17.55, -149.61, 2),
+    "98404001": ("KERGUELEN", -49.35, 70.24, 29),
 }
 REPLACED, REPLACEMENT = "09289001", "09289002"
 

@@ -1,16 +1,17 @@
 {#
-    Months that left the file for Parquet (orchestration/closed_months/close_months.py): the models see the recent months only, so
-    whatever needs closed hours to be made anew stays as it is. News of closed hours reopen their months before dbt
-    runs; what is left is a station listed anew, and days whose département is asked again after long.
+    Closed months are in Parquet, not in the file (orchestration/closed_months/close_months.py). The models see only the
+    recent months, so they cannot rebuild a row that needs closed hours. Late data for closed hours reopens their
+    months before dbt runs. Two cases remain: a changed entry of the station list, and a day that becomes final when its
+    département reports again after a long time.
 #}
 
-{# The registry of closed months; none while no month was ever closed. #}
+{# The registry of closed months; none until the first month is closed. #}
 {% macro closed_months() -%}
     {%- if not execute -%} {{ return(none) }} {%- endif -%}
     {{ return(adapter.get_relation(this.database, 'meta', 'closed_months')) }}
 {%- endmacro %}
 
-{# Whether everything that an hour's news change, and everything that is made of, lies in the file. #}
+{# Whether the file holds all rows that a change of this hour affects, and all hours that these rows need. #}
 {% macro is_far_from_closed_months(hour) -%}
     {%- set registry = closed_months() -%}
     {%- if registry -%}
@@ -21,7 +22,10 @@
     {%- else -%} true {%- endif -%}
 {%- endmacro %}
 
-{# Whether all the hours that a day is made of, from 18 UTC the day before to 06 UTC the day after, lie in the file. #}
+{#
+    Whether the file holds all hours of a day, from 18 FU the day before to 06 FU the day after. A day's margin on either
+    side of the month covers every FU, from UTC-10 to UTC+12.
+#}
 {% macro has_all_hours_at_hand(day) -%}
     {%- set registry = closed_months() -%}
     {%- if registry -%}
@@ -34,22 +38,21 @@
     {%- else -%} true {%- endif -%}
 {%- endmacro %}
 
-{# A model that is made anew as a whole would lose what it holds of closed months. #}
+{# A full refresh of a model would lose its rows that need closed months. #}
 {% macro refuse_to_forget_closed_months(mart) -%}
     {%- if closed_months() and not made_before(mart) -%}
         {%- if run_query('select count(*) from ' ~ closed_months() ~ ' where reopened_at is null').rows[0][0] > 0 -%}
             {%- do exceptions.raise_compiler_error(
-                'this warehouse has closed months, which a full refresh would leave out of its days:'
-                ~ ' run `make rebuild`, which makes everything anew from the landing zone'
+                'this warehouse has closed months, and a full refresh would lose their days; nothing was changed:'
+                ~ ' run `make rebuild`, which builds everything again from the landing zone'
             ) -%}
         {%- endif -%}
     {%- endif -%}
 {%- endmacro %}
 
 {#
-    What the station list says of a station, in rows that were not made anew when it was listed anew; `columns` are
-    those taken from `stations`. After each incremental build that could have left any: since the one before, a
-    station was listed anew, or a month was reopened whose rows still say what was known when it was closed.
+    Copies `columns` from `stations` to the rows that this incremental build did not rebuild. It is needed when, since
+    the last build, the list changed a station, or a reopened month brought back rows with old names.
 #}
 {% macro follow_station_list(stations, columns) -%}
     {%- if is_incremental() and closed_months() and _has_stale_stations(stations) -%}
@@ -74,21 +77,22 @@
     ).rows[0][0]) }}
 {%- endmacro %}
 
-{# Days that were not made anew become final by time as all others do. After each incremental build. #}
+{# Days that were not built again become final as all others do. After each incremental build. #}
 {% macro settle_days() -%}
     {%- if is_incremental() and closed_months() and _has_days_left_behind() -%}
         update {{ this }} as made
         set is_final = true
+        from (
+            select
+                department_code,
+                max(last_observed_at) as newest_hour
+            from {{ this }}
+            group by department_code
+        ) as reported
         where
             not made.is_final
-            and made.observed_date + interval 66 hours <= (
-                select max(loads.fetched_at) at time zone 'UTC'
-                from {{ ref('stg_meta__loads') }} as loads
-                where
-                    loads.dataset <> 'liste-stations'
-                    and loads.status <> 'failed'
-                    and coalesce(loads.department_code, made.department_code) = made.department_code
-            )
+            and reported.department_code = made.department_code
+            and {{ is_day_final('made.observed_date', utc_offset_of('made.station_id'), 'reported.newest_hour') }}
     {%- endif -%}
 {%- endmacro %}
 
@@ -100,11 +104,13 @@
 {%- endmacro %}
 
 {#
-    Some columns of every station's days, to be summed up by station: one row per day, and one per station and file of
-    closed days (orchestration/closed_months/closed_stations.py).
+    Some columns of every station's days, to be added up by station: one row per day, one per station without days, and
+    one per station and file of closed days (orchestration/closed_months/closed_stations.py).
 #}
 {% macro all_days(columns) -%}
     select {{ columns | join(', ') }} from {{ ref('daily_observations') }}
+    union all
+    select {{ columns | join(', ') }} from {{ ref('int_stations_without_days') }}
     {%- set closed = adapter.get_relation(this.database, 'meta', 'closed_stations') if execute -%}
     {%- if closed %}
     union all

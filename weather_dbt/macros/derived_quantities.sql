@@ -1,4 +1,4 @@
-{# Quantities made of several readings: formula, units and range of validity of each; null outside the range. #}
+{# Quantities computed from several readings, with formula, units and valid range; null outside the range. #}
 
 {#
     Saturation vapour pressure over water, hPa, of a temperature in °C.

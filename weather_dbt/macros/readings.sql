@@ -1,7 +1,7 @@
 {#
-    Every reading, declared once: our column, upstream's field and its unit there, and what the quantity can be
-    at all, in the column's unit. The bounds lie somewhat beyond the records in the World Meteorological
-    Organization's archive of weather extremes: a value outside is a fault of the instrument or the line.
+    Every reading, declared once: our column, upstream's field and unit, and the possible range in the column's unit.
+    The bounds are a little beyond the records in the World Meteorological Organization's archive of weather extremes:
+    a value outside is a fault of the instrument or the line.
 #}
 {% macro readings() -%}
     {{ return({

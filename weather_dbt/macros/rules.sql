@@ -1,6 +1,6 @@
 {#
-    Rules within one row, declared once: `when` is judged on readings within their bounds. `impossible` readings
-    become null in the marts, `suspicious` ones stay. The tolerances are what the instruments differ by:
+    Rules within one row, declared once. `when` sees only readings within their bounds. `impossible` readings become
+    null in the marts, `suspicious` ones stay. The tolerances are the differences between instruments:
     0.2 °C between a reading and the hour's extremes, 0.5 °C between two thermometers, 0.2 m/s of wind.
 #}
 {% macro row_rules() -%}
@@ -46,7 +46,7 @@
     ]) }}
 {%- endmacro %}
 
-{# Rules over hours: a sensor that gives one value for so many hours on end, where nature does not. #}
+{# Rules over hours: a sensor repeats one value for more hours than real weather does. #}
 {% macro stuck_rules() -%}
     {{ return({
         'temperature_c': {'hours': 12, 'unless': 'false'},
@@ -57,7 +57,7 @@
     }) }}
 {%- endmacro %}
 
-{# Rules over hours: the largest step between two hours that weather makes, beyond which it is looked at. #}
+{# Rules over hours: the largest change from one hour to the next that real weather makes. #}
 {% macro jump_rules() -%}
     {{ return({
         'temperature_c': 15,
@@ -73,14 +73,14 @@
     {'field': '{{ field }}', 'value': cast({{ value }} as varchar), 'rule': '{{ rule }}', 'severity': '{{ severity }}'}
 {%- endmacro %}
 
-{# The list of the findings that are there, out of expressions that are null where all is well. #}
+{# The list of findings, from expressions that are null when there is none. #}
 {% macro findings_that_hold(expressions) -%}
     list_filter([
         {{ expressions | join(',\n        ') }}
     ], lambda found: found is not null)
 {%- endmacro %}
 
-{# A reading that is there and is no number. #}
+{# A reading that is present but not a number. #}
 {% macro unreadable_findings() -%}
     {%- set expressions = [] -%}
     {%- for column, reading in readings().items() -%}
@@ -92,7 +92,7 @@
     {{ return(expressions) }}
 {%- endmacro %}
 
-{# A reading outside what the quantity can be. #}
+{# A reading outside the possible range of its quantity. #}
 {% macro out_of_bounds_findings() -%}
     {%- set expressions = [] -%}
     {%- for column, reading in readings().items() -%}
@@ -104,7 +104,7 @@
     {{ return(expressions) }}
 {%- endmacro %}
 
-{# Readings of one row that contradict one another. #}
+{# Readings of one row that contradict each other. #}
 {% macro row_findings() -%}
     {%- set expressions = [] -%}
     {%- for rule in row_rules() -%}
@@ -117,7 +117,7 @@
     {{ return(expressions) }}
 {%- endmacro %}
 
-{# The column, or null where a rule says that it cannot be true. #}
+{# The column, or null where a rule says that it is impossible. #}
 {% macro unless_impossible(column) -%}
     {%- set conditions = [] -%}
     {%- for rule in row_rules() if rule.severity == 'impossible' and column in rule.fields -%}
@@ -130,7 +130,7 @@
     {%- endif -%}
 {%- endmacro %}
 
-{# A sensor that gave one value in every one of the last hours. #}
+{# A sensor that gave the same value in each of the last hours. #}
 {% macro stuck_findings() -%}
     {%- set expressions = [] -%}
     {%- for column, rule in stuck_rules().items() -%}
@@ -144,7 +144,7 @@
     {{ return(expressions) }}
 {%- endmacro %}
 
-{# A step from the hour before that weather does not make. #}
+{# A change from the hour before that is too large for real weather. #}
 {% macro jump_findings() -%}
     {%- set expressions = [] -%}
     {%- for column, largest in jump_rules().items() -%}

@@ -1,4 +1,4 @@
-{# Joins a scale: the band whose lower limit the reading reaches and whose upper limit it stays under. #}
+{# Joins a scale: a band contains its lower limit and excludes its upper one. #}
 {% macro band_of(scale, reading, unit) -%}
     left join {{ ref(scale) }} as {{ scale }}
         on

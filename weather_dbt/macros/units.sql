@@ -1,11 +1,11 @@
-{# Conversions from upstream's units. Rounding takes away what only binary arithmetic added. #}
+{# Conversions from upstream's units. Rounding removes the digits that binary arithmetic adds. #}
 
-{# A number, or null where upstream's text is not one; NaN and infinity are not readings. #}
+{# A number, or null where upstream's text is not one. NaN and infinity are not readings. #}
 {% macro number(column) -%}
     case when isfinite(try_cast({{ column }} as double)) then try_cast({{ column }} as double) end
 {%- endmacro %}
 
-{# A reading in our unit. rr1 = -0.1 is upstream's sign for a trace: too little to measure, so no amount. #}
+{# A reading in our unit. Upstream writes rr1 = -0.1 for a trace, which is too little to measure: 0 mm. #}
 {% macro converted(field, unit) -%}
     {%- if unit == 'K' -%} round({{ number(field) }} - 273.15, 2)
     {%- elif unit == 'Pa' -%} round({{ number(field) }} / 100, 2)
@@ -20,7 +20,7 @@
     round({{ column }} * 3.6, 2)
 {%- endmacro %}
 
-{# Where the wind comes from, or null: upstream's 0 is no bearing, and neither is any direction of a calm. #}
+{# Direction the wind comes from, or null: upstream's 0 is not a direction, and calm wind has none. #}
 {% macro bearing(direction, speed) -%}
     case when {{ direction }} > 0 and coalesce({{ speed }}, 1) > 0 then {{ direction }} end
 {%- endmacro %}

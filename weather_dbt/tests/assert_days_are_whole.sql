@@ -1,4 +1,4 @@
--- Each station's day stands once, its hours fit into a day, and no value stands on fewer hours than it needs.
+-- Each station's day exists once, has at most 24 hours, and no value has fewer hours than it needs.
 select
     station_id,
     observed_date,

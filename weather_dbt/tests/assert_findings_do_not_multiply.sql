@@ -1,7 +1,7 @@
 {{ config(severity='warn') }}
 
--- A sudden multiplication of findings is a fault of the source or of our rules: told, never a failure. One row when
--- the batch has more than three times the share of findings that its département had in the 30 days before.
+-- Many more findings than usual point to a fault of the source or of our rules, so this only warns. Returns one row
+-- per département whose batch has more than three times the share of findings of the 30 days before.
 with
 
 batch as (

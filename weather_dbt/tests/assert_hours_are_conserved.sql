@@ -1,5 +1,5 @@
--- Every keyed hour of the batch that reached raw is in the mart exactly once, unless it is from the future:
--- none lost on the way, none doubled. One row per station and hour that is missing or repeated.
+-- Every hour of the batch in raw is in the mart exactly once, unless it is from the future. Returns one row per
+-- station and hour that is missing or repeated.
 {% set is_in_batch = within_batch('observed_at') %}
 
 with

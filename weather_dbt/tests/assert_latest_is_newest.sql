@@ -1,4 +1,4 @@
--- Each station that ever reported stands once in latest_observations, with its newest hour.
+-- Each station that ever reported is in latest_observations once, with its newest hour.
 select
     stations.station_id,
     stations.last_observed_at,

@@ -1,4 +1,4 @@
--- What a load saw is what became new, changed, unchanged or rejected; what became new or changed is in raw.
+-- The rows seen by a load are new, changed, unchanged or rejected; the new and changed ones are in raw.
 {% set built = built_load_id() %}
 
 with

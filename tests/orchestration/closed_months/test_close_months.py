@@ -94,6 +94,22 @@ def test_a_snapshot_shows_closed_and_recent_months_as_one(paths, grown):
             assert connection.execute(f"select count(*) from {table}").fetchone() == (rows,), table
 
 
+def test_a_view_over_closed_months_keeps_the_comments_of_its_table(paths, query):
+    comments = """
+        select column_name, comment from duckdb_columns()
+        where schema_name = 'marts' and table_name in ('hourly_observations', 'daily_observations')
+        union all select view_name, comment from duckdb_views() where schema_name = 'marts'
+        union all select table_name, comment from duckdb_tables() where schema_name = 'marts' order by all
+    """
+    publish(paths)
+    whole = query(paths.published, comments)
+    assert {"temperature_c", "is_final", "hourly_observations"} <= {name for name, _ in whole}
+    assert all(comment for _, comment in whole)
+    close(paths)
+    publish(paths)
+    assert set(whole) <= set(query(paths.published, comments))
+
+
 def rows_kept(paths):
     """Rows of each table in the build file and in the files its registry names."""
     with connect(paths.build_file) as connection:

@@ -1,28 +1,56 @@
 {{ config(materialized='table') }}
 
 {#
-    Days to make again: those that an affected hour belongs to in any of the three ways a day is cut, and those that
-    were provisional when they were last made, as time alone makes them final.
+    Days to build again: those that an affected hour belongs to in any of the three ways a day is cut, and those that
+    were provisional in the last build, since newer hours make them final. Stations of one FU share their days.
 #}
 
 {% set daily = made_before('daily_observations') %}
 
 with
 
-days_of_affected_hours as (
+utc_offsets as (
 
-    select {{ rain_date('observed_at') }} as observed_date
-    from {{ ref('int_affected_hours') }}
+    select 0 as utc_offset_hours
     union
-    select {{ minimum_date('observed_at') }}
-    from {{ ref('int_affected_hours') }}
+    select utc_offset_hours
+    from {{ ref('utc_offsets') }}
+    where utc_offset_hours is not null
+
+),
+
+affected_hours as (
+
+    select
+        affected.observed_at,
+        utc_offsets.utc_offset_hours
+    from {{ ref('int_affected_hours') }} as affected
+    cross join utc_offsets
+
+),
+
+affected_days as (
+
+    select
+        utc_offset_hours,
+        {{ rain_date('observed_at', 'utc_offset_hours') }} as observed_date
+    from affected_hours
     union
-    select {{ civil_date('observed_at') }}
-    from {{ ref('int_affected_hours') }}
+    select
+        utc_offset_hours,
+        {{ minimum_date('observed_at', 'utc_offset_hours') }}
+    from affected_hours
+    union
+    select
+        utc_offset_hours,
+        {{ civil_date('observed_at', 'utc_offset_hours') }}
+    from affected_hours
 
     {% if daily -%}
     union
-    select daily.observed_date
+    select
+        {{ utc_offset_of('daily.station_id') }},
+        daily.observed_date
     from {{ daily }} as daily
     where not daily.is_final and {{ has_all_hours_at_hand('daily.observed_date') }}
     {%- endif %}
@@ -30,5 +58,5 @@ days_of_affected_hours as (
 )
 
 select *
-from days_of_affected_hours
-order by observed_date
+from affected_days
+order by utc_offset_hours, observed_date

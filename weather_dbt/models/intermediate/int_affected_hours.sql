@@ -1,7 +1,7 @@
 {{ config(materialized='table') }}
 -- depends_on: {{ ref('stg_meteofrance__station_versions') }}
 
-{# Hours whose marts may differ from what the last passed build made: see macros/batch.sql. #}
+{# Hours whose rows in the marts may differ from the last passed build: see macros/batch.sql. #}
 {{ refuse_to_forget_closed_months('hourly_observations') }}
 
 {% set built = built_load_id() %}
@@ -17,7 +17,7 @@ touched_hours as (
     {% if built > 0 -%}
     union
 
-    -- A station that is listed anew, renamed or moved changes its own rows and its neighbours' findings.
+    -- A station that is new in the list, renamed or moved changes its own rows and its neighbours' findings.
     select distinct observations.observed_at
     from {{ ref('stg_meteofrance__observation_versions') }} as observations
     where

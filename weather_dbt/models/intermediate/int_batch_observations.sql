@@ -1,8 +1,8 @@
 {{ config(materialized='table') }}
 
 {#
-    The observations that this build reads: those of the affected hours, and the 24 hours before each for the
-    windows. Readings outside their bounds are null here, with the finding that says so.
+    The observations that this build reads: those of the affected hours, and of the 24 hours before each for the
+    windows. Readings outside their bounds are null here and have a finding.
 #}
 
 with
@@ -38,7 +38,7 @@ bounded as (
         observed_at,
         cast(epoch(observed_at) // 3600 as integer) as hour_number,
         observed_at in (select affected_hours.observed_at from affected_hours) as is_affected,
-        -- An hour seen before it was over was not measured.
+        -- An hour that was fetched before it ended was not measured.
         observed_at > version_seen_at + to_minutes(10) as is_future,
         latitude,
         longitude,

@@ -1,4 +1,4 @@
-{# What the marts show: nothing that cannot be true, upstream's codes as what they mean. Future hours are left out. #}
+{# What the marts show: no impossible readings, upstream's codes decoded, no future hours. #}
 
 with
 
@@ -35,7 +35,7 @@ decoded as (
         * exclude (cloud_cover_code_octas, is_trace)
         replace (
             cast(ground_state_code as integer) as ground_state_code,
-            -- Upstream writes direction 0 for calm, and north is 360: without wind there is no direction.
+            -- Upstream writes 0 for calm and 360 for north: calm wind has no direction.
             {{ bearing('wind_direction_deg', 'wind_speed_ms') }} as wind_direction_deg,
             {{ bearing('max_mean_wind_direction_deg', 'max_mean_wind_ms') }} as max_mean_wind_direction_deg,
             {{ bearing('gust_3s_direction_deg', 'gust_3s_ms') }} as gust_3s_direction_deg,
@@ -43,7 +43,7 @@ decoded as (
                 as gust_instantaneous_direction_deg
         ),
         case when precipitation_mm is not null then is_trace end as is_trace,
-        -- 9 octas is upstream's sign for a sky that cannot be seen.
+        -- Upstream writes 9 octas for a sky that cannot be seen.
         case when cloud_cover_code_octas <= 8 then cast(cloud_cover_code_octas as integer) end as cloud_cover_octas,
         cloud_cover_code_octas > 8 as is_sky_obscured
     from coherent

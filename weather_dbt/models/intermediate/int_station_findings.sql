@@ -1,6 +1,6 @@
 {{ config(materialized='table') }}
 
-{# Findings about stations rather than hours: moved, wrongly placed, replaced by another id. #}
+{# Findings about stations, not hours: moved, wrongly placed, replaced by another id, or without a known FU. #}
 
 with
 
@@ -29,7 +29,7 @@ days as (
 
 ),
 
--- Where the newest day's rows put each station, whatever the list says.
+-- The position of each station in its newest day's rows, which may differ from the list.
 observed as (
 
     select
@@ -89,7 +89,7 @@ placed_elsewhere as (
 
 ),
 
--- Half of a département's stations lie around this place, whatever a few wrong coordinates say.
+-- The middle of a département's stations. A median: a few wrong coordinates do not move it far.
 centres as (
 
     select
@@ -113,7 +113,7 @@ outside_department as (
     from stations
     inner join centres on stations.department_code = centres.department_code
     where
-        -- The southern and antarctic lands lie in two oceans and have no middle.
+        -- The southern and antarctic territories lie in two oceans and have no middle.
         stations.department_code <> '984'
         and {{ distance_km('centres.latitude', 'centres.longitude', 'stations.latitude', 'stations.longitude') }}
         > case
@@ -123,7 +123,7 @@ outside_department as (
 
 ),
 
--- A station that fell silent for good, and another at the same place that began afterwards, within a month.
+-- A station that stopped reporting, and another at the same place that started within a month after it.
 id_changed as (
 
     select
@@ -146,6 +146,20 @@ id_changed as (
 
 ),
 
+utc_offset_unknown as (
+
+    select
+        station_id,
+        last_observed_at as observed_at,
+        'utc_offset_hours' as field,
+        cast(null as varchar) as value,
+        'utc_offset_unknown' as rule,
+        'suspicious' as severity
+    from stations
+    where last_observed_at is not null and {{ utc_offset_of('station_id') }} is null
+
+),
+
 unioned as (
 
     select * from moved_in_list
@@ -155,6 +169,8 @@ unioned as (
     select * from outside_department
     union all by name
     select * from id_changed
+    union all by name
+    select * from utc_offset_unknown
 
 )
 

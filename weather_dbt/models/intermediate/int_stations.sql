@@ -1,4 +1,4 @@
-{# Listed stations with their département. Stations that only report are added in the mart. #}
+{# Listed stations with their département. The mart adds stations that report but are not listed. #}
 
 with
 

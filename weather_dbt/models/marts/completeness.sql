@@ -1,6 +1,6 @@
 {{ config(materialized='view') }}
 
-{# Made when it is asked for: silent days have no row anywhere to count. #}
+{# A view: days without data have no row anywhere, so they are generated when someone reads. #}
 
 with
 
@@ -8,9 +8,21 @@ stations as (
 
     select
         *,
+        {{ utc_offset_of('station_id') }} as utc_offset_hours,
         max(last_observed_at) over (partition by department_code) as department_last_observed_at
     from {{ ref('stations') }}
     where observed_hours > 0
+
+),
+
+local as (
+
+    select
+        *,
+        {{ local_time('first_observed_at', 'utc_offset_hours') }} - interval 1 hour as first_hour_start,
+        {{ local_time('department_last_observed_at', 'utc_offset_hours') }} as last_hour_end
+    from stations
+    where utc_offset_hours is not null
 
 ),
 
@@ -19,9 +31,9 @@ days as (
     select
         *,
         unnest(generate_series(
-            {{ civil_date('first_observed_at') }}, {{ civil_date('department_last_observed_at') }}, interval 1 day
+            cast(first_hour_start as date), cast(last_hour_end - interval 1 hour as date), interval 1 day
         )) as day_start
-    from stations
+    from local
 
 ),
 
@@ -34,8 +46,8 @@ expected as (
         cast(day_start as date) as observed_date,
         cast(date_diff(
             'hour',
-            greatest(day_start, first_observed_at at time zone 'UTC' - interval 1 hour),
-            least(day_start + interval 1 day, department_last_observed_at at time zone 'UTC')
+            greatest(day_start, first_hour_start),
+            least(day_start + interval 1 day, last_hour_end)
         ) as integer) as expected_hours
     from days
 

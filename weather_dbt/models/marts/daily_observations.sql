@@ -13,15 +13,26 @@ affected_days as (
 
 ),
 
+hours_of_stations as (
+
+    select
+        *,
+        {{ utc_offset_of('station_id') }} as utc_offset_hours
+    from {{ ref('hourly_observations') }}
+    where {{ within_affected_days('observed_at') }}
+
+),
+
 hours as (
 
     select
         *,
-        {{ rain_date('observed_at') }} as rain_date,
-        {{ minimum_date('observed_at') }} as minimum_date,
-        {{ civil_date('observed_at') }} as civil_date
-    from {{ ref('hourly_observations') }}
-    where {{ within_affected_days('observed_at') }}
+        {{ rain_date('observed_at', 'utc_offset_hours') }} as rain_date,
+        {{ minimum_date('observed_at', 'utc_offset_hours') }} as minimum_date,
+        {{ civil_date('observed_at', 'utc_offset_hours') }} as civil_date
+    from hours_of_stations
+    -- No day is built where FU is not known: int_station_findings names these stations.
+    where utc_offset_hours is not null
 
 ),
 
@@ -34,7 +45,8 @@ rain_days as (
         {{ day_flag('sum(' ~ exact('precipitation_mm') ~ ') >= 1', 'precipitation_mm') }} as is_rain_day,
         {{ day_of('max', 'temperature_max_c', 'temperature_max', 'c') }}
     from hours
-    where rain_date in (select affected_days.observed_date from affected_days)
+    semi join affected_days
+        on hours.utc_offset_hours = affected_days.utc_offset_hours and hours.rain_date = affected_days.observed_date
     group by station_id, rain_date
 
 ),
@@ -47,7 +59,8 @@ minimum_days as (
         {{ day_of('min', 'temperature_min_c', 'temperature_min', 'c') }},
         {{ day_flag('min(temperature_min_c) <= 0', 'temperature_min_c') }} as is_frost_day
     from hours
-    where minimum_date in (select affected_days.observed_date from affected_days)
+    semi join affected_days
+        on hours.utc_offset_hours = affected_days.utc_offset_hours and hours.minimum_date = affected_days.observed_date
     group by station_id, minimum_date
 
 ),
@@ -82,7 +95,8 @@ civil_days as (
         count(ground_state_code) as ground_state_hours,
         count(soil_temperature_10cm_c) as soil_temperature_hours
     from hours
-    where civil_date in (select affected_days.observed_date from affected_days)
+    semi join affected_days
+        on hours.utc_offset_hours = affected_days.utc_offset_hours and hours.civil_date = affected_days.observed_date
     group by station_id, civil_date
 
 ),
@@ -93,18 +107,6 @@ stations as (
         station_id,
         station_name
     from {{ ref('int_stations') }}
-
-),
-
--- Until when each département was asked: what had not come 36 hours after the day comes no more.
-asked_until as (
-
-    select
-        department_code,
-        max(fetched_at) as fetched_at
-    from {{ ref('stg_meta__loads') }}
-    where dataset <> 'liste-stations' and status <> 'failed'
-    group by department_code
 
 ),
 
@@ -123,6 +125,33 @@ days as (
 
 ),
 
+newest_days as (
+
+    select
+        department_code,
+        last_observed_at
+    from days
+
+    {% if is_incremental() -%}
+    union all
+    select
+        department_code,
+        last_observed_at
+    from {{ this }}
+    {%- endif %}
+
+),
+
+reported as (
+
+    select
+        department_code,
+        max(last_observed_at) as newest_hour
+    from newest_days
+    group by department_code
+
+),
+
 final as (
 
     select
@@ -130,11 +159,7 @@ final as (
         stations.station_name,
         days.department_code,
         days.observed_date,
-        coalesce(
-            days.observed_date + interval 66 hours
-            <= greatest(asked.fetched_at, asked_everywhere.fetched_at) at time zone 'UTC',
-            false
-        ) as is_final,
+        {{ is_day_final('days.observed_date', utc_offset_of('days.station_id'), 'reported.newest_hour') }} as is_final,
         days.precipitation_mm,
         coalesce(days.precipitation_hours, 0) as precipitation_hours,
         days.temperature_min_c,
@@ -178,8 +203,7 @@ final as (
         days.longitude
     from days
     left join stations on days.station_id = stations.station_id
-    left join asked_until as asked on days.department_code = asked.department_code
-    left join asked_until as asked_everywhere on asked_everywhere.department_code is null
+    left join reported on days.department_code = reported.department_code
     order by days.station_id, days.observed_date
 
 )

@@ -41,7 +41,7 @@ windows as (
         {{ window_of('avg', 'temperature_c', hours, 'temperature_mean', 'c') }},
         {{ window_of('min', 'temperature_min_c', hours, 'temperature_min', 'c') }},
         {{ window_of('max', 'temperature_max_c', hours, 'temperature_max', 'c') }},
-        -- Gusts of two kinds are not comparable: a window that mixes them has no maximum.
+        -- The two kinds of gust are not comparable: a window that mixes them has no maximum.
         case
             when
                 max(gust_kind) {{ last_slots(hours) }} = min(gust_kind) {{ last_slots(hours) }}
@@ -147,7 +147,7 @@ final as (
     {{ band_of('snow_bands', 'snow_depth_cm', 'cm') }}
     {{ band_of('visibility_classes', 'visibility_m', 'm') }}
     where observations.is_affected
-    -- A station's week then lies in one row group.
+    -- So that a station's week lies in one row group.
     order by observations.station_id, observations.observed_at
 
 )

@@ -1,4 +1,4 @@
-{# A station is known from the list, from its observations, or from both. #}
+{# A station is in the list, in the observations, or in both. #}
 
 {% set sensors = {
     'temperature': 'temperature_mean_hours', 'dew_point': 'dew_point_hours', 'humidity': 'humidity_mean_hours',
@@ -90,7 +90,7 @@ final as (
         joined.last_observed_at,
         joined.observed_hours,
         joined.sensors,
-        -- Three hours: later than all but one row in a hundred arrive.
+        -- Three hours: 99 of 100 rows arrive earlier than that.
         case
             when
                 joined.last_observed_at + to_hours(3)
