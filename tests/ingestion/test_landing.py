@@ -61,11 +61,6 @@ def test_a_killed_write_leaves_no_payload(land, tmp_path, monkeypatch):
     assert list(landed_payloads(tmp_path)) == []
 
 
-def test_only_a_departments_packet_has_a_department(land):
-    assert land(scope="9").department_code == "9"
-    assert land(scope="file").department_code is None
-
-
 @pytest.mark.parametrize(
     "damage", [lambda data: data[:-9], lambda data: b"not gzip", lambda data: data[:12] + b"\xff" * 9]
 )

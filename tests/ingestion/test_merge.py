@@ -294,3 +294,10 @@ def test_a_time_with_an_offset_is_the_hour_it_names(warehouse, row):
     warehouse.load(row())
     assert counts(warehouse.load(row(hour="2026-11-23T05:00:00+01:00", t="282.15"))) == (0, 1, 0, 0)
     assert counts(warehouse.load(row(hour="2026-11-23T06:00:00+00:00"))) == (1, 0, 0, 0)
+
+
+def test_only_a_departments_packet_has_a_department(warehouse, row, as_csv):
+    warehouse.load(row())
+    warehouse.load_body(as_csv([row()]), scope="file")
+    warehouse.load_body(as_csv([row()]), dataset="paquet-stations-horaire", scope="20261123T04Z")
+    assert warehouse.query("select department_code from meta.loads order by load_id") == ["9", None, None]

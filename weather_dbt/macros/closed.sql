@@ -55,7 +55,7 @@
     the last build, the list changed a station, or a reopened month brought back rows with old names.
 #}
 {% macro follow_station_list(stations, columns) -%}
-    {%- if is_incremental() and closed_months() and _has_stale_stations(stations) -%}
+    {%- if is_incremental() and closed_months() and _has_stale_stations() -%}
         update {{ this }} as made
         set {% for column in columns %}{{ column }} = listed.{{ column }}{{ ', ' if not loop.last }}{% endfor %}
         from {{ stations }} as listed
@@ -69,9 +69,9 @@
     {%- endif -%}
 {%- endmacro %}
 
-{% macro _has_stale_stations(stations) -%}
+{% macro _has_stale_stations() -%}
     {{ return(run_query(
-        'select exists (select 1 from ' ~ stations ~ ' where load_id > ' ~ built_load_id() ~ ')'
+        'select exists (select 1 from ' ~ ref('int_stations') ~ ' where load_id > ' ~ built_load_id() ~ ')'
         ~ ' or exists (select 1 from ' ~ closed_months() ~ ' where reopened_at > ('
         ~ 'select max(built_at) from ' ~ adapter.get_relation(this.database, 'meta', 'builds') ~ ' where passed))'
     ).rows[0][0]) }}

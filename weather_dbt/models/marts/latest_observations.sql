@@ -4,6 +4,7 @@
     unique_key='station_id',
     post_hook="{{ follow_station_list(ref('stations'), ['station_name', 'latitude', 'longitude', 'altitude_m']) }}"
 ) }}
+-- depends_on: {{ ref('int_stations') }}
 
 with
 
