@@ -13,7 +13,7 @@ DBT_PROJECT = ROOT / "weather_dbt"
 
 
 class OrchestrationSettings(BaseSettings):
-    """When runs happen, what they keep, and which Prefect server hears of them."""
+    """Schedule, retention, dbt and Prefect server."""
 
     model_config = SettingsConfigDict(env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True)
 
@@ -45,12 +45,11 @@ class OrchestrationSettings(BaseSettings):
 
 
 def export_prefect_settings() -> None:
-    """Tell Prefect its server. Call before Prefect is imported: it reads its settings once, then."""
+    """Set Prefect's server address. Call before importing Prefect, which reads its settings then."""
     os.environ.setdefault("PREFECT_API_URL", get_settings().prefect_api_url)
-    os.environ.setdefault("DO_NOT_TRACK", "1")  # nobody asked this service to report its use to anyone
+    os.environ.setdefault("DO_NOT_TRACK", "1")  # no telemetry
 
 
 @lru_cache(maxsize=1)
 def get_settings() -> OrchestrationSettings:
-    """Read the settings once per process."""
     return OrchestrationSettings()
