@@ -33,7 +33,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m orchestration", description=__doc__)
     parser.add_argument("step", choices=sorted([*_STEPS, "backup", "restore"]))
     parser.add_argument("--snapshot", metavar="ID", help="with rollback: the snapshot to serve")
-    parser.add_argument("--to", type=Path, default=Path("backups"), metavar="FOLDER", help="with backup: where it goes")
+    parser.add_argument(
+        "--to", type=Path, default=Path("backups"), metavar="FOLDER", help="with backup: the folder to write it to"
+    )
     parser.add_argument("--from", type=Path, dest="backup", metavar="FILE", help="with restore: the backup")
     parser.add_argument("--force", action="store_true", help="with restore: replace what is in DATA_DIR")
     options = parser.parse_args(arguments)
@@ -77,7 +79,7 @@ def rollback(paths: DataPaths, snapshot_id: str | None = None) -> None:
 
 
 def rebuild(paths: DataPaths, _: str | None = None) -> None:
-    """Make the build file anew from the landing zone, build, test and publish it."""
+    """Rebuild the build file from the landing zone, then build, test and publish it."""
     settings = get_ingestion_settings()
     for file in (paths.build_file, paths.build_file.with_name(f"{paths.build_file.name}.wal")):
         file.unlink(missing_ok=True)
@@ -98,7 +100,7 @@ def freshness(paths: DataPaths, _: str | None = None) -> None:
 
 
 def backup(paths: DataPaths, target: Path) -> None:
-    """Write a backup; runs wait only until its moment is held, not until it is written."""
+    """Write a backup. Runs wait only while the files are frozen, not while they are written."""
     with ExitStack() as held:
         with writer_lock(paths, "python -m orchestration backup", say):
             folder = held.enter_context(frozen(paths))
@@ -107,7 +109,6 @@ def backup(paths: DataPaths, target: Path) -> None:
 
 
 def restore(paths: DataPaths, file: Path, *, force: bool) -> None:
-    """Lay a backup into the data directory."""
     about = restore_backup(file, paths, force=force)
     say(f"{len(about['files'])} files of {about['made_at']} are in {paths.root}, snapshot {about['served']} is served")
 

@@ -10,7 +10,7 @@ from orchestration.pipeline import RunSummary
 def publish_summary(summary: RunSummary, say: Say) -> None:
     """Attach one Markdown artifact to the run: what came, how each dbt node ended, what is served.
 
-    A server that is away is told of: the run has done its work, and must not fail for its report.
+    If the server is unreachable, log it: the run's work is done and must not fail for its report.
     """
     try:
         create_markdown_artifact(render_summary(summary), key="weather-hourly-summary", description=str(summary))
@@ -19,11 +19,10 @@ def publish_summary(summary: RunSummary, say: Say) -> None:
 
 
 def render_summary(summary: RunSummary) -> str:
-    """Render a run's summary as Markdown."""
     snapshot = summary.snapshot
     title = str(summary).partition(":")[0]
     lines = [
-        f"## {title[0].upper()}{title[1:]}",  # not capitalize(): it would spell the snapshot's id in small letters
+        f"## {title[0].upper()}{title[1:]}",  # not capitalize(), which would lower-case the snapshot's id
         "",
         f"Source: **{summary.source}**" + (" (invented weather)" if summary.source == "demo" else ""),
         f"· newest observation: {snapshot.newest_observation if snapshot else 'none'}",

@@ -1,4 +1,4 @@
-"""What can go wrong between loading and publishing. A message is one line: what happened, then what to do.
+"""Errors between loading and publishing. A message says what happened, what stays safe and what to do.
 
 OrchestrationError
 ├── IngestionFailed   every request of the run failed
@@ -6,19 +6,19 @@ OrchestrationError
 ├── NothingToPublish  there is no tested build yet
 ├── SnapshotNotFound  no such snapshot, or none to go back to
 ├── ServerNotReady    the Prefect server does not answer
-│   ├── NotRegistered it answers, and does not know our deployment
-│   └── NoRoom        its database lies in a data directory that takes no more
-├── PortTaken         another program listens where the Prefect server should
+│   ├── NotRegistered it answers, but does not know our deployment
+│   └── NoRoom        its database lies on a full disk
+├── PortTaken         another program listens on the Prefect server's port
 ├── RunNotFound       Prefect knows no such run of this flow
 ├── RunNotCancellable the run has already ended
 ├── RunNotRetriable   the run has not ended yet
-├── KeyReused         an idempotency key came again with another wish
-├── QueueFull         so many runs wait that one more is refused
+├── KeyReused         an idempotency key was used before with other parameters
+├── QueueFull         too many runs wait
 ├── NothingToBackUp   there is no build file yet
-├── NotEmpty          a backup is not laid over what is there
-├── DirectoryInUse    a service or a run works in the data directory
-├── BackupUnreadable  a file that is no whole backup
-└── BadSchedule       a cron expression that cannot be
+├── NotEmpty          a backup is not restored over existing data
+├── DirectoryInUse    a service or a run uses the data directory
+├── BackupUnreadable  the file is not a complete backup
+└── BadSchedule       not a valid cron expression
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,8 +32,6 @@ class OrchestrationError(Exception):
 
 
 class IngestionFailed(OrchestrationError):
-    """Every request of the run failed; nothing new was loaded."""
-
     def __init__(self, failures: Mapping[str, str]) -> None:
         self.failures = dict(failures)
         super().__init__("nothing could be fetched: " + "; ".join(f"{what}: {why}" for what, why in failures.items()))
@@ -51,7 +49,7 @@ class BuildFailed(OrchestrationError):
 
 
 class NothingToPublish(OrchestrationError):
-    """The build file is missing, was never built to the end, or holds loads that no build has seen."""
+    """The build file is missing, was never fully built, or holds loads newer than its last build."""
 
     def __init__(self, build_file: Path) -> None:
         super().__init__(
@@ -68,14 +66,12 @@ class SnapshotNotFound(OrchestrationError):
 
 
 class ServerNotReady(OrchestrationError):
-    """The Prefect server does not answer."""
-
     def __init__(self, url: str, why: str) -> None:
         super().__init__(f"the Prefect server at {url} is not ready: {why}")
 
 
 class NotRegistered(ServerNotReady):
-    """The server does not know our deployment: it is a new one, or was emptied."""
+    """The server does not know our deployment: it is new, or its database was emptied."""
 
     def __init__(self, url: str) -> None:
         super().__init__(url, "the deployment is not registered yet")
@@ -89,8 +85,6 @@ class NoRoom(ServerNotReady):
 
 
 class PortTaken(OrchestrationError):
-    """Another program listens where the Prefect server should."""
-
     def __init__(self, url: str, owner: str) -> None:
         super().__init__(
             f"{url} is taken by {owner}, which is no Prefect server: stop it, or choose another port, "
@@ -99,29 +93,21 @@ class PortTaken(OrchestrationError):
 
 
 class RunNotFound(OrchestrationError):
-    """Prefect knows no such run of this flow."""
-
     def __init__(self, run_id: str) -> None:
         super().__init__(f"there is no run {run_id}: GET /runs lists them")
 
 
 class RunNotCancellable(OrchestrationError):
-    """The run has already ended."""
-
     def __init__(self, run_id: str, state: str) -> None:
         super().__init__(f"run {run_id} has already ended, {state}: there is nothing to cancel")
 
 
 class RunNotRetriable(OrchestrationError):
-    """The run has not ended yet."""
-
     def __init__(self, run_id: str, state: str) -> None:
         super().__init__(f"run {run_id} is {state}: wait for its end or cancel it first")
 
 
 class KeyReused(OrchestrationError):
-    """An idempotency key came again with another wish."""
-
     def __init__(self, run_id: str) -> None:
         super().__init__(
             f"this Idempotency-Key belongs to run {run_id}, which has other parameters: send a new key for a new run"
@@ -136,15 +122,11 @@ class QueueFull(OrchestrationError):
 
 
 class NothingToBackUp(OrchestrationError):
-    """There is no build file yet."""
-
     def __init__(self, data_dir: Path) -> None:
         super().__init__(f"{data_dir} holds nothing to back up yet: `make flow-run` or `make run` fetches first data")
 
 
 class NotEmpty(OrchestrationError):
-    """A backup is not laid over what is there, unless that is asked for."""
-
     def __init__(self, data_dir: Path) -> None:
         super().__init__(
             f"{data_dir} is not empty: set DATA_DIR to a new folder, or add FORCE=1 to replace all that is there"
@@ -152,15 +134,11 @@ class NotEmpty(OrchestrationError):
 
 
 class DirectoryInUse(OrchestrationError):
-    """A service or a run works in the data directory."""
-
     def __init__(self, data_dir: Path, holder: str) -> None:
         super().__init__(f"{data_dir} is in use ({holder}): stop the service, or wait for the run's end, first")
 
 
 class BackupUnreadable(OrchestrationError):
-    """A file that is no whole backup; nothing was replaced."""
-
     def __init__(self, file: Path, why: str) -> None:
         super().__init__(
             f"{file} is no whole backup ({printable(why)}): nothing was touched; take another one of `make backup`"
@@ -168,8 +146,6 @@ class BackupUnreadable(OrchestrationError):
 
 
 class BadSchedule(OrchestrationError):
-    """A cron expression that cannot be."""
-
     def __init__(self, cron: str, why: str) -> None:
         super().__init__(
             f"`{cron}` is no cron expression ({why}): write five fields, e.g. `12 * * * *` for minute 12 of every hour"

@@ -17,7 +17,7 @@ DBT_PROJECT = ROOT / "weather_dbt"
 
 
 class OrchestrationSettings(BaseSettings):
-    """When runs happen, what they keep, and which Prefect server hears of them."""
+    """Schedule, retention, dbt and Prefect server."""
 
     model_config = SettingsConfigDict(env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True)
 
@@ -54,16 +54,15 @@ class OrchestrationSettings(BaseSettings):
 
 
 def export_prefect_settings() -> None:
-    """Tell Prefect its server. Call before Prefect is imported: it reads its settings once, then."""
+    """Set Prefect's server address. Call before importing Prefect, which reads its settings then."""
     settings = get_settings()
     os.environ.setdefault("PREFECT_API_URL", settings.prefect_api_url)
     if settings.prefect_auth:
         paths = DataPaths(get_ingestion_settings().data_dir)
         os.environ.setdefault("PREFECT_API_AUTH_STRING", read_or_make(paths))
-    os.environ.setdefault("DO_NOT_TRACK", "1")  # nobody asked this service to report its use to anyone
+    os.environ.setdefault("DO_NOT_TRACK", "1")  # no telemetry
 
 
 @lru_cache(maxsize=1)
 def get_settings() -> OrchestrationSettings:
-    """Read the settings once per process."""
     return OrchestrationSettings()

@@ -1,4 +1,4 @@
-"""The flow's `dept` parameter, between the texts people write and what Prefect stores."""
+"""Converts the flow's `dept` parameter between what people write and what Prefect stores."""
 
 from collections.abc import Sequence
 
@@ -6,12 +6,12 @@ from ingestion.departments import ALL, Department, all_departments
 
 
 def as_texts(dept: str | Sequence[str]) -> list[str]:
-    """Give the flow's `dept` parameter as a list, however it was written."""
+    """Return the flow's `dept` parameter as a list."""
     return [dept] if isinstance(dept, str) else list(dept)
 
 
 def as_parameter(departments: Sequence[Department]) -> str | list[str]:
-    """Give départements as the flow's `dept` parameter: one code, a list, or `all`."""
+    """Return départements as the flow's `dept` parameter: one code, a list, or `all`."""
     if len(departments) == len(all_departments()):
         return ALL
     codes = [department.code for department in departments]
@@ -19,6 +19,6 @@ def as_parameter(departments: Sequence[Department]) -> str | list[str]:
 
 
 def as_tags(departments: Sequence[Department]) -> list[str]:
-    """Give the tags by which a run is found again: `dept:9`, or `dept:all`."""
+    """Return the tags that find a run's départements: `dept:9`, or `dept:all`."""
     parameter = as_parameter(departments)
     return [f"dept:{code}" for code in as_texts(parameter)]

@@ -28,10 +28,10 @@ _WORKER_LABEL = "prefect.worker.name"
 async def end_orphans(
     client: PrefectClient, deployment_id: UUID, worker_name: str, alive: Callable[[], Collection[UUID]] = tuple
 ) -> list[FlowRun]:
-    """End the runs that this service's worker took and that have no process any more; return them.
+    """End the runs of this service's worker that have lost their process; return them.
 
-    Runs taken by other workers on the pool are theirs. The caller leads, so no other process has our name. `alive`
-    is asked after Prefect: a run that our worker takes meanwhile is not taken for one left behind.
+    Runs of other workers on the pool are not touched. The caller leads, so no other process has our name. `alive`
+    is called after Prefect answers, so a run that our worker takes meanwhile does not count as an orphan.
     """
     orphans = []
     for run in await _runs(client, deployment_id, StateType.PENDING, StateType.RUNNING, StateType.CANCELLING):
@@ -45,7 +45,7 @@ async def end_orphans(
 
 
 async def skip_missed(client: PrefectClient, deployment_id: UUID) -> int:
-    """Cancel all but the newest of the scheduled runs that came due while nobody served: one brings everything."""
+    """Cancel all but the newest scheduled run that came due while no service ran: one run fetches everything."""
     due = [run for run in await _runs(client, deployment_id, StateType.SCHEDULED) if run.auto_scheduled]
     for run in due[1:]:
         await end_run(client, run.id, Cancelled(name="Skipped", message="missed while the service was stopped"))
@@ -65,9 +65,9 @@ async def _runs(client: PrefectClient, deployment_id: UUID, *types: StateType) -
 
 
 async def end_run(client: PrefectClient, flow_run_id: UUID, state: State) -> None:
-    """Give a run whose process is gone its last state, and the same to its unfinished tasks.
+    """Set the final state of a run without a process, and of its unfinished tasks.
 
-    The tasks first: whoever sees the run ended sees none of them running.
+    Tasks come first, so that an ended run never shows a running task.
     """
     await end_tasks(client, flow_run_id, state)
     with suppress(ObjectNotFound):
@@ -75,7 +75,7 @@ async def end_run(client: PrefectClient, flow_run_id: UUID, state: State) -> Non
 
 
 async def end_tasks(client: PrefectClient, flow_run_id: UUID, state: State) -> None:
-    """Give a run's unfinished tasks their last state."""
+    """Set the final state of a run's unfinished tasks."""
     unfinished = TaskRunFilter(
         flow_run_id=TaskRunFilterFlowRunId(any_=[flow_run_id]),
         state=TaskRunFilterState(type=TaskRunFilterStateType(any_=[StateType.PENDING, StateType.RUNNING])),

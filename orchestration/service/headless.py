@@ -1,4 +1,4 @@
-"""The serving core without HTTP, behind `flow_prefect.py --mode serve`."""
+"""The service without HTTP, behind `flow_prefect.py --mode serve`."""
 
 import asyncio
 import logging
@@ -13,8 +13,8 @@ from orchestration.settings import get_settings
 
 
 def serve(departments: Sequence[Department]) -> int:
-    """Serve the deployment without HTTP until SIGTERM or Ctrl-C; return the process's exit code."""
-    # Forced: Prefect has set up logging when it was imported.
+    """Run until SIGTERM or Ctrl-C; return the exit code."""
+    # Forced, because importing Prefect already sets up logging.
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", force=True)
     logging.getLogger("httpx").setLevel(logging.WARNING)
     service = Service(departments, get_settings(), DataPaths(get_ingestion_settings().data_dir))

@@ -1,4 +1,4 @@
-"""One leader per data directory: the service that holds an operating-system lock, which dies with it."""
+"""One leader per data directory: it holds a lock that the operating system releases when it dies."""
 
 import json
 import os
@@ -14,13 +14,12 @@ class Leadership:
     """The right to serve the schedule of one data directory."""
 
     def __init__(self, paths: DataPaths) -> None:
-        # Taken in one thread and given back in another: the lock belongs to the process.
+        # One thread acquires it and another releases it, so the lock belongs to the process.
         self._lock = FileLock(paths.leader_lock, thread_local=False)
         self._signature = paths.leader_lock.with_suffix(".json")
 
     @property
     def is_held(self) -> bool:
-        """Whether this process leads."""
         return self._lock.is_locked
 
     def try_acquire(self) -> bool:
@@ -39,11 +38,10 @@ class Leadership:
         return True
 
     def release(self) -> None:
-        """Let another process lead."""
         self._lock.release()
 
     def holder(self) -> dict[str, Any] | None:
-        """Say which process leads, and since when."""
+        """Return the leader's `pid` and `since`, or None when unreadable."""
         try:
             found: dict[str, Any] = json.loads(self._signature.read_text())
         except (OSError, ValueError):

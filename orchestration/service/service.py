@@ -1,4 +1,4 @@
-"""The serving core: one leader per data directory keeps a Prefect server, the deployment and a warm worker going."""
+"""The service: one leader per data directory runs a Prefect server, the deployment and a warm worker."""
 
 import asyncio
 import contextlib
@@ -34,18 +34,18 @@ from orchestration.worker.worker import WarmWorker
 
 log = logging.getLogger("girouette.serving")
 
-# How often the leader looks at the wake file, and everybody at the leader's lock and the server.
+# Seconds between the leader's checks of the wake file, and every process's checks of the lock and the server.
 WAKE_SECONDS = 0.4
 WATCH_SECONDS = 4.0
-# A server that is busy may miss an answer or two; one that hangs misses them all.
+# A busy server may miss an answer or two. One that hangs misses all.
 MISSES_UNTIL_LOST = 4
-# The schedule may be paused in Prefect's own UI; nothing waits for us to know.
+# The schedule can also be paused in Prefect's UI. Nothing urgent depends on noticing it.
 BEATS_PER_SCHEDULE = 40
 
 
 @dataclass
 class Health:
-    """What each part of the service is doing, in one word, and why when it is not well."""
+    """The state of each part of the service in one word, with a reason when it is not well."""
 
     role: str = "starting"
     prefect: str = "starting"
@@ -54,7 +54,7 @@ class Health:
     reasons: dict[str, str] = field(default_factory=dict)
 
     def note(self, part: str, state: str, reason: str = "") -> None:
-        """Set a part's state; a reason belongs to a state that is not well."""
+        """Set a part's state. Give a reason only when it is not well."""
         setattr(self, part, state)
         if reason:
             self.reasons[part] = reason
@@ -63,7 +63,7 @@ class Health:
 
 
 class Service:
-    """Serves the schedule while it leads; follows, ready to take over, while another process does."""
+    """Runs the schedule while it leads. While another process leads, it waits to take over."""
 
     def __init__(self, departments: Sequence[Department], settings: OrchestrationSettings, paths: DataPaths) -> None:
         self.departments, self.settings, self.paths = tuple(departments), settings, paths
@@ -78,11 +78,11 @@ class Service:
         self._is_stopping = False
         self._tasks: list[asyncio.Task[None]] = []
         folder = str(paths.root.resolve())
-        # The same for every process on this directory: a next leader knows the runs of the one before.
+        # The same for every process on this directory, so the next leader recognises the previous leader's runs.
         self.worker_name = f"girouette-{socket.gethostname()}-{hashlib.sha256(folder.encode()).hexdigest()[:8]}"
 
     async def run(self) -> None:
-        """Serve until cancelled; `stop` then ends what was started."""
+        """Run until cancelled. Then call `stop` to end what was started."""
         async with httpx.AsyncClient(timeout=WATCH_SECONDS) as client:
             while not await self._try_to_lead(client):
                 await asyncio.sleep(1)
@@ -94,7 +94,7 @@ class Service:
             parts.create_task(self._keep_serving())
 
     async def _try_to_lead(self, client: httpx.AsyncClient) -> bool:
-        """Become the leader, or follow; where nothing can be written nobody leads, and reads go on."""
+        """Become the leader, or follow. If the directory is not writable, no process leads and reads go on."""
         try:
             with storage_faults(self.paths):
                 if await asyncio.to_thread(self.leadership.try_acquire):

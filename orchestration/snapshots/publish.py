@@ -38,8 +38,8 @@ _DISCARDED = ".old-"
 def publish_build(paths: DataPaths, *, keep: int, run_id: str | None = None) -> Manifest:
     """Publish the build file as a new snapshot and serve it; the caller holds the writer's lock.
 
-    Only a build whose every dbt node passed is published: raises NothingToPublish otherwise. Killed
-    anywhere on the way, the snapshot served before stays served and the next call starts afresh.
+    Raises NothingToPublish unless every dbt node of the build passed. If killed at any point, the
+    previous snapshot stays served; the next call finishes the new one or discards it.
     """
     sweep(paths)
     facts, closed = _describe(paths)
@@ -71,9 +71,9 @@ def publish_build(paths: DataPaths, *, keep: int, run_id: str | None = None) -> 
         write_durably(unfinished / MODELS, models.encode())
         write_manifest(unfinished, manifest)
     except OSError:
-        shutil.rmtree(unfinished, ignore_errors=True)  # a disk that is full is not left fuller
+        shutil.rmtree(unfinished, ignore_errors=True)  # free the space again: the disk may be full
         raise
-    # Aimed first: killed right after the rename, the snapshot would be the newest and never be served.
+    # Aim before the rename: if killed right after the rename, the next call can still serve the snapshot.
     aim_pointer(paths, snapshot_id)
     unfinished.rename(paths.snapshots / snapshot_id)
     sync(paths.snapshots)
@@ -84,9 +84,9 @@ def publish_build(paths: DataPaths, *, keep: int, run_id: str | None = None) -> 
 
 
 def is_up_to_date(paths: DataPaths) -> bool:
-    """Whether the newest snapshot already holds every load and was built by this very dbt project.
+    """Whether the newest snapshot holds every load and was built by the current dbt project.
 
-    The snapshot's word alone is not enough: in a build file made anew the loads are counted anew.
+    The manifest alone is not enough: a rebuilt build file numbers its loads from 1 again.
     """
     newest = newest_snapshot(paths)
     with connect(paths.build_file) as connection:
@@ -101,13 +101,13 @@ def is_up_to_date(paths: DataPaths) -> bool:
 def discard_old(paths: DataPaths, keep: int) -> list[str]:
     """Delete the oldest snapshots over the limit, never the served one; return their ids.
 
-    A reader that has one open keeps its file: the name goes, the data stays until it is closed.
+    A reader with an open snapshot keeps its data until it closes the file.
     """
     served = served_snapshot(paths)
     kept = kept_snapshots(paths)
     old = [manifest.id for manifest in kept[:-keep] if served is None or manifest.id != served.id]
     for snapshot_id in old:
-        # Renamed first, so that nobody meets a snapshot that is half deleted.
+        # Rename first, so that no reader finds a half-deleted snapshot.
         discarded = paths.snapshots / f"{_DISCARDED}{snapshot_id}"
         (paths.snapshots / snapshot_id).rename(discarded)
         shutil.rmtree(discarded)
@@ -115,7 +115,7 @@ def discard_old(paths: DataPaths, keep: int) -> list[str]:
 
 
 def sweep(paths: DataPaths) -> None:
-    """End what a killed publication had finished but for the pointer, and clear away the rest it left."""
+    """Finish a killed publication if only its pointer was missing, and delete other leftovers."""
     move_pointer(paths)
     for prefix in (_UNFINISHED, _DISCARDED):
         for folder in paths.snapshots.glob(f"{prefix}*"):
@@ -123,16 +123,16 @@ def sweep(paths: DataPaths) -> None:
 
 
 def copy_file(source: Path, target: Path) -> None:
-    """Copy durably, by reference where the file system can (the kernel decides), in the kernel elsewhere."""
+    """Copy durably. The kernel shares the blocks (reflink) where the file system can."""
     with source.open("rb") as reader, target.open("xb") as writer:
         remaining = os.fstat(reader.fileno()).st_size
         try:
             while remaining:
                 copied = os.copy_file_range(reader.fileno(), writer.fileno(), remaining)
-                if copied == 0:  # some file systems say so for "cannot": half a file must not become a snapshot
+                if copied == 0:  # some file systems return 0 for "cannot": never publish half a file
                     raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))  # noqa: TRY301 - one way out for both
                 remaining -= copied
-        except (AttributeError, OSError):  # not Linux, or two file systems that cannot
+        except (AttributeError, OSError):  # not Linux, or not possible between these file systems
             reader.seek(0)
             writer.seek(0)
             shutil.copyfileobj(reader, writer, 1 << 22)
@@ -141,7 +141,7 @@ def copy_file(source: Path, target: Path) -> None:
 
 
 def _describe(paths: DataPaths) -> tuple[dict[str, Any], list[ClosedFile]]:
-    """Checkpoint the build file and read what the manifest says of it, and the files of its closed months."""
+    """Checkpoint the build file. Return the manifest's facts and the files of closed months."""
     if not paths.build_file.exists():
         raise NothingToPublish(paths.build_file)
     with connect(paths.build_file) as connection:
@@ -171,7 +171,7 @@ def _describe(paths: DataPaths) -> tuple[dict[str, Any], list[ClosedFile]]:
 
 
 def _row_counts(connection: duckdb.DuckDBPyConnection, closed: Sequence[ClosedFile]) -> dict[str, int]:
-    # Counted, not taken from duckdb_tables(): its sizes still hold rows that an incremental model deleted.
+    # Count the rows: the estimates in duckdb_tables() still include deleted rows.
     tables = connection.execute(
         "select schema_name || '.' || table_name from duckdb_tables()"
         " where schema_name in ('raw', 'marts', 'meta') order by 1"

@@ -1,4 +1,4 @@
-"""Published snapshots: what lies in `data/snapshots`, which one is served, and moving between them."""
+"""Published snapshots in `data/snapshots`: list them, find the served one, serve another."""
 
 import json
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -11,12 +11,12 @@ from ingestion.paths import WAREHOUSE_FILE, DataPaths
 from orchestration.errors import SnapshotNotFound
 
 MANIFEST = "manifest.json"
-MODELS = "models.json"  # what dbt says of the models that made the snapshot
+MODELS = "models.json"  # dbt's descriptions of the snapshot's models
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """What one snapshot is. Times are UTC, ISO 8601; the file it describes never changes."""
+    """Facts about one snapshot. Times are UTC, ISO 8601. The snapshot's file never changes."""
 
     id: str
     sequence: int  # orders snapshots even when the clock was set back
@@ -24,7 +24,7 @@ class Manifest:
     source: str
     row_counts: dict[str, int]
     size_bytes: int
-    # What follows may be missing from the manifest of another version: the snapshot is none the worse for it.
+    # Other versions' manifests may lack these fields. Their snapshots are still valid.
     previous: str | None = None
     checked_at: str = ""  # when a run last found nothing newer upstream
     run_id: str | None = None
@@ -61,7 +61,7 @@ def serve_snapshot(paths: DataPaths, snapshot_id: str) -> None:
 
 
 def aim_pointer(paths: DataPaths, snapshot_id: str) -> None:
-    """Write down which snapshot is served next, whether it exists yet or not: move_pointer does the rest."""
+    """Record the snapshot to serve next, which need not exist yet. `move_pointer` then serves it."""
     link = _next_pointer(paths)
     link.unlink(missing_ok=True)
     link.symlink_to(Path(paths.snapshots.name) / snapshot_id / WAREHOUSE_FILE)
@@ -69,7 +69,7 @@ def aim_pointer(paths: DataPaths, snapshot_id: str) -> None:
 
 
 def move_pointer(paths: DataPaths) -> None:
-    """Serve the snapshot aimed at, if any and if it was finished; so a publication that was killed is ended."""
+    """Serve the snapshot aimed at, if it is complete. This also finishes a killed publication."""
     link = _next_pointer(paths)
     if link.exists():
         link.replace(paths.published)
@@ -95,7 +95,7 @@ def roll_back(paths: DataPaths, snapshot_id: str | None = None) -> Manifest:
 
 
 def record_check(paths: DataPaths, manifest: Manifest) -> Manifest:
-    """Write into a manifest that upstream had nothing newer just now."""
+    """Record in the manifest that upstream has nothing newer now."""
     checked = replace(manifest, checked_at=datetime.now(UTC).isoformat(timespec="seconds"))
     write_manifest(paths.snapshots / manifest.id, checked)
     return checked
@@ -107,7 +107,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """Read a manifest, an older or newer Girouette's too; raises OSError, ValueError or TypeError."""
+    """Read a manifest of any version. Raises OSError, ValueError or TypeError."""
     facts = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     known = {name.name for name in fields(Manifest)}
     return Manifest(**{name: value for name, value in dict(facts).items() if name in known})

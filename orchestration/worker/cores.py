@@ -1,4 +1,4 @@
-"""Which cores a run and Prefect's server may use: all but one, which is left to whoever reads meanwhile."""
+"""Keep runs and the Prefect server off one core, so that readers do not wait for them."""
 
 import os
 import sys
@@ -8,16 +8,15 @@ from typing import Literal
 
 
 def leave_a_core_to_readers(process: int | Literal["self"] = "self") -> None:
-    """Keep a process, and all that it starts from now on, off the first of the cores we may use.
+    """Keep a process and its later children off the first core we may use.
 
-    Where others' threads stand on every core, a reader's answer waits for the kernel to take one of them off, 3 ms or
-    more whatever the priorities. With one core, or where there is no such call, nothing is changed.
+    When every core is busy, a reader waits 3 ms or more for the kernel to preempt, whatever the priorities.
+    Does nothing with one core, or outside Linux.
     """
     _use_cores(process, left=1)
 
 
 def use_all_cores(process: int) -> None:
-    """Let a process use all the cores we may use."""
     _use_cores(process, left=0)
 
 
@@ -25,7 +24,7 @@ def _use_cores(process: int | str, *, left: int) -> None:
     if sys.platform != "linux":
         return
     cores = sorted(os.sched_getaffinity(0))
-    # To the kernel each thread is one by itself. Some end meanwhile, and not every system lets us choose for them.
+    # Linux sets affinity per thread. A thread may end meanwhile, and the system may refuse.
     with suppress(OSError):
         for thread in Path(f"/proc/{process}/task").iterdir():
             with suppress(OSError):

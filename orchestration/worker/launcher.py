@@ -1,4 +1,4 @@
-"""Where run processes come from: forks of a preloaded forkserver; cold ones when it cannot be had."""
+"""Starts run processes: forks of a preloaded forkserver, or cold processes when it fails."""
 
 import logging
 import multiprocessing
@@ -11,7 +11,7 @@ from pathlib import Path
 log = logging.getLogger("girouette.launcher")
 
 _PRELOADED = "orchestration.worker.preload"
-# Importing and the rehearsal take 10 s on idle cores; a machine that needs much longer is better served cold.
+# Importing and the rehearsal take 10 s on idle cores; a machine that needs much longer starts its runs cold.
 PRELOAD_SECONDS = 120
 
 
@@ -23,11 +23,11 @@ class Launcher:
         self.is_warm = False
         self._settled = threading.Event()
         self._context: ForkServerContext | SpawnContext = multiprocessing.get_context("spawn")
-        # uvicorn too: every child imports the service's main script, which imports it.
+        # Every child imports the service's main script, which imports uvicorn.
         multiprocessing.get_context("forkserver").set_forkserver_preload([_PRELOADED, "uvicorn.main"])
 
     def preload(self) -> None:
-        """Start the forkserver and prove it with a fork. On failure runs start cold: slower, but they run."""
+        """Start the forkserver and test it with a fork. If it fails, runs start cold: slower, but they run."""
         context = multiprocessing.get_context("forkserver")
         try:
             proof = context.Process(target=_answer, name="proof", daemon=True)
@@ -43,12 +43,12 @@ class Launcher:
             self._settled.set()
 
     def launch(self, flow_run_id: str, environment: Mapping[str, str | None]) -> BaseProcess:
-        """Start the process of one flow run. A run that comes early waits for the preloading."""
+        """Start the process of one flow run. Waits for the preloading to finish."""
         self._settled.wait(PRELOAD_SECONDS)
         arguments = (flow_run_id, dict(environment), str(self.log_file))
         try:
             return self._start(self._context, arguments)
-        except (OSError, EOFError) as error:  # the forkserver died: no reason to lose a run
+        except (OSError, EOFError) as error:  # the forkserver died, the run need not fail
             log.warning("the forkserver does not answer (%s): this run starts cold", error)
             self.is_warm = False
             self._context = multiprocessing.get_context("spawn")
@@ -62,7 +62,7 @@ class Launcher:
 
 
 def _execute(flow_run_id: str, environment: dict[str, str | None], log_file: str) -> None:
-    # Imported in the child: the service itself needs no dbt in its memory.
+    # Imported in the child, so that the service does not hold dbt in memory.
     from orchestration.worker.run_process import execute
 
     execute(flow_run_id, environment, log_file)

@@ -1,7 +1,7 @@
 """What the forkserver imports before the first run: everything a run needs, used once.
 
-The forkserver looks at its pipe to the service only after the imports. So a timer looks for the service until then:
-one that stopped must not leave a process behind that rehearses for nobody.
+The forkserver reads its pipe to the service only after the imports. Until then a timer checks that the service is
+still alive. Otherwise a stopped service would leave this process behind.
 """
 
 import os
@@ -25,7 +25,7 @@ from orchestration.settings import get_settings
 from orchestration.worker import run_process as run_process
 from orchestration.worker.rehearsal import rehearse
 
-# A project that cannot be built is for the runs to report.
+# If the project cannot be built, the runs report it.
 with suppress(OrchestrationError):
     rehearse(get_settings())
 signal.setitimer(signal.ITIMER_REAL, 0)

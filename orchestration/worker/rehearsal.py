@@ -1,6 +1,6 @@
-"""A whole run on a throw-away warehouse: what it imports, compiles and caches is found in the memory of every fork.
+"""A complete run on a temporary warehouse. Forks inherit what it imports, compiles and caches.
 
-Without it each forked run would compile dbt's macros and meet Python's late imports anew, half of its time.
+Without it, each run spends half of its time on compiling dbt's macros and on late imports.
 """
 
 import gc
@@ -24,12 +24,12 @@ FOLDER = "girouette-rehearsal-"
 def rehearse(orchestration: OrchestrationSettings) -> None:
     """Run the pipeline twice on the demo source in a temporary folder: a full build, then an hourly one.
 
-    Leaves no thread behind, as a fork copies none: raises RuntimeError otherwise.
+    A fork copies no threads, so none may be left: raises RuntimeError otherwise.
     """
     with tempfile.TemporaryDirectory(prefix=FOLDER) as folder:
 
         def end(*_: object) -> None:
-            # It leaves no folder behind. At once, as an exception may be caught, or replaced, wherever it falls.
+            # Exit directly: other code could catch or replace an exception raised here.
             shutil.rmtree(folder, ignore_errors=True)
             os._exit(0)
 
@@ -42,7 +42,7 @@ def rehearse(orchestration: OrchestrationSettings) -> None:
                 run_pipeline(departments, steps, ingestion, lambda _: None, full=True)
         finally:
             signal.signal(signal.SIGTERM, before)
-    # A fork's own collections then leave what is inherited alone, and its memory shared.
+    # Garbage collection in a fork then skips inherited objects, so their memory stays shared.
     gc.collect()
     gc.freeze()
     pa.default_memory_pool().release_unused()

@@ -1,6 +1,6 @@
-"""What the process of a run does: the flow run, by its id.
+"""The process of a run: executes one flow run, given its id.
 
-Importing Prefect, dbt and DuckDB takes seconds; a process forked from one that has them starts at once.
+Importing Prefect, dbt and DuckDB takes seconds. A fork of a process that has imported them starts at once.
 """
 
 import gc
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, cast
 from uuid import UUID
 
-# A run's first task would import these.
+# Imported before the fork: a run's first task needs them.
 import prefect.concurrency.services
 import prefect.task_engine
 import prefect.utilities.visualization  # noqa: F401
@@ -41,9 +41,9 @@ _PREFECT = get_current_settings().to_environment_variables(exclude_unset=True)
 
 
 def execute(flow_run_id: str, environment: dict[str, str | None], log_file: str) -> None:
-    """Run one flow run in this process, a fresh fork: its state goes to Prefect, its output to the log file."""
-    # Ctrl-C in the service's terminal is for the service. Not a session of its own: Linux autogroup scheduling shares
-    # the CPU per session, and a new one would starve readers.
+    """Execute one flow run in this new process. Prefect gets its state, the log file its output."""
+    # Own process group: Ctrl-C in the terminal stops only the service. Stay in the service's session: Linux autogroup
+    # scheduling shares CPU per session, so a new one would starve readers.
     os.setpgrp()
     leave_a_core_to_readers()
     _write_output_to(Path(log_file))
@@ -71,7 +71,7 @@ def _is_setting(name: str) -> bool:
 
 
 def _left_out() -> dict[Any, Any]:
-    """Give the settings that spare a run of seconds some waiting, unless the environment sets them."""
+    """Return settings that save waiting in short runs, unless the environment sets them."""
     found: dict[Any, Any] = {}
     if "PREFECT_FLOWS_HEARTBEAT_FREQUENCY" not in os.environ:  # the worker watches; the thread ends up to 1 s late
         found[PREFECT_FLOWS_HEARTBEAT_FREQUENCY] = None
@@ -89,7 +89,7 @@ def _write_output_to(log_file: Path) -> None:
 
 
 def _end_with_parent() -> None:
-    """Die when the service dies: a run without a service would hold the writer's lock, and nobody would report it."""
+    """Die when the service dies: otherwise the run would keep the writer's lock with nothing to report it."""
     parent = parent_process()
     if parent is None:
         return
