@@ -200,7 +200,7 @@ async def check_cron(cron: str) -> None:
     except Exception as error:  # croniter inside Prefect raises errors of many types
         raise BadSchedule(cron, _why_refused(error)) from error
     if not times:
-        raise BadSchedule(cron, "it names no time that comes")
+        raise BadSchedule(cron, "it has no future time")
 
 
 async def _foretell(cron: str) -> list[datetime]:
@@ -213,7 +213,7 @@ def _why_refused(error: Exception) -> str:
     """Say in one line why Prefect refuses a cron expression."""
     if isinstance(error, ValidationError):
         return str(error.errors()[0]["ctx"]["error"]) if "ctx" in error.errors()[0] else error.errors()[0]["msg"]
-    return " ".join(str(error).split()) or "it names no time that comes"
+    return " ".join(str(error).split()) or "it has no future time"
 
 
 async def _find(client: PrefectClient) -> DeploymentResponse | None:
