@@ -1,4 +1,4 @@
-# Girouette. `make help` lists what there is.
+# Girouette. `make help` lists the targets.
 SHELL := /bin/sh
 PYTHON ?= python3
 DEPT ?= 9
@@ -28,7 +28,7 @@ $(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime
 	@touch $@
 
 .PHONY: help
-help: ## list what there is
+help: ## list the targets
 	@echo "Girouette: Météo-France's observations in a tested DuckDB warehouse."
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -64,7 +64,7 @@ rollback: $(VENV)/.runtime ## serve the snapshot before: make rollback [SNAPSHOT
 	@$(BIN)/python -m orchestration rollback $(if $(SNAPSHOT),--snapshot "$(SNAPSHOT)")
 
 .PHONY: rebuild
-rebuild: $(VENV)/.runtime ## make the build file anew from the landing zone, then publish
+rebuild: $(VENV)/.runtime ## rebuild the build file from the landing zone, then publish
 	@$(BIN)/python -m orchestration rebuild
 
 .PHONY: backup
@@ -72,7 +72,7 @@ backup: $(VENV)/.runtime ## write a backup while everything runs: make backup [T
 	@$(BIN)/python -m orchestration backup $(if $(TO),--to "$(TO)")
 
 .PHONY: restore
-restore: $(VENV)/.runtime ## lay a backup into an empty DATA_DIR: make restore FROM=file [FORCE=1]
+restore: $(VENV)/.runtime ## restore a backup into an empty DATA_DIR: make restore FROM=file [FORCE=1]
 	@$(BIN)/python -m orchestration restore $(if $(FROM),--from "$(FROM)") $(if $(FORCE),--force)
 
 .PHONY: prefect-server
@@ -104,13 +104,13 @@ test-faults: $(VENV)/.dev ## attack every promise of docs/reliability.md, the lo
 	@$(BIN)/python -m pytest -q -n 2 --timeout 10000 tests/faults
 
 .PHONY: audit
-audit: $(VENV)/.dev ## look the locked packages up among known vulnerabilities (needs the internet)
+audit: $(VENV)/.dev ## check the locked packages for known vulnerabilities (needs the internet)
 	@$(BIN)/pip install --quiet --disable-pip-version-check pip-audit
 	@$(BIN)/pip-audit --disable-pip --no-deps -r requirements.lock
 
 PAGE_URL ?= http://127.0.0.1:8000
 .PHONY: screenshots
-screenshots: $(VENV)/.dev ## take the pictures of the page anew from a running service (needs Debian's chromium)
+screenshots: $(VENV)/.dev ## take the page's screenshots again from a running service (needs Debian's chromium)
 	@$(BIN)/python tests/page/screenshots.py $(PAGE_URL)
 
 .PHONY: check
@@ -121,13 +121,13 @@ check: $(VENV)/.dev ## format, lint and type checks: Python and SQL
 	@$(BIN)/sqlfluff lint weather_dbt
 
 .PHONY: format
-format: $(VENV)/.dev ## put code and SQL in shape
+format: $(VENV)/.dev ## format code and SQL
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/sqlfluff fix weather_dbt
 
 .PHONY: lock
-lock: $(VENV)/bin/python ## write the lock files anew from pyproject.toml
+lock: $(VENV)/bin/python ## write the lock files from pyproject.toml
 	$(BIN)/pip install --quiet uv
 	$(BIN)/uv pip compile --universal --python-version 3.11 --no-annotate --no-header pyproject.toml -o requirements.lock
 	$(BIN)/uv pip compile --universal --python-version 3.11 --no-annotate --no-header --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock

@@ -1,7 +1,7 @@
-"""Backups: everything that cannot be made again, as one file, taken while the service runs; and the way back.
+"""Backs up everything that cannot be rebuilt into one file, while the service runs, and restores it.
 
 In `girouette-<time>.tar.zst`: the landing zone, the build file, closed months, the served snapshot, the records
-of runs, Prefect's database when it is ours, and at the end `backup.json`, which says what the others are and their
+of runs, Prefect's database when it is ours, and last `backup.json`, which lists the other files with their
 SHA-256.
 """
 
@@ -36,15 +36,15 @@ CONTENTS = "backup.json"
 _PREFECT = Path("prefect") / "prefect.db"
 _IGNORED = (".gitkeep", "lost+found")
 _BACKUP, _RESTORE = ".backup-", ".restore-"
-_LONGEST_HOURS = 24  # what a backup older than this left, nobody writes to any more
+_LONGEST_HOURS = 24  # a temporary folder older than this belongs to a killed process
 
 
 @contextmanager
 def frozen(paths: DataPaths) -> Iterator[Path]:
-    """Hold what a backup needs as it is at one moment, in a folder that goes at the end.
+    """Freeze the files of a backup in a temporary folder, deleted at the end.
 
-    The caller holds the writer's lock until the folder is there, and need not longer: landed payloads and snapshots
-    never change, so that links to them are enough; the build file is copied.
+    The caller needs the writer's lock only until the folder exists. Landed payloads and snapshots never change, so
+    links are enough. The build file is copied.
     """
     if not paths.build_file.exists():
         raise NothingToBackUp(paths.root)
@@ -72,7 +72,7 @@ def frozen(paths: DataPaths) -> Iterator[Path]:
 
 
 def write_backup(paths: DataPaths, folder: Path, target: Path) -> Path:
-    """Write what was frozen, and what the service keeps beside it, as one file under `target`; return the file."""
+    """Write the frozen files and the service's own state as one file under `target`; return the file."""
     _copy_service_state(paths, folder)
     now = datetime.now(UTC)
     make_directory(target)
@@ -108,7 +108,7 @@ def write_backup(paths: DataPaths, folder: Path, target: Path) -> Path:
 
 
 def restore_backup(file: Path, paths: DataPaths, *, force: bool = False) -> dict[str, Any]:
-    """Lay a backup's files into a data directory and serve its snapshot; return what the backup says of itself.
+    """Restore a backup into a data directory and serve its snapshot; return the contents of `backup.json`.
 
     Everything is unpacked and checked before anything is replaced. Raises BackupUnreadable, NotEmpty, or
     DirectoryInUse when a service or a run works there.
@@ -136,7 +136,7 @@ def restore_backup(file: Path, paths: DataPaths, *, force: bool = False) -> dict
 
 @contextmanager
 def _nobody_else(paths: DataPaths) -> Iterator[None]:
-    """Keep services and runs out of the data directory; raises DirectoryInUse when one is in."""
+    """Keep services and runs out of the data directory. Raises DirectoryInUse when one uses it."""
     leadership = Leadership(paths)
     if not leadership.try_acquire():
         raise DirectoryInUse(paths.root, f"process {(leadership.holder() or {}).get('pid', 'unknown')}")
@@ -150,7 +150,7 @@ def _nobody_else(paths: DataPaths) -> Iterator[None]:
 
 
 def _unpack(file: Path, folder: Path) -> dict[str, Any]:
-    """Unpack into `folder` and compare every file with what the backup says of it."""
+    """Unpack into `folder` and check every file against `backup.json`."""
     try:
         with (
             file.open("rb") as raw,
@@ -186,7 +186,7 @@ def _copy_service_state(paths: DataPaths, folder: Path) -> None:
         shutil.copytree(paths.run_records, folder / paths.run_records.name)
     if (paths.root / _PREFECT).exists():
         (folder / _PREFECT).parent.mkdir()
-        # SQLite's own way to copy a database that others write to.
+        # SQLite's own backup copies a database safely while others write to it.
         with (
             closing(sqlite3.connect(paths.root / _PREFECT)) as live,
             closing(sqlite3.connect(folder / _PREFECT)) as copy,
@@ -195,7 +195,7 @@ def _copy_service_state(paths: DataPaths, folder: Path) -> None:
 
 
 def _sweep(paths: DataPaths) -> None:
-    """Delete what backups and restores that were killed left behind."""
+    """Delete leftovers of killed backups and restores."""
     for prefix in (_BACKUP, _RESTORE):
         for folder in paths.root.glob(f"{prefix}*"):
             if folder.stat().st_mtime < time.time() - _LONGEST_HOURS * 3600:

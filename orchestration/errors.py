@@ -87,7 +87,7 @@ class NoRoom(ServerNotReady):
 class PortTaken(OrchestrationError):
     def __init__(self, url: str, owner: str) -> None:
         super().__init__(
-            f"{url} is taken by {owner}, which is no Prefect server: stop it, or choose another port, "
+            f"{url} is taken by {owner}, which is not a Prefect server: stop it, or choose another port, "
             "e.g. PREFECT_API_URL=http://127.0.0.1:4201/api"
         )
 
@@ -129,24 +129,27 @@ class NothingToBackUp(OrchestrationError):
 class NotEmpty(OrchestrationError):
     def __init__(self, data_dir: Path) -> None:
         super().__init__(
-            f"{data_dir} is not empty: set DATA_DIR to a new folder, or add FORCE=1 to replace all that is there"
+            f"{data_dir} is not empty, and nothing was changed: "
+            "set DATA_DIR to a new folder, or add FORCE=1 to replace everything in it"
         )
 
 
 class DirectoryInUse(OrchestrationError):
     def __init__(self, data_dir: Path, holder: str) -> None:
-        super().__init__(f"{data_dir} is in use ({holder}): stop the service, or wait for the run's end, first")
+        super().__init__(f"{data_dir} is in use ({holder}): first stop the service, or wait for the run to end")
 
 
 class BackupUnreadable(OrchestrationError):
     def __init__(self, file: Path, why: str) -> None:
         super().__init__(
-            f"{file} is no whole backup ({printable(why)}): nothing was touched; take another one of `make backup`"
+            f"{file} is not a complete backup ({printable(why)}): nothing was touched; "
+            "use another file of `make backup`"
         )
 
 
 class BadSchedule(OrchestrationError):
     def __init__(self, cron: str, why: str) -> None:
         super().__init__(
-            f"`{cron}` is no cron expression ({why}): write five fields, e.g. `12 * * * *` for minute 12 of every hour"
+            f"`{cron}` is not a valid cron expression ({why}): "
+            "write five fields, e.g. `12 * * * *` for minute 12 of every hour"
         )

@@ -1,4 +1,4 @@
-"""`meta.builds`: one row per dbt build, what it stood on and how each node ended."""
+"""`meta.builds`: one row per dbt build, with its newest load and each node's result."""
 
 import json
 from collections import Counter
@@ -26,7 +26,7 @@ create table if not exists meta.builds (
     nodes json not null
 );
 """
-# The newest load that changed raw: a build stands on everything up to it.
+# The newest load that changed raw. A build includes every load up to it.
 _LAST_LOAD = "select coalesce(max(load_id), 0) from meta.loads where rows_new + rows_changed > 0"
 
 
@@ -42,10 +42,10 @@ class Build:
 
 
 def begin_build(paths: DataPaths, run_id: str | None) -> tuple[int, bool]:
-    """Write down that a build begins, not passed until finish_build says so: a killed one is never published.
+    """Record a new build as not passed, so that a killed build is never published.
 
-    Return its number and whether it must be full: the first one, or the dbt project is not the one that made
-    the marts (or half of them, in a build that did not pass).
+    Return its number and whether it must be full: it is the first, or another version of the dbt project made
+    the marts (or some of them, in a build that did not pass).
     """
     digest, now = project_digest(), datetime.now(UTC)
     with connect(paths.build_file) as connection:
@@ -68,7 +68,6 @@ def begin_build(paths: DataPaths, run_id: str | None) -> tuple[int, bool]:
 
 
 def finish_build(paths: DataPaths, build_id: int, nodes: Sequence[NodeResult], *, passed: bool, seconds: float) -> None:
-    """Write down how a build went."""
     with connect(paths.build_file) as connection:
         connection.execute(
             "update meta.builds set passed = ?, seconds = ?, nodes = ? where build_id = ?",
@@ -77,7 +76,7 @@ def finish_build(paths: DataPaths, build_id: int, nodes: Sequence[NodeResult], *
 
 
 def _forget_nodes(connection: duckdb.DuckDBPyConnection, now: datetime) -> None:
-    # They are most of what ten years of hourly builds leave; that a build was, stays told.
+    # Node results are most of the table's size after years of hourly builds. The build's row stays.
     until = now - DETAILS_KEPT
     old = "nodes::varchar <> '[]' and built_at < ? and build_id < (select max(build_id) from meta.builds)"
     if connection.execute(f"select true from meta.builds where {old} limit 1", [until - FORGOTTEN_AT_ONCE]).fetchone():

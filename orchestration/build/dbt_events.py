@@ -1,4 +1,4 @@
-"""dbt's events without those that nobody reads: composing all of them takes a tenth of an hourly build's time."""
+"""Drops dbt's unused debug events: composing them takes a tenth of an hourly build's time."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from dbt_common.events.event_manager_client import ctx_set_event_manager
 
 
 class HeardEvents(EventManager):
-    """dbt's event manager, which drops debug events before their message is composed."""
+    """Drops debug events before their message is composed."""
 
     def fire_event(
         self,
@@ -23,5 +23,5 @@ class HeardEvents(EventManager):
 
 
 def hear_only_what_is_logged(level: str) -> None:
-    """Compose, from now on in this process, only the events that a log file of this level holds."""
+    """From now on in this process, compose only the events that a log file of this level needs."""
     ctx_set_event_manager(EventManager() if level == EventLevel.DEBUG.value else HeardEvents())

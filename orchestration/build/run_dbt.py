@@ -1,4 +1,4 @@
-"""dbt, called in this process: `deps` when there is something to install, then `build`."""
+"""Runs dbt in this process."""
 
 import hashlib
 import logging
@@ -54,15 +54,15 @@ def install_packages(settings: OrchestrationSettings, paths: DataPaths) -> None:
     run_command(["deps"], settings, paths)
 
 
-# Seeds, views, unit tests and dbt's manifest.json depend on the project alone: a full build makes and runs them, an
-# hourly one need not (writing the manifest alone takes as long as all its models).
+# Seeds, views, unit tests and manifest.json depend only on the project, so an hourly build skips them. Writing the
+# manifest takes as long as all the models.
 _ONLY_WHAT_DATA_CHANGES = (
     # Empty: otherwise dbt also excludes every test that reads a view.
     *("--exclude", "config.materialized:view", "--indirect-selection", "empty"),
     *("--exclude-resource-type", "seed", "--exclude-resource-type", "unit_test", "--no-write-json"),
 )
 
-# The parsed project, by its digest: a process that builds again, or is forked from one that parsed, need not parse.
+# The parsed project by its digest. Later builds and forked processes reuse it.
 _parsed: dict[str, Manifest] = {}
 
 
@@ -74,14 +74,14 @@ def build_models(
     *,
     full: bool = True,
 ) -> list[NodeResult]:
-    """Build and test the models in the build file; `on_count` hears how many nodes, `on_node` of each that ends.
+    """Build and test the models in the build file; `on_count` gets the number of nodes, `on_node` each result.
 
-    With `full`, everything is made anew; without, only what the loads since the last passed build can have changed.
+    With `full`, rebuild everything. Otherwise, only what loads since the last passed build can have changed.
     The caller holds the writer's lock and no connection to the build file. Raises BuildFailed naming
-    the nodes that failed; nodes skipped because of them are not blamed.
+    the nodes that failed, without the nodes skipped because of them.
     """
     extent = ("--full-refresh",) if full else _ONLY_WHAT_DATA_CHANGES
-    # Exposures are notes of who reads the marts: nothing is run for them, and they would be counted.
+    # Exposures only document the readers of the marts. dbt would count them as nodes.
     command = ["build", "--threads", str(settings.dbt_threads), "--exclude-resource-type", "exposure", *extent]
     nodes = run_command(command, settings, paths, on_node, on_count)
     failed = [node for node in nodes if node.status in ("error", "fail", "runtime error")]
@@ -91,7 +91,7 @@ def build_models(
 
 
 def project_digest() -> str:
-    """Digest of everything that decides what dbt builds: another digest asks for a full build."""
+    """Digest of the dbt project's files. A changed digest requires a full build."""
     digest = hashlib.sha256()
     for path in sorted(DBT_PROJECT.rglob("*")):
         inside = path.relative_to(DBT_PROJECT)
@@ -144,13 +144,13 @@ def parsed_project(settings: OrchestrationSettings, paths: DataPaths) -> Manifes
 def _invoke(
     runner: dbtRunner, arguments: Sequence[str], settings: OrchestrationSettings, paths: DataPaths
 ) -> dbtRunnerResult:
-    # The profile finds the build file by this; absolute, so that the working directory does not matter, and not
-    # resolved: DuckDB must hear the name that kept_open opened the file under.
+    # The profile finds the build file by this. Absolute, so that the working directory does not matter. Not resolved,
+    # because DuckDB must get the same name that kept_open opened the file with.
     os.environ["DATA_DIR"] = str(paths.root.absolute())
     os.environ["DO_NOT_TRACK"] = "1"
     places = ["--project-dir", str(DBT_PROJECT), "--profiles-dir", str(settings.dbt_profiles_dir.resolve())]
     places += ["--target-path", str(paths.dbt_target.resolve()), "--log-path", str(paths.logs.resolve())]
-    # run_command's callbacks print what matters, so dbt prints nothing.
+    # run_command's callbacks print the results, so dbt prints nothing.
     told = ["--log-level", "none", "--log-level-file", settings.dbt_log_level_file, "--no-use-colors"]
     hear_only_what_is_logged(settings.dbt_log_level_file)
     try:

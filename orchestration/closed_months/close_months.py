@@ -1,7 +1,7 @@
 """Close months: when the build file grows over its limit, its oldest months become immutable Parquet files.
 
-Written, made durable and compared with the table before the rows are deleted, in one transaction with their
-entry in meta.closed_months: killed anywhere, nothing is lost and the next run goes on.
+A file is written, synced and compared with the table first. One transaction then deletes the rows and records the
+file in meta.closed_months. So a kill at any point loses nothing, and the next run continues.
 """
 
 import hashlib
@@ -22,8 +22,8 @@ from ingestion.raw_store import connect, literal
 from orchestration.closed_months.closed_stations import DAYS, record_stations
 from orchestration.closed_months.growing_tables import GROWING
 
-# News of hour t changes hours up to t + 24 and the days these fall in, which are made of the hours from t - 35 to
-# t + 59 (weather_dbt/macros/days.sql): so far before and after a month news reach it.
+# Late data for hour t changes hours up to t + 24 and their days, which are computed from the hours t - 35 to t + 59
+# (weather_dbt/macros/days.sql). So late data this far before and after a month changes it.
 NEWS_BEFORE, NEWS_AFTER = timedelta(hours=59), timedelta(hours=35)
 
 _TABLE = f"""
@@ -35,7 +35,7 @@ create table if not exists {REGISTRY} (
     bytes bigint not null,
     first_hour timestamptz not null,
     last_hour timestamptz not null,
-    news_from timestamptz not null, -- news of an hour in between reopen the month
+    news_from timestamptz not null, -- late data for an hour in between reopens the month
     news_to timestamptz not null,
     closed_at timestamptz not null,
     reopened_at timestamptz -- null while the month is closed
@@ -46,7 +46,7 @@ _MEMORY = "600MB"  # sorting a month of all France took 2.3 GB; the rest is spil
 
 @dataclass(frozen=True)
 class Content:
-    """What some rows hold, whatever their order."""
+    """A summary of some rows, independent of their order."""
 
     rows: int
     digest: str
@@ -72,7 +72,7 @@ def close_months(
     and tested every load.
     """
     closed: list[date] = []
-    if above_mb == 0 or paths.build_file.stat().st_size < above_mb * 1e6:  # never, or it cannot be
+    if above_mb == 0 or paths.build_file.stat().st_size < above_mb * 1e6:  # switched off, or the whole file is smaller
         return closed
     let_go()
     rows = 0
@@ -92,7 +92,7 @@ def close_months(
 
 
 def reopen_all(paths: DataPaths, say: Callable[[str], None]) -> None:
-    """Bring back every closed month, one after another: a full build makes the marts anew from all of raw."""
+    """Reopen every closed month, one at a time: a full build rebuilds the marts from all of raw."""
     with connect(paths.build_file) as connection:
         for month in sorted({closed.month for closed in closed_files(connection)}):
             connection.begin()
@@ -102,13 +102,13 @@ def reopen_all(paths: DataPaths, say: Callable[[str], None]) -> None:
 
 
 def used_mb(connection: duckdb.DuckDBPyConnection) -> float:
-    """MB of the file's blocks that hold something; free ones are filled before the file grows."""
+    """MB of the file's used blocks. DuckDB fills free blocks before the file grows."""
     row = connection.execute("select used_blocks * block_size from pragma_database_size()").fetchone()
     return row[0] / 1e6 if row else 0.0
 
 
 def _give_back_space(paths: DataPaths, used: float) -> None:
-    """Write the file anew when a third of it is free: DuckDB fills free blocks again, and each snapshot copies them."""
+    """Compact the file when a third of it is free: each snapshot copies the free blocks too."""
     if paths.build_file.stat().st_size < 1.5e6 * used:
         return
     folder = paths.build_file.parent / "compact"
@@ -127,8 +127,8 @@ def _give_back_space(paths: DataPaths, used: float) -> None:
 
 
 def _oldest_settled(connection: duckdb.DuckDBPyConnection) -> tuple[date, list[str]] | None:
-    """Give the oldest month that any table may let go of, and the tables that may."""
-    # The newest hour of the marts: an hour from the future, which raw may hold, is left out of them.
+    """Return the oldest month that can be closed, and the tables in which it can."""
+    # Take the newest hour from the marts: raw may hold hours of the future, the marts do not.
     query = """
         with month as (
             select date_trunc('month', min({time}))::date as month from {table} where {condition}
@@ -150,7 +150,7 @@ def _oldest_settled(connection: duckdb.DuckDBPyConnection) -> tuple[date, list[s
 
 
 def _close(connection: duckdb.DuckDBPyConnection, paths: DataPaths, month: date, tables: Sequence[str]) -> int:
-    """Write, prove and delete one month's rows of some tables; return how many there were."""
+    """Write, verify and delete one month's rows of some tables; return their number."""
     written = [_write(connection, paths, table, month) for table in tables]
     connection.begin()
     for part in written:
@@ -163,7 +163,7 @@ def _close(connection: duckdb.DuckDBPyConnection, paths: DataPaths, month: date,
 def record_closed(
     connection: duckdb.DuckDBPyConnection, paths: DataPaths, month: date, written: Sequence[Written]
 ) -> None:
-    """Write down, inside the caller's transaction, that these files hold a month now."""
+    """Record the files of a month, inside the caller's transaction."""
     connection.execute(_TABLE)
     for part in written:
         name = part.file.relative_to(paths.root).as_posix()
@@ -191,7 +191,7 @@ def record_closed(
 
 
 def _write(connection: duckdb.DuckDBPyConnection, paths: DataPaths, name: str, month: date) -> Written:
-    """Write one table's rows of a month, durably, and prove the file."""
+    """Write one table's rows of a month, durably, and verify the file."""
     table = GROWING[name]
     folder = paths.closed / name
     folder.mkdir(parents=True, exist_ok=True)
@@ -205,7 +205,7 @@ def _write(connection: duckdb.DuckDBPyConnection, paths: DataPaths, name: str, m
     if _tell(connection, f"read_parquet({literal(partial)})", table.time) != told:
         raise ClosedMonthDamaged(partial, f"does not hold the rows of {name} it was just written from")
     file = folder / f"{month:%Y-%m}-{told.digest}.parquet"
-    if file.exists():  # closed before, reopened for news that changed nothing here: snapshots read it
+    if file.exists():  # same rows as before the month was reopened: snapshots read this file
         partial.unlink()
     else:
         sync(partial)
@@ -217,7 +217,7 @@ def _write(connection: duckdb.DuckDBPyConnection, paths: DataPaths, name: str, m
 
 
 def _tell(connection: duckdb.DuckDBPyConnection, source: str, time: str) -> Content:
-    """Say what a table's rows of a month, or its file, hold: equal for equal rows, whatever their order."""
+    """Summarise rows of a table or file. Equal rows give equal summaries, in any order."""
     columns = connection.execute(f"select column_name, column_type from (describe select * from {source})").fetchall()
     row = connection.execute(
         f"select count(*), sum(hash(row)), min({time})::timestamptz, max({time})::timestamptz from {source} as row"

@@ -1,4 +1,4 @@
-"""`meta.closed_stations`: what closed days say of each station, so that `marts.stations` reads no closed file."""
+"""`meta.closed_stations`: a summary of each station's closed days, so that `marts.stations` reads no closed file."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from ingestion.raw_store import literal
 DAYS = "marts.daily_observations"
 
 _TABLE = "meta.closed_stations"
-# As marts.stations and int_station_findings sum them up (all_days in weather_dbt/macros/closed.sql).
+# The same sums as in marts.stations and int_station_findings (all_days in weather_dbt/macros/closed.sql).
 _ROWS = """
 select
     {name} as file,
@@ -27,9 +27,9 @@ order by station_id
 
 
 def record_stations(connection: duckdb.DuckDBPyConnection, file: Path, name: str) -> None:
-    """Sum up one closed file of days, inside the caller's transaction, and forget those of reopened months.
+    """Summarise one closed file of days and drop reopened months, inside the caller's transaction.
 
-    `name` is what the registry, which already has it, calls the file.
+    `name` is the file's name in the registry, which must already list it.
     """
     rows = _ROWS.format(name=literal(name), file=literal(file))
     if has_table(connection, _TABLE):

@@ -1,4 +1,4 @@
-"""The tables that grow without end, and what of them a month is: its rows, their order, and when it is settled."""
+"""The tables that keep growing: how to select a month's rows, sort them, and when the month is settled."""
 
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -24,7 +24,7 @@ class GrowingTable:
         return f"{self.time} >= {first} and {self.time} < {last} and {self.condition}"
 
 
-# Rows were seen to come 35 hours late, and upstream gives no hour for longer; what comes later still reopens the month.
+# Rows came up to 35 hours late, and upstream serves no older hour. Later data still reopens the month.
 _HOURS_SETTLED = timedelta(days=10)
 # A batch's findings are compared with those of the 30 days before (weather_dbt/tests).
 _DAYS_SETTLED = timedelta(days=45)
@@ -38,7 +38,7 @@ GROWING = {
     "marts.hourly_observations": GrowingTable(
         ("station_id", "observed_at"), "observed_at", "timestamptz", _HOURS_SETTLED
     ),
-    # A day that is provisional waits for the build that makes it final.
+    # A provisional day stays until a build makes it final.
     "marts.daily_observations": GrowingTable(
         ("station_id", "observed_date"), "observed_date", "date", _DAYS_SETTLED, "is_final"
     ),

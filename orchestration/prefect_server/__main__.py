@@ -14,12 +14,12 @@ from orchestration.prefect_server.garbage import collect_in_a_thread
 from orchestration.prefect_server.server import is_answering
 from orchestration.settings import export_prefect_settings, get_settings
 
-# Prefect's documented settings, each for a server with one client on the same machine. The environment wins.
+# Prefect's documented settings for a server with one client on the same machine. The environment wins.
 _SETTINGS = {
-    # Longer than clients keep a connection (25 s): else a request now and then meets a closing one, and waits 2 s.
+    # Longer than clients keep a connection (25 s). Otherwise a request may hit a closing one and wait 2 s.
     "PREFECT_SERVER_API_KEEPALIVE_TIMEOUT": "60",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-    # Loops that look for what other machines left behind.
+    # These loops clean up after other machines, so they may run less often.
     "PREFECT_SERVER_SERVICES_CANCELLATION_CLEANUP_LOOP_SECONDS": "60",
     "PREFECT_SERVER_EVENTS_PROACTIVE_GRANULARITY": "PT60S",
     "PREFECT_SERVER_SERVICES_FOREMAN_LOOP_SECONDS": "60",
@@ -31,7 +31,7 @@ _SETTINGS = {
 
 
 def main() -> None:
-    """Become the server, in the foreground, logging to the terminal."""
+    """Run the server in the foreground, logging to the terminal."""
     parser = argparse.ArgumentParser(prog="python -m orchestration.prefect_server", description=__doc__)
     parser.add_argument("--end-with-parent", action="store_true", help="stop when standard input closes")
     options = parser.parse_args()
@@ -76,7 +76,7 @@ def _ui_origins(url: str) -> list[str]:
 
 
 def _end_with_parent() -> None:
-    """Stop when the pipe from the parent closes: a killed service leaves no server behind."""
+    """Stop when the pipe from the parent closes, so that a killed service leaves no server."""
 
     def watch() -> None:
         sys.stdin.buffer.read()

@@ -1,11 +1,11 @@
 """A work-around for a deadlock of Prefect's server on SQLite (seen with Prefect 3.9.1 and aiosqlite 0.22).
 
-Collecting an unclosed SQLite cursor blocks on its connection. That connection may wait for a transaction of another
-one, and only the event loop can finish that. Where the garbage collector runs in the event loop's thread, the server
-stands still until SQLite gives up, half a minute later. So collect in another thread.
+Collecting an unclosed SQLite cursor blocks on its connection. That connection may wait for another's
+transaction, which only the event loop can finish. If the collector runs in the event loop's thread, the server hangs
+until SQLite times out, half a minute later. So collect in another thread.
 
-To bring it about: `python -m benchmarks.server_stalls`, which runs a server without and with this file under a load
-of writers and prints the longest silence of each. When the first figure stays below a second, delete this file.
+To reproduce: `python -m benchmarks.server_stalls` loads a server without and with this file and prints the longest
+stall of each. When the first figure stays below a second, delete this file.
 Postgres does not need it.
 """
 
@@ -18,7 +18,7 @@ _NEW_OBJECTS = 20_000
 
 
 def collect_in_a_thread() -> None:
-    """Turn the automatic collection off and collect in a thread, from some thousand new objects on."""
+    """Turn automatic collection off. Collect in a thread once there are enough new objects."""
     gc.disable()
 
     def collect() -> None:

@@ -1,4 +1,4 @@
-"""Who listens on a port that should be free: found in Linux's process table, guessed elsewhere."""
+"""Finds the process that listens on a port, from Linux's /proc. Other systems give no name."""
 
 import socket
 from contextlib import suppress
@@ -9,7 +9,7 @@ _LISTENING = "0A"
 
 
 def describe_owner(url: str) -> str | None:
-    """Describe the process that listens on the address's port, or give None when nobody does."""
+    """Describe the process that listens on the address's port, or return None when the port is free."""
     address = urlsplit(url)
     port = address.port or 80
     try:
@@ -18,9 +18,9 @@ def describe_owner(url: str) -> str | None:
         return None
     inodes = _listening_inodes(port)
     for process in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):  # it ended meanwhile, or belongs to someone else
+        with suppress(OSError):  # it ended meanwhile, or belongs to another user
             if any(_inode(descriptor) in inodes for descriptor in (process / "fd").iterdir()):
-                # Its name only: a command line may hold secrets.
+                # Only the name: a command line may hold secrets.
                 return f"process {process.name} ({(process / 'comm').read_text().strip()})"
     return "another program"
 

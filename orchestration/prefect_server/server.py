@@ -1,4 +1,4 @@
-"""The Prefect server: the one that answers, or one of our own as a child process."""
+"""The Prefect server: one that already answers, or our own child process."""
 
 import os
 import subprocess
@@ -14,13 +14,12 @@ from orchestration.errors import PortTaken, ServerNotReady
 from orchestration.prefect_server.port_owner import describe_owner
 from orchestration.settings import OrchestrationSettings
 
-# Starting takes 10 to 17 s on two cores, more on the first start, when its database is made.
+# Starting takes 10 to 17 s on two cores, more on the first start, which creates the database.
 START_SECONDS = 90
 STOP_SECONDS = 15
 
 
 def is_answering(api_url: str) -> bool:
-    """Whether a Prefect server answers at this address."""
     try:
         return httpx.get(f"{api_url}/health", timeout=2).json() is True
     except (httpx.HTTPError, ValueError):
@@ -29,7 +28,7 @@ def is_answering(api_url: str) -> bool:
 
 @contextmanager
 def running_server(settings: OrchestrationSettings, paths: DataPaths, say: Callable[[str], None]) -> Iterator[None]:
-    """Make sure a Prefect server answers: one that does already, or a child stopped at the end.
+    """Use the Prefect server that answers, or start a child and stop it at the end.
 
     Raises ServerNotReady, naming the child's log.
     """
@@ -44,9 +43,9 @@ def running_server(settings: OrchestrationSettings, paths: DataPaths, say: Calla
 def ensure_server(
     url: str, paths: DataPaths, say: Callable[[str], None], is_wanted: Callable[[], bool] = lambda: True
 ) -> subprocess.Popen[bytes] | None:
-    """Return once a Prefect server answers: None when one did already, else our child.
+    """Wait until a Prefect server answers. Return None if one already did, else our child.
 
-    Raises PortTaken or ServerNotReady, or returns early once the server `is_wanted` no more.
+    Raises PortTaken or ServerNotReady. Returns early when `is_wanted` turns false.
     """
     if is_answering(url):
         say(f"using the Prefect server at {url}")
@@ -69,7 +68,7 @@ def ensure_server(
 
 
 def start_server(api_url: str, paths: DataPaths) -> subprocess.Popen[bytes]:
-    """Start a server on the address's host and port. It ends when this process does, however that ends."""
+    """Start a server on the address's host and port. It ends with this process, even when this one is killed."""
     paths.logs.mkdir(parents=True, exist_ok=True)
     with (paths.logs / "prefect-server.log").open("ab") as log:
         return subprocess.Popen(
@@ -78,7 +77,7 @@ def start_server(api_url: str, paths: DataPaths) -> subprocess.Popen[bytes]:
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=log,
-            process_group=0,  # Ctrl-C is for the service. A session of its own would starve readers (run_process.py).
+            process_group=0,  # Ctrl-C stops only the service. A new session would starve readers (run_process.py).
         )
 
 
@@ -87,7 +86,7 @@ def _without_secrets(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def stop_server(child: subprocess.Popen[bytes]) -> None:
-    """Stop a server we started; it gets some seconds to close its database."""
+    """Stop a server we started. Give it some seconds to close its database."""
     child.terminate()
     try:
         child.wait(STOP_SECONDS)

@@ -39,7 +39,7 @@ WORK_POOL = "girouette"
 
 _TIMES_TOLD = 5
 _CRON_FIELDS = 5
-# Prefect plans at least the next runs within this time.
+# Prefect plans at least the runs due within this time.
 _PLANNED_AHEAD = timedelta(days=1)
 
 _PARAMETER_SCHEMA = {
@@ -79,10 +79,10 @@ class Schedule:
 async def register_deployment(
     client: PrefectClient, cron: str, departments: Sequence[Department], data_dir: Path
 ) -> Schedule:
-    """Create the deployment and its work pool, or bring them up to date: its runs write to this data directory.
+    """Create or update the deployment and its work pool. Its runs write to `data_dir`.
 
-    A schedule changed over HTTP or in Prefect's UI outlives restarts, until the settings themselves change:
-    the version notes the settings that were applied last.
+    A schedule changed over HTTP or in Prefect's UI survives restarts until the settings change.
+    The deployment's version records the settings applied last.
     """
     await check_cron(cron)
     await _register_work_pool(client, data_dir)
@@ -154,7 +154,7 @@ async def _register_work_pool(client: PrefectClient, data_dir: Path) -> None:
 
 
 async def read_deployment_id(client: PrefectClient) -> UUID:
-    """Give the deployment's id; raises ObjectNotFound before the first registration."""
+    """Return the deployment's id. Raises ObjectNotFound before the first registration."""
     return (await client.read_deployment_by_name(f"{FLOW_NAME}/{DEPLOYMENT_NAME}")).id
 
 
@@ -165,7 +165,7 @@ async def read_schedule(client: PrefectClient) -> Schedule:
     cron = crons[0][0] if crons else ""
     is_active = bool(crons) and crons[0][1] and not deployment.paused
     planned = await _planned_times(client, deployment.id) if is_active else []
-    # Within seconds of a change Prefect has not planned the new runs yet; its own schedule class foretells them.
+    # Prefect plans new runs some seconds after a change. Until then its schedule class predicts them.
     times = planned or (await _foretell(cron) if is_active else [])
     return Schedule(
         deployment_id=deployment.id,
@@ -197,7 +197,7 @@ async def change_schedule(
     departments: Sequence[Department] | None = None,
     is_active: bool | None = None,
 ) -> Schedule:
-    """Change what is given, leave the rest; raises BadSchedule for an impossible cron."""
+    """Change only what is given. Raises BadSchedule for an invalid cron expression."""
     if cron is not None:
         await check_cron(cron)
     now = await read_schedule(client)
@@ -209,7 +209,7 @@ async def change_schedule(
             now.deployment_id,
             schedule.id,
             active=is_active if is_active is not None else now.is_active,
-            # A new cron also makes Prefect plan its runs anew, with the parameters of now.
+            # Setting the cron makes Prefect plan the runs again, with the current parameters.
             schedule=CronSchedule(cron=cron or now.cron, timezone="UTC"),
         )
     if is_active:
@@ -223,14 +223,14 @@ async def check_cron(cron: str) -> None:
         raise BadSchedule(cron, "a sixth field means seconds to Prefect, and upstream has new hours only")
     try:
         times = await _foretell(cron)
-    except Exception as error:  # croniter inside Prefect raises whatever its arithmetic meets
+    except Exception as error:  # croniter inside Prefect raises errors of many types
         raise BadSchedule(cron, _why_refused(error)) from error
     if not times:
-        raise BadSchedule(cron, "it names no time that comes")
+        raise BadSchedule(cron, "it has no future time")
 
 
 async def _foretell(cron: str) -> list[datetime]:
-    """Give the next times by the class with which Prefect's server plans runs."""
+    """Return the next times, from the class that Prefect's server plans runs with."""
     schedule = ServerCronSchedule(cron=cron, timezone="UTC")
     return [time.astimezone(UTC) for time in await schedule.get_dates(_TIMES_TOLD, datetime.now(UTC))]
 
@@ -239,7 +239,7 @@ def _why_refused(error: Exception) -> str:
     """Say in one line why Prefect refuses a cron expression."""
     if isinstance(error, ValidationError):
         return str(error.errors()[0]["ctx"]["error"]) if "ctx" in error.errors()[0] else error.errors()[0]["msg"]
-    return " ".join(str(error).split()) or "it names no time that comes"
+    return " ".join(str(error).split()) or "it has no future time"
 
 
 async def _find(client: PrefectClient) -> DeploymentResponse | None:

@@ -141,7 +141,7 @@ class Service:
                 await asyncio.sleep(WATCH_SECONDS)
             except Exception as error:
                 self.health.note("prefect", "failed", f"{type(error).__name__}; see the service's log")
-                log.exception("serving failed; it is tried again")
+                log.exception("the service met an unexpected error and tries again")
                 await asyncio.sleep(WATCH_SECONDS)
 
     async def _start_server(self) -> None:
@@ -153,7 +153,7 @@ class Service:
                 return
             await self._end_server()
         starting = asyncio.to_thread(ensure_server, url, paths, log.info, lambda: not self._is_stopping)
-        # Shielded: a thread cannot be cancelled, and its child must be known to be stopped.
+        # Shielded: a thread cannot be cancelled, and we need its child process in order to stop it.
         started = asyncio.ensure_future(starting)
         try:
             self._server = await asyncio.shield(started)
@@ -184,12 +184,12 @@ class Service:
         return self.worker.in_hand if self.worker is not None else []
 
     def note_schedule(self, schedule: Schedule) -> None:
-        """Let the health tell whether the schedule is paused."""
+        """Show in the health whether the schedule is paused."""
         if self.leadership.is_held:
             self.health.note("schedule", "active" if schedule.is_active else "paused")
 
     async def _check_schedule(self) -> None:
-        """See that Prefect really plans the runs that the schedule promises."""
+        """Check that Prefect plans runs while the schedule is active."""
         schedule = await self.runs.schedule()
         self.note_schedule(schedule)
         if not schedule.is_active:
@@ -204,7 +204,7 @@ class Service:
         log.info("first refresh: run %s", ticket.run.id)
 
     async def _work(self) -> None:
-        """Keep a worker working: one that fails, say because the server went away, is followed by another."""
+        """Run a worker. If it fails, for example because the server stopped, start another."""
         while True:
             self.worker = WarmWorker(WORK_POOL, self.launcher, self.worker_name, self._share_cores)
             self.health.note("worker", "ready" if self.launcher.is_warm else "warming")
@@ -216,12 +216,12 @@ class Service:
                 await asyncio.sleep(WATCH_SECONDS)
 
     def _share_cores(self) -> None:
-        """Keep our server off the readers' core where there are readers: a run lets it work hard, and longer there."""
+        """Keep our server off one core while there are readers: a run makes it busy."""
         if self._server is not None:
             (leave_a_core_to_readers if self.has_readers() else use_all_cores)(self._server.pid)
 
     async def _watch_server(self) -> None:
-        """Return once the server is lost or has forgotten us: ours dead or hung is ended, another's is waited for."""
+        """Return when the server is lost or no longer knows the deployment. A dead or hung server of ours is ended."""
         misses = beats = 0
         async with httpx.AsyncClient(timeout=WATCH_SECONDS) as client:
             while misses < MISSES_UNTIL_LOST:
@@ -231,7 +231,9 @@ class Service:
                     try:
                         await self._check_schedule()
                     except NotRegistered as error:
-                        log.warning("%s: it lost its database, and gets the deployment and the schedule anew", error)
+                        log.warning(
+                            "%s: its database was lost; registering the deployment and the schedule again", error
+                        )
                         return
                     except OrchestrationError as error:
                         log.debug("the schedule was not checked: %s", error)
@@ -261,7 +263,7 @@ class Service:
             self.health.note("worker", "ready" if self.launcher.is_warm else "cold")
 
     async def _watch_wake_file(self) -> None:
-        """Hear of runs that other processes asked for."""
+        """Wake the worker when another process has asked for a run."""
         seen = self._wake_stamp()
         while True:
             await asyncio.sleep(WAKE_SECONDS)
@@ -272,12 +274,12 @@ class Service:
 
     def _wake_stamp(self) -> int:
         try:
-            return os.stat(self._wake_file).st_mtime_ns  # noqa: PTH116 - a Path made this a fifth of the CPU at rest
+            return os.stat(self._wake_file).st_mtime_ns  # noqa: PTH116 - with a Path this took a fifth of the idle CPU
         except OSError:
             return 0
 
     def _wake(self) -> None:
-        """Tell the worker to look at its queue now: ours directly, the leader's by a file."""
+        """Make the worker check its queue now: ours directly, the leader's through a file."""
         if self.worker is not None:
             self.worker.wake()
         else:

@@ -1,4 +1,4 @@
-"""The warm worker: Prefect's worker, whose runs are forks of a process that has imported everything."""
+"""The warm worker: a Prefect worker that forks runs from a process with everything imported."""
 
 import asyncio
 import logging
@@ -26,9 +26,9 @@ log = logging.getLogger("girouette.worker")
 
 # How soon a run set to Cancelling from Prefect's own UI is noticed; our API notifies at once.
 CANCEL_POLL_SECONDS = 1.0
-# A run that was taken has its process within this time, or it failed to start.
+# A run taken by the worker has a process within this time, or it failed to start.
 TAKEN_SECONDS = 120.0
-# How long Prefect's server may take to record what a run told it last.
+# How long Prefect's server may take to record a run's last events.
 LATE_EVENTS_SECONDS = 5.0
 
 
@@ -43,7 +43,7 @@ class WarmWorker(BaseWorker[ProcessJobConfiguration, ProcessVariables, ProcessWo
     job_configuration_variables = ProcessVariables
 
     def __init__(self, work_pool_name: str, launcher: Launcher, name: str, before_run: Callable[[], None]) -> None:
-        # Queued runs stay in Prefect's queue, oldest first, until the one before has ended.
+        # Later runs wait in Prefect's queue, oldest first, until the current one ends.
         super().__init__(work_pool_name, name=name, limit=1, prefetch_seconds=1, create_pool_if_not_found=False)
         self._launcher, self._before_run = launcher, before_run
         self._woken = asyncio.Event()
@@ -71,13 +71,13 @@ class WarmWorker(BaseWorker[ProcessJobConfiguration, ProcessVariables, ProcessWo
             look.set()
 
     async def work(self) -> None:
-        """Serve until cancelled: Prefect's polling loops, and a poll whenever woken."""
+        """Run Prefect's polling loops until cancelled, and also poll when woken."""
         async with asyncio.TaskGroup() as loops:
             loops.create_task(self.start(printer=log.debug))
             loops.create_task(self._poll_when_woken())
 
     async def drain(self, seconds: float) -> None:
-        """Take no further runs and wait for the running one, so long; after that it is cancelled."""
+        """Take no more runs. Wait up to `seconds` for the running one, then cancel it."""
         self._accepting = False
         deadline = asyncio.get_running_loop().time() + seconds
         while self._children and asyncio.get_running_loop().time() < deadline:
@@ -125,7 +125,7 @@ class WarmWorker(BaseWorker[ProcessJobConfiguration, ProcessVariables, ProcessWo
             child.kill()
             del self._children[flow_run.id], self._look[flow_run.id]
             self._taken.pop(flow_run.id, None)
-            # Its slot is free once this returns; the next in the queue need not wait for the next poll.
+            # Its slot is free once this returns, so take the next run without waiting for a poll.
             loop.call_soon(self.wake)
         state = await self._state(flow_run.id)
         ended = state.name if state is not None else "unknown"
@@ -140,7 +140,7 @@ class WarmWorker(BaseWorker[ProcessJobConfiguration, ProcessVariables, ProcessWo
         configuration: ProcessJobConfiguration,  # noqa: ARG002 - the interface's
         grace_seconds: int = 30,  # noqa: ARG002
     ) -> None:
-        """Kill a run's process at once: the pipeline loses nothing and leaves nothing half done."""
+        """Kill a run's process at once. This is safe: the pipeline survives a kill at any point."""
         for child in self._children.values():
             if str(child.pid) == infrastructure_pid:
                 child.kill()
@@ -153,7 +153,7 @@ class WarmWorker(BaseWorker[ProcessJobConfiguration, ProcessVariables, ProcessWo
             self._woken.clear()
             try:
                 await self.get_and_submit_flow_runs()
-            except (httpx.HTTPError, RuntimeError) as error:  # not set up yet, or the server is away: polling goes on
+            except (httpx.HTTPError, RuntimeError) as error:  # not set up yet, or no server: polling goes on
                 log.debug("not polled: %s", error)
 
     async def _cancel(self, flow_run_id: UUID, why: str) -> None:
@@ -163,7 +163,7 @@ class WarmWorker(BaseWorker[ProcessJobConfiguration, ProcessVariables, ProcessWo
         if not await self._is_over(flow_run_id):
             cancelled: State = Cancelled(message=why)
             await end_run(self.client, flow_run_id, cancelled)
-            # Prefect records tasks from events, late when it is busy: one begun just before the kill may show up yet.
+            # Prefect records tasks from events, late when busy. A task started just before the kill may still appear.
             sweep = asyncio.create_task(self._end_late_tasks(flow_run_id, cancelled))
             self._sweeps.add(sweep)
             sweep.add_done_callback(self._sweeps.discard)
@@ -174,7 +174,7 @@ class WarmWorker(BaseWorker[ProcessJobConfiguration, ProcessVariables, ProcessWo
             await end_tasks(self.client, flow_run_id, state)
 
     async def _tag(self, flow_run: FlowRun) -> None:
-        """Let a scheduled run be found by its départements; those asked for are tagged when they are made.
+        """Tag a scheduled run with its départements. Triggered runs are tagged when created.
 
         The deployment cannot carry the tags: Prefect would add them to every run of it.
         """
@@ -194,8 +194,8 @@ class WarmWorker(BaseWorker[ProcessJobConfiguration, ProcessVariables, ProcessWo
     async def _state(self, flow_run_id: UUID) -> State | None:
         try:
             return (await self.client.read_flow_run(flow_run_id)).state
-        except ObjectNotFound:  # deleted: nobody wants it any more
+        except ObjectNotFound:  # the run was deleted: stop its process
             return Cancelling()
-        except httpx.HTTPError as error:  # a server that is away for a while is no reason to leave the run
+        except httpx.HTTPError as error:  # the run goes on while the server is unreachable
             log.debug("state of %s not read: %s", flow_run_id, error)
             return None
