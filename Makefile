@@ -56,16 +56,16 @@ dbt-build: $(VENV)/.runtime ## only build and test the models in the build file
 	@$(BIN)/python -m orchestration build
 
 .PHONY: publish
-publish: $(VENV)/.runtime ## publish the tested build file as a new snapshot
-	@$(BIN)/python -m orchestration publish
+publish: $(VENV)/.runtime ## publish the tested build file as a new snapshot [FORCE=1: even if smaller]
+	@$(BIN)/python -m orchestration publish $(if $(FORCE),--force)
 
 .PHONY: rollback
 rollback: $(VENV)/.runtime ## serve the snapshot before: make rollback [SNAPSHOT=id]
 	@$(BIN)/python -m orchestration rollback $(if $(SNAPSHOT),--snapshot "$(SNAPSHOT)")
 
 .PHONY: rebuild
-rebuild: $(VENV)/.runtime ## rebuild the build file from the landing zone, then publish
-	@$(BIN)/python -m orchestration rebuild
+rebuild: $(VENV)/.runtime ## rebuild the build file from the landing zone, then publish [FORCE=1: even if smaller]
+	@$(BIN)/python -m orchestration rebuild $(if $(FORCE),--force)
 
 .PHONY: backup
 backup: $(VENV)/.runtime ## write a backup while everything runs: make backup [TO=folder]

@@ -8,7 +8,7 @@ from pathlib import Path
 import duckdb
 
 from ingestion.departments import all_departments
-from ingestion.errors import SourceMismatch, WarehouseNewer, WarehouseOlder
+from ingestion.errors import IngestionError, SourceMismatch, WarehouseNewer, WarehouseOlder
 from ingestion.paths import DataPaths
 from ingestion.settings import SourceName
 from ingestion.source import RawTable
@@ -147,6 +147,18 @@ def _warehouse_row(connection: duckdb.DuckDBPyConnection) -> tuple[SourceName, i
     if found == (0,):
         return None
     return connection.execute("select source, schema_version from meta.warehouse").fetchone()
+
+
+def held_source(paths: DataPaths) -> SourceName | None:
+    """Return the source whose rows the build file holds; None where there is none, or it cannot be read."""
+    if not paths.build_file.exists():
+        return None
+    try:
+        with connect(paths.build_file) as connection:
+            held = _warehouse_row(connection)
+    except (duckdb.Error, IngestionError):
+        return None
+    return held[0] if held else None
 
 
 def _refuse_other_version(connection: duckdb.DuckDBPyConnection, paths: DataPaths) -> None:

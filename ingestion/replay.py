@@ -62,10 +62,10 @@ def _load_unloaded(paths: DataPaths, settings: IngestionSettings, say: Say) -> i
         return _load_each(connection, waiting, settings, say)
 
 
-def rebuild_raw(settings: IngestionSettings, say: Say) -> int:
-    """Load the whole landing zone, oldest first; return how many payloads it held."""
+def rebuild_raw(settings: IngestionSettings, say: Say, into: DataPaths | None = None) -> int:
+    """Load the whole landing zone, oldest first, into a build file; return how many payloads it held."""
     paths = DataPaths(settings.data_dir)
-    with open_build_file(paths, settings.source) as connection:
+    with open_build_file(into or paths, settings.source) as connection:
         return _load_each(connection, landed_payloads(paths.landing / settings.source), settings, say)
 
 

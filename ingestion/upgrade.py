@@ -29,7 +29,7 @@ def discard_when_replaced(paths: DataPaths, say: Say) -> None:
     aside = set_aside_file(paths)
     if not aside.exists():
         return
-    missing = _hours_missing(paths.build_file, aside)
+    missing = hours_missing(paths.build_file, aside)
     if missing == 0:
         aside.unlink()
         say(f"{paths.build_file} holds everything the old one did")
@@ -40,7 +40,8 @@ def discard_when_replaced(paths: DataPaths, say: Say) -> None:
     say(f"the old build file {what}: it is kept as {kept}, as payloads are missing from the landing zone")
 
 
-def _hours_missing(new: Path, old: Path) -> int | None:
+def hours_missing(new: Path, old: Path) -> int | None:
+    """Count the station-hours that `old` holds and `new` lacks; None where `old` cannot be read."""
     with connect(new) as connection:
         try:
             connection.execute(f"attach {literal(old)} as old_file (read_only)")

@@ -1,26 +1,31 @@
 """`python -m orchestration build|publish|rollback|rebuild|…`: steps by hand, behind the Makefile."""
 
 import argparse
+import shutil
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 from ingestion.errors import IngestionError
 from ingestion.paths import DataPaths
-from ingestion.raw_store import check_version
+from ingestion.raw_store import check_version, held_source
 from ingestion.replay import rebuild_raw
 from ingestion.settings import get_settings as get_ingestion_settings
 from ingestion.storage import storage_faults
+from ingestion.upgrade import hours_missing
 from ingestion.writer_lock import writer_lock
 from orchestration.backup import frozen, restore_backup, write_backup
 from orchestration.build.run_dbt import run_command
 from orchestration.closed_months.close_months import close_months
-from orchestration.errors import OrchestrationError
+from orchestration.errors import OrchestrationError, RebuildIncomplete
 from orchestration.pipeline import build_and_record
 from orchestration.settings import get_settings
 from orchestration.snapshots.publish import publish_build
 from orchestration.snapshots.snapshots import roll_back
+
+_REBUILD = ".rebuild-"
 
 
 def say(line: str) -> None:
@@ -37,7 +42,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--to", type=Path, default=Path("backups"), metavar="FOLDER", help="with backup: the folder to write it to"
     )
     parser.add_argument("--from", type=Path, dest="backup", metavar="FILE", help="with restore: the backup")
-    parser.add_argument("--force", action="store_true", help="with restore: replace what is in DATA_DIR")
+    parser.add_argument(
+        "--force",
+        action="store_true",
+        help="with restore: replace what is in DATA_DIR; with rebuild and publish: accept a loss of rows",
+    )
     options = parser.parse_args(arguments)
     paths = DataPaths(get_ingestion_settings().data_dir)
     try:
@@ -50,7 +59,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 restore(paths, options.backup, force=options.force)
             else:
                 with writer_lock(paths, f"python -m orchestration {options.step}", say):
-                    _STEPS[options.step](paths, options.snapshot)
+                    forced = {"force": True} if options.force and options.step in _FORCED else {}
+                    _STEPS[options.step](paths, options.snapshot, **forced)
     except (IngestionError, OrchestrationError) as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201
         return 1
@@ -65,10 +75,10 @@ def build(paths: DataPaths, _: str | None = None) -> None:
     close_months(paths, settings.close_above_mb, say)
 
 
-def publish(paths: DataPaths, _: str | None = None) -> None:
+def publish(paths: DataPaths, _: str | None = None, *, force: bool = False) -> None:
     """Publish the tested build file as a new snapshot."""
     check_version(paths)
-    manifest = publish_build(paths, keep=get_settings().snapshots_keep)
+    manifest = publish_build(paths, keep=get_settings().snapshots_keep, force=force)
     say(f"snapshot {manifest.id} published: {paths.published} points to it")
 
 
@@ -78,14 +88,29 @@ def rollback(paths: DataPaths, snapshot_id: str | None = None) -> None:
     say(f"snapshot {manifest.id} of {manifest.published_at} is served again; the next run with news publishes anew")
 
 
-def rebuild(paths: DataPaths, _: str | None = None) -> None:
-    """Rebuild the build file from the landing zone, then build, test and publish it."""
+def rebuild(paths: DataPaths, _: str | None = None, *, force: bool = False) -> None:
+    """Rebuild the build file from the landing zone, then build, test and publish it.
+
+    The old file is replaced only by one that holds all its hours, or with `force`.
+    """
     settings = get_ingestion_settings()
-    for file in (paths.build_file, paths.build_file.with_name(f"{paths.build_file.name}.wal")):
-        file.unlink(missing_ok=True)
-    say(f"{rebuild_raw(settings, say)} payloads loaded again from {paths.landing / settings.source}")
+    # What the warehouse holds decides, not whether a token is set in this shell.
+    settings = settings.model_copy(update={"meteofrance_source": held_source(paths) or settings.source})
+    landing = paths.landing / settings.source
+    for left_behind in paths.root.glob(f"{_REBUILD}*"):
+        shutil.rmtree(left_behind)
+    with tempfile.TemporaryDirectory(prefix=_REBUILD, dir=paths.root) as folder:
+        new = DataPaths(Path(folder))
+        count = rebuild_raw(settings, say, into=new)
+        missing = hours_missing(new.build_file, paths.build_file) if paths.build_file.exists() else None
+        if missing and not force:
+            raise RebuildIncomplete(missing, landing)
+        paths.build_file.parent.mkdir(parents=True, exist_ok=True)
+        paths.build_file.with_name(f"{paths.build_file.name}.wal").unlink(missing_ok=True)
+        new.build_file.replace(paths.build_file)
+    say(f"{count} payloads loaded again from {landing}")
     build(paths)
-    publish(paths)
+    publish(paths, force=force)
 
 
 def docs(paths: DataPaths, _: str | None = None) -> None:
@@ -113,7 +138,8 @@ def restore(paths: DataPaths, file: Path, *, force: bool) -> None:
     say(f"{len(about['files'])} files of {about['made_at']} are in {paths.root}, snapshot {about['served']} is served")
 
 
-_STEPS = {
+_FORCED = ("publish", "rebuild")
+_STEPS: dict[str, Callable[..., None]] = {
     "build": build,
     "publish": publish,
     "rollback": rollback,

@@ -5,6 +5,8 @@ OrchestrationError
 ├── BuildFailed       dbt models or tests failed; names them
 ├── NothingToPublish  there is no tested build yet
 ├── SnapshotNotFound  no such snapshot, or none to go back to
+├── RebuildIncomplete the landing zone gives less than the build file holds
+├── WarehouseShrank   the build holds far fewer rows than the snapshot served
 ├── ServerNotReady    the Prefect server does not answer
 │   ├── NotRegistered it answers, but does not know our deployment
 │   └── NoRoom        its database lies on a full disk
@@ -63,6 +65,22 @@ class SnapshotNotFound(OrchestrationError):
     def __init__(self, asked: str | None, kept: Sequence[str]) -> None:
         what = f"there is no snapshot {asked}" if asked else "there is no snapshot before the one served"
         super().__init__(f"{what}; kept are: {', '.join(kept) or 'none'}")
+
+
+class RebuildIncomplete(OrchestrationError):
+    def __init__(self, missing: int, landing: Path) -> None:
+        super().__init__(
+            f"{missing:,} station-hours of the build file are not in {landing}: nothing was replaced, and the last "
+            "snapshot stays served. Restore the payloads named above, or accept the loss with `make rebuild FORCE=1`"
+        )
+
+
+class WarehouseShrank(OrchestrationError):
+    def __init__(self, before: int, after: int) -> None:
+        super().__init__(
+            f"the build holds {after:,} station-hours and the snapshot served {before:,}: nothing was published, and "
+            "that snapshot stays served. Find what was lost, or accept the loss with `make publish FORCE=1`"
+        )
 
 
 class ServerNotReady(OrchestrationError):

@@ -57,16 +57,22 @@ class RunSummary:
         """Station-hours (and listed stations) whose values changed."""
         return sum(load.counts.changed for load in self.loads.values())
 
+    @property
+    def rows_rejected(self) -> int:
+        """Rows that could not be keyed to a station and an hour; `meta.rejected_rows` says why."""
+        return sum(load.counts.rejected for load in self.loads.values())
+
     def __str__(self) -> str:
         """Tell in one line how the run ended."""
         if not self.is_published:
             end = f"nothing new; snapshot {self.snapshot.id if self.snapshot else 'none'} stays served"
         else:
             end = f"snapshot {self.snapshot.id if self.snapshot else ''} published"
+        rejected = f"; {self.rows_rejected:,} rows rejected, see meta.rejected_rows" if self.rows_rejected else ""
         missed = f"; not fetched: {', '.join(self.failures)}" if self.failures else ""
         return (
             f"{end}: {self.rows_new:,} new and {self.rows_changed:,} changed rows, "
-            f"{len(self.nodes)} dbt nodes, source {self.source}, {self.seconds:.1f} s{missed}"
+            f"{len(self.nodes)} dbt nodes, source {self.source}, {self.seconds:.1f} s{rejected}{missed}"
         )
 
 

@@ -165,8 +165,9 @@ async def read_schedule(client: PrefectClient) -> Schedule:
     cron = crons[0][0] if crons else ""
     is_active = bool(crons) and crons[0][1] and not deployment.paused
     planned = await _planned_times(client, deployment.id) if is_active else []
-    # Prefect plans new runs some seconds after a change. Until then its schedule class predicts them.
-    times = planned or (await _foretell(cron) if is_active else [])
+    # Prefect plans three runs ahead, and none yet within seconds of a change. Its schedule class foretells the rest.
+    foretold = await _foretell(cron) if is_active else []
+    times = [*planned, *(time for time in foretold if not planned or time > planned[-1])][:_TIMES_TOLD]
     return Schedule(
         deployment_id=deployment.id,
         cron=cron,

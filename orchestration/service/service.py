@@ -206,7 +206,7 @@ class Service:
     async def _work(self) -> None:
         """Run a worker. If it fails, for example because the server stopped, start another."""
         while True:
-            self.worker = WarmWorker(WORK_POOL, self.launcher, self.worker_name, self._share_cores)
+            self.worker = WarmWorker(WORK_POOL, self.launcher, self.worker_name, self.paths.root, self._share_cores)
             self.health.note("worker", "ready" if self.launcher.is_warm else "warming")
             try:
                 await self.worker.work()

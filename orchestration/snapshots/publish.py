@@ -4,7 +4,7 @@ import errno
 import json
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from ingestion.raw_store import connect
 from orchestration.build.build_log import last_build
 from orchestration.build.model_docs import describe_models
 from orchestration.build.run_dbt import project_digest
-from orchestration.errors import NothingToPublish
+from orchestration.errors import NothingToPublish, WarehouseShrank
 from orchestration.snapshots.closed_files import discard_unused, unite_closed
 from orchestration.snapshots.snapshots import (
     MODELS,
@@ -31,11 +31,13 @@ from orchestration.snapshots.snapshots import (
     write_manifest,
 )
 
+_HOURS = "marts.hourly_observations"
+_ALLOWED_LOSS = 0.01
 _UNFINISHED = ".new-"
 _DISCARDED = ".old-"
 
 
-def publish_build(paths: DataPaths, *, keep: int, run_id: str | None = None) -> Manifest:
+def publish_build(paths: DataPaths, *, keep: int, run_id: str | None = None, force: bool = False) -> Manifest:
     """Publish the build file as a new snapshot and serve it; the caller holds the writer's lock.
 
     Raises NothingToPublish unless every dbt node of the build passed. If killed at any point, the
@@ -43,6 +45,7 @@ def publish_build(paths: DataPaths, *, keep: int, run_id: str | None = None) -> 
     """
     sweep(paths)
     facts, closed = _describe(paths)
+    _refuse_sudden_loss(served_snapshot(paths), facts["row_counts"], force=force)
     newest = newest_snapshot(paths)
     sequence = newest.sequence + 1 if newest else 1
     now = datetime.now(UTC)
@@ -96,6 +99,14 @@ def is_up_to_date(paths: DataPaths) -> bool:
     return (
         build.last_load_id == newest.last_load_id and build.project_digest == project_digest() == newest.project_digest
     )
+
+
+def _refuse_sudden_loss(served: Manifest | None, counts: Mapping[str, int], *, force: bool) -> None:
+    """Raise WarehouseShrank where many hours are gone: raw forgets none, so something went wrong before."""
+    before = served.row_counts.get(_HOURS, 0) if served is not None else 0
+    after = counts.get(_HOURS, 0)
+    if not force and after < before * (1 - _ALLOWED_LOSS):
+        raise WarehouseShrank(before, after)
 
 
 def discard_old(paths: DataPaths, keep: int) -> list[str]:

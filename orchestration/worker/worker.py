@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from uuid import UUID
 
 import anyio.abc
@@ -42,10 +43,13 @@ class WarmWorker(BaseWorker[ProcessJobConfiguration, ProcessVariables, ProcessWo
     job_configuration = ProcessJobConfiguration
     job_configuration_variables = ProcessVariables
 
-    def __init__(self, work_pool_name: str, launcher: Launcher, name: str, before_run: Callable[[], None]) -> None:
+    def __init__(
+        self, work_pool_name: str, launcher: Launcher, name: str, data_dir: Path, before_run: Callable[[], None]
+    ) -> None:
         # Later runs wait in Prefect's queue, oldest first, until the current one ends.
         super().__init__(work_pool_name, name=name, limit=1, prefetch_seconds=1, create_pool_if_not_found=False)
         self._launcher, self._before_run = launcher, before_run
+        self._data_dir = {"DATA_DIR": str(data_dir.resolve())}
         self._woken = asyncio.Event()
         self._accepting = True
         self._children: dict[UUID, BaseProcess] = {}
@@ -103,7 +107,7 @@ class WarmWorker(BaseWorker[ProcessJobConfiguration, ProcessVariables, ProcessWo
         self._before_run()
         # The rest of the environment is this service's own: a caller of Prefect's API is not to choose it.
         env = {name: value for name, value in configuration.env.items() if name.startswith("PREFECT__")}
-        child = await asyncio.to_thread(self._launcher.launch, str(flow_run.id), env)
+        child = await asyncio.to_thread(self._launcher.launch, str(flow_run.id), env | self._data_dir)
         self._children[flow_run.id] = child
         pid = child.pid or 0
         if task_status is not None:
