@@ -83,6 +83,10 @@ prefect-server: $(VENV)/.runtime ## start a Prefect server with its UI on http:/
 dbt-docs: $(VENV)/.runtime ## write dbt's documentation site to data/build/dbt/index.html
 	@$(BIN)/python -m orchestration docs
 
+.PHONY: docs-settings
+docs-settings: $(VENV)/.dev ## write docs/settings.md from the settings classes
+	@$(BIN)/python tests/settings_table.py
+
 .PHONY: freshness
 freshness: $(VENV)/.runtime ## ask dbt how old the sources are
 	@$(BIN)/python -m orchestration freshness

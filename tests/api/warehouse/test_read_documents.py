@@ -75,12 +75,3 @@ def test_the_ten_questions_get_answers(client: httpx.Client) -> None:
         assert client.get(url).status_code == 200, address
     for address in re.findall(r"http://localhost:8000(/warehouse/[^\"')\s]+)", text):
         assert client.get(address).status_code in (200, 405, 422), address
-
-
-def test_every_setting_is_in_the_example_file_with_its_default() -> None:
-    lines = Path(ROOT, ".env.example").read_text(encoding="utf-8").splitlines()
-    told = dict(line.removeprefix("#").split("=", 1) for line in lines if line.startswith("#") and "=" in line)
-    for name, setting in WarehouseSettings.model_fields.items():
-        assert (
-            float(told[name.upper()]) == setting.default if told[name.upper()] != "true" else setting.default is True
-        ), name
