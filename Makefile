@@ -85,7 +85,7 @@ dbt-docs: $(VENV)/.runtime ## write dbt's documentation site to data/build/dbt/i
 
 .PHONY: docs-settings
 docs-settings: $(VENV)/.dev ## write docs/settings.md from the settings classes
-	@$(BIN)/python tests/settings_table.py
+	@$(BIN)/python -P tests/settings_table.py
 
 .PHONY: freshness
 freshness: $(VENV)/.runtime ## ask dbt how old the sources are
