@@ -117,6 +117,10 @@ PAGE_URL ?= http://127.0.0.1:8000
 screenshots: $(VENV)/.dev ## take the pictures of the page anew from a running service (needs Debian's chromium)
 	@$(BIN)/python tests/page/screenshots.py $(PAGE_URL)
 
+.PHONY: examples
+examples: $(VENV)/.dev ## record the examples of the OpenAPI document from a running demo service
+	@$(BIN)/python tests/record_examples.py $(PAGE_URL)
+
 .PHONY: check
 check: $(VENV)/.dev ## format, lint and type checks: Python and SQL
 	@$(BIN)/ruff format --check .
