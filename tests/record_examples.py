@@ -16,7 +16,7 @@ ADDRESSES = {
     "station": "/warehouse/stations/09289001",
     "tables": "/warehouse/tables",
     "table": "/warehouse/tables/marts/hourly_observations?temperature_c__lt=0"
-    "&fields=station_id,observed_at,temperature_c&limit=1",
+    "&select=station_id,observed_at,temperature_c&limit=1",
     "query": "/warehouse/query?sql=select department_code, round(avg(temperature_c), 1) as mean_c"
     " from marts.hourly_observations group by all order by all",
     "quality": "/quality",
