@@ -85,7 +85,7 @@ dbt-docs: $(VENV)/.runtime ## write dbt's documentation site to data/build/dbt/i
 
 .PHONY: docs-settings
 docs-settings: $(VENV)/.dev ## write docs/settings.md from the settings classes
-	@$(BIN)/python tests/settings_table.py
+	@$(BIN)/python -P tests/settings_table.py
 
 .PHONY: freshness
 freshness: $(VENV)/.runtime ## ask dbt how old the sources are
@@ -116,6 +116,10 @@ PAGE_URL ?= http://127.0.0.1:8000
 .PHONY: screenshots
 screenshots: $(VENV)/.dev ## take the page's screenshots again from a running service (needs Debian's chromium)
 	@$(BIN)/python tests/page/screenshots.py $(PAGE_URL)
+
+.PHONY: examples
+examples: $(VENV)/.dev ## record the examples of the OpenAPI document from a running demo service
+	@$(BIN)/python tests/record_examples.py $(PAGE_URL)
 
 .PHONY: check
 check: $(VENV)/.dev ## format, lint and type checks: Python and SQL

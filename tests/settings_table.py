@@ -1,4 +1,4 @@
-"""Write docs/settings.md from the settings classes: `python tests/settings_table.py`."""
+"""Write docs/settings.md from the settings classes: `make docs-settings`."""
 
 from pathlib import Path
 

@@ -15,7 +15,13 @@ def _recorded() -> dict[str, Any]:
 
 def example(name: str) -> Any:
     """The recorded answer of one address."""
-    return _recorded()[name]
+    recorded = _recorded()
+    if name not in recorded:
+        raise LookupError(
+            f"api/schemas/examples.json has no example `{name}`, only {', '.join(recorded)}: name its address in "
+            "tests/record_examples.py, start the service on demo data and run `make examples`"
+        )
+    return recorded[name]
 
 
 SNAPSHOT = example("latest")["snapshot"]

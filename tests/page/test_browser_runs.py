@@ -16,7 +16,7 @@ def give_key(page: Page, key: str) -> None:
     dialog = page.get_by_role("dialog", name="This needs an API key")
     expect(dialog).to_be_visible()
     dialog.get_by_label("API key").fill(key)
-    dialog.get_by_role("button", name="Go on").click()
+    dialog.get_by_role("button", name="Continue").click()
 
 
 def test_a_run_is_started_followed_to_its_end_and_every_open_page_shows_what_it_published(visit: Callable):
@@ -66,7 +66,7 @@ def test_a_run_is_cancelled_and_run_again(visit: Callable):
 def test_a_run_leads_to_the_prefect_ui_and_an_unknown_one_to_the_newest(visit: Callable):
     page = visit().open("/page/runs?run=0192f0c1-8d1e-7a55-9a39-5b1f6f0e2c11")
     expect(page.locator(".banner", has_text="There is no run")).to_be_visible()
-    link = page.get_by_role("link", name="the run in the Prefect UI").get_attribute("href")
+    link = page.get_by_role("link", name="this run in the Prefect UI").get_attribute("href")
     assert re.search(r"/runs/flow-run/[0-9a-f-]{36}$", link or "")
 
 
@@ -74,7 +74,7 @@ def test_giving_no_key_changes_nothing(visit: Callable):
     page = visit().open("/page/runs")
     runs = page.locator("#history tbody tr").count()
     page.get_by_role("button", name="Start a run").click()
-    page.get_by_role("dialog").get_by_role("button", name="Give up").click()
+    page.get_by_role("dialog").get_by_role("button", name="Cancel").click()
     page.reload()
     expect(page.locator("#history tbody tr")).to_have_count(runs)
 

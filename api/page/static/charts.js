@@ -15,8 +15,8 @@ function loadVega() {
 }
 
 const NOTES = {
-  24: "Each point stands for a day: means, extremes and sums of its hours.",
-  168: "Each point stands for a week: means, extremes and sums of its hours.",
+  24: "Each point is a day: means, extremes and sums of its hours.",
+  168: "Each point is a week: means, extremes and sums of its hours.",
 };
 
 let drawn = []; // views to end before others are drawn
@@ -35,8 +35,8 @@ export async function drawCharts() {
     points = readPoints(answer.data);
   } catch (error) {
     tell(word(error.message === "charts"
-      ? "No charts: the chart program could not be loaded. The tables below say the same."
-      : "No charts: the observations could not be loaded. Reload the page."));
+      ? "No charts: the chart library did not load. The tables below have the same values."
+      : "No charts: the observations did not load. Reload the page."));
     return;
   }
   for (const plot of plots) {

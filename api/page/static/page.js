@@ -24,7 +24,7 @@ export async function show(url, { push = true, announce = "", keepFields = true 
     const answer = await fetch(url, { headers: { Accept: "text/html" } });
     text = await answer.text();
   } catch {
-    tell(word("The service does not answer; the page tries again."));
+    tell(word("The service does not answer. Trying again."));
     return false;
   }
   if (turn !== showing) return false; // a later wish overtook this one

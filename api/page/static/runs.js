@@ -7,7 +7,7 @@ export function followRuns(show) {
   document.querySelector("[data-run-form]")?.addEventListener("submit", (event) => {
     event.preventDefault();
     const wish = new URLSearchParams([...new FormData(event.target)].filter(([, value]) => value));
-    change(`/runs?${wish}`, "The run was asked for.", show);
+    change(`/runs?${wish}`, "The run is requested.", show);
   });
   for (const button of document.querySelectorAll("[data-change]")) {
     button.addEventListener("click", () => change(button.dataset.change, button.dataset.said, show, button));
@@ -32,9 +32,9 @@ async function change(address, said, show, button) {
     }
     const url = new URL(location.href);
     url.searchParams.set("run", body.id);
-    await show(url.href, { announce: word(body.coalesced ? "An equal run was already under way: this is it." : said) });
+    await show(url.href, { announce: word(body.coalesced ? "The same run is already in progress: here it is." : said) });
   } catch {
-    tell(word("The service does not answer; the page tries again."));
+    tell(word("The service does not answer. Trying again."));
   } finally {
     if (button) button.disabled = false;
   }

@@ -1,0 +1,60 @@
+"""Record api/schemas/examples.json from a running demo service: `python tests/record_examples.py ADDRESS`."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+FILE = Path(__file__).resolve().parents[1] / "api" / "schemas" / "examples.json"
+ADDRESSES = {
+    "latest": "/warehouse/latest?near=42.97,1.61&fill=true&fields=temperature_c,wind_speed_kmh,pressure_hpa",
+    "observations": "/warehouse/observations?station=09289001&fields=temperature_c,precipitation_mm"
+    "&tz=Europe/Paris&limit=2",
+    "stations": "/warehouse/stations?limit=1",
+    "station": "/warehouse/stations/09289001",
+    "tables": "/warehouse/tables",
+    "table": "/warehouse/tables/marts/hourly_observations?temperature_c__lt=0"
+    "&select=station_id,observed_at,temperature_c&limit=1",
+    "query": "/warehouse/query?sql=select department_code, round(avg(temperature_c), 1) as mean_c"
+    " from marts.hourly_observations group by all order by all",
+    "quality": "/quality",
+}
+_ITEMS = 2  # of each list: an example shows the shape, not the data
+
+
+def record(service: httpx.Client) -> dict[str, Any]:
+    """Ask every address. Raises ValueError when one does not answer, or when the service does not serve demo data."""
+    snapshots = service.get("/warehouse/snapshots").raise_for_status().json()["data"]
+    if not snapshots:
+        raise ValueError("the service has no snapshot yet, nothing was written: start a run first")
+    newest, before = snapshots[0]["id"], snapshots[min(1, len(snapshots) - 1)]["id"]
+    addresses = ADDRESSES | {"diff": f"/warehouse/snapshots/{before}/diff/{newest}"}
+    examples = {}
+    for name, address in addresses.items():
+        answer = service.get(address)
+        if answer.is_error:
+            raise ValueError(f"{address} answered {answer.status_code}, nothing was written: {answer.text}")
+        recorded = answer.json()
+        if name == "tables":
+            recorded["data"] = [table for table in recorded["data"] if table["name"] == "hourly_observations"]
+        examples[name] = _shortened(recorded)
+    source = examples["latest"]["snapshot"]["source"]
+    if source != "demo":
+        raise ValueError(f"the service serves `{source}`, nothing was written: start it on demo data")
+    return examples
+
+
+def _shortened(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _shortened(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_shortened(item) for item in value[:_ITEMS]]
+    return value
+
+
+if __name__ == "__main__":
+    with httpx.Client(base_url=sys.argv[1], timeout=60) as client:
+        text = json.dumps(record(client), indent=1, ensure_ascii=False)
+    FILE.write_text(text + "\n", encoding="utf-8")
