@@ -62,7 +62,8 @@ def _wait_for(url: str) -> None:
 def _load(url: str, seconds: int) -> tuple[float, int]:
     ends = time.monotonic() + seconds
     written = [0] * _WRITERS
-    flow = prefect_ui(url).post("/flows/", json={"name": "stall"}).json()["id"]
+    with prefect_ui(url) as client:
+        flow = client.post("/flows/", json={"name": "stall"}).json()["id"]
 
     def write(number: int) -> None:
         with prefect_ui(url) as client:

@@ -122,7 +122,8 @@ class WarmWorker(BaseWorker[ProcessJobConfiguration, ProcessVariables, ProcessWo
                 with suppress(TimeoutError):
                     await asyncio.wait_for(look.wait(), CANCEL_POLL_SECONDS)
                 look.clear()
-                if child.is_alive() and await self._is_cancelling(flow_run.id):
+                # Also once it ended: a run set to Cancelling before it began ends by itself, in no final state.
+                if await self._is_cancelling(flow_run.id):
                     await self._cancel(flow_run.id, "cancelled on request")
         finally:
             loop.remove_reader(child.sentinel)

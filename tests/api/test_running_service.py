@@ -209,7 +209,8 @@ def planned_by_prefect(url: str) -> int:
         "state": {"type": {"any_": ["SCHEDULED"]}},
     }
     named = {"name": {"any_": ["weather-hourly-deployment"]}}
-    answer = httpx.post(f"{url}/flow_runs/count", json={"flow_runs": ahead, "deployments": named}, timeout=60)
+    with prefect_ui(url) as prefect:
+        answer = prefect.post("/flow_runs/count", json={"flow_runs": ahead, "deployments": named})
     return int(answer.json())
 
 

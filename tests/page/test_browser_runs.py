@@ -57,7 +57,7 @@ def test_a_run_is_cancelled_and_run_again(visit: Callable):
     give_key(page, KEY)
     page.get_by_role("button", name="Cancel this run").click()
     expect(page.locator("#run h2 .state.cancelled")).to_be_visible(timeout=LONG)
-    expect(page.locator("#run")).to_contain_text("The snapshot before stays served.")
+    expect(page.locator("#run")).to_contain_text("The previous snapshot is still served.")
     page.get_by_role("button", name="Run it again").click()
     page.get_by_role("button", name="Cancel this run").click()
     expect(page.locator("#run h2 .state.cancelled")).to_be_visible(timeout=LONG)
