@@ -172,6 +172,40 @@ def test_a_rebuild_from_the_landing_zone_publishes_the_same_values(published, ru
     assert measured(published.published) == before
 
 
+@pytest.mark.parametrize("damaged", [1, None], ids=["one", "every"])
+def test_a_rebuild_from_damaged_payloads_replaces_nothing_unless_forced(published, capsys, measured, damaged):
+    before, build_file = measured(published.published), published.build_file.read_bytes()
+    for payload in sorted(published.landing.rglob("*paquet-horaire*.gz"))[:damaged]:
+        payload.write_bytes(b"")
+    assert step(["rebuild"]) == 1
+    assert "station-hours of the build file are not in" in capsys.readouterr().err
+    assert published.build_file.read_bytes() == build_file
+    assert measured(published.published) == before
+    assert not list(published.root.glob(".rebuild-*"))
+
+
+def test_a_rebuild_takes_the_warehouses_source_whatever_the_shell_says(published, monkeypatch, measured):
+    before = measured(published.published)
+    monkeypatch.delenv("METEOFRANCE_TOKEN", raising=False)
+    monkeypatch.setenv("METEOFRANCE_SOURCE", "demo")
+    assert step(["rebuild"]) == 0
+    assert measured(published.published) == before
+
+
+def test_a_publication_that_lost_hours_is_refused_unless_forced(published, capsys, query):
+    with duckdb.connect(str(published.build_file)) as connection:
+        connection.execute(
+            "delete from marts.hourly_observations"
+            " where station_id in (select min(station_id) from marts.hourly_observations)"
+        )
+    before = served_snapshot(published)
+    assert step(["publish"]) == 1
+    assert "nothing was published" in capsys.readouterr().err
+    assert served_snapshot(published) == before
+    assert step(["publish", "--force"]) == 0
+    assert served_snapshot(published).sequence == before.sequence + 1
+
+
 def test_after_a_rebuild_that_was_not_published_news_are_not_taken_for_old(published, run, later, monkeypatch):
     run()
     run()  # loads without news, which a rebuild does not number

@@ -1,13 +1,15 @@
 """dbt in this process: what its nodes say, what its failures say, and that it lets go of the file."""
 
+import shutil
 import subprocess
 import sys
 
 import pytest
 
-from orchestration.build.run_dbt import NodeResult, has_packages, project_digest, run_command
+from orchestration.build import run_dbt
+from orchestration.build.run_dbt import NodeResult, build_models, has_packages, project_digest, run_command
 from orchestration.errors import BuildFailed
-from orchestration.settings import get_settings
+from orchestration.settings import DBT_PROJECT, get_settings
 from orchestration.snapshots.publish import is_up_to_date
 
 
@@ -45,3 +47,12 @@ def test_a_change_of_the_dbt_project_asks_for_a_build(published, monkeypatch):
 def test_a_warehouse_without_a_served_snapshot_is_not_up_to_date(published):
     published.published.unlink()
     assert not is_up_to_date(published)
+
+
+def test_a_config_that_the_materialization_does_not_honour_stops_the_build(published, tmp_path, monkeypatch):
+    project = shutil.copytree(DBT_PROJECT, tmp_path / "project")
+    model = project / "models" / "marts" / "stations.sql"
+    model.write_text("{{ config(indexes=[{'columns': ['station_id']}]) }}\n" + model.read_text())
+    monkeypatch.setattr(run_dbt, "DBT_PROJECT", project)
+    with pytest.raises(BuildFailed, match="config 'indexes' is not supported"):
+        build_models(get_settings(), published)
