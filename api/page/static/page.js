@@ -88,7 +88,7 @@ document.addEventListener("click", (event) => {
   show(link.href);
 });
 
-// Choosing is enough: no button needs to be pressed. Language and zone change everything, so the page is loaded anew.
+// Choosing is enough: no button needs to be pressed. Language and zone change everything, so the page reloads.
 document.addEventListener("change", (event) => {
   const form = event.target.closest?.("form[data-submits]");
   if (!form) return;
