@@ -7,7 +7,7 @@ PARTIAL = ".partial"  # ends the name of a file that is still being written
 
 
 def write_durably(path: Path, content: bytes) -> None:
-    """Write a file: whoever finds it under its name, even after a power cut, finds all of it."""
+    """Write a file: under its name it is always complete, even after a power cut."""
     partial = path.with_name(path.name + PARTIAL)
     with partial.open("wb") as file:
         file.write(content)

@@ -19,7 +19,7 @@ class DataPaths:
 
     @property
     def lock_file(self) -> Path:
-        """Held by whoever writes the build file."""
+        """Held by the process that writes the build file."""
         return self.root / "build" / "writer.lock"
 
     @property

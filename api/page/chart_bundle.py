@@ -25,7 +25,7 @@ _making = threading.Lock()
 
 
 def ensure_bundle(folder: Path) -> Path:
-    """Give the gzipped script's file; it is made by whoever asks first, in about two seconds."""
+    """Give the gzipped script's file; the first request makes it, in about two seconds."""
     file = folder / f"charts-{RECIPE}.js.gz"
     with _making:
         if not file.exists():

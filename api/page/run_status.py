@@ -33,7 +33,7 @@ class RunStatus:
 
     @property
     def digest(self) -> str:
-        """The stamp in few letters: a page says which it shows, and asks for itself anew when there is another."""
+        """The stamp in few letters: a page holds the one it shows, and reloads when there is another."""
         return hashlib.blake2b(self.stamp.encode(), digest_size=8).hexdigest()
 
 

@@ -10,13 +10,6 @@ from uuid import UUID
 
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.actions import DeploymentScheduleCreate, DeploymentUpdate, WorkPoolCreate, WorkPoolUpdate
-from prefect.client.schemas.filters import (
-    FlowRunFilter,
-    FlowRunFilterDeploymentId,
-    FlowRunFilterExpectedStartTime,
-    FlowRunFilterState,
-    FlowRunFilterStateType,
-)
 from prefect.client.schemas.objects import ConcurrencyLimitStrategy, ConcurrencyOptions, StateType
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.client.schemas.schedules import CronSchedule
@@ -28,6 +21,7 @@ from pydantic import ValidationError
 
 from ingestion.departments import Department, resolve_all
 from orchestration.errors import BadSchedule
+from orchestration.runs.find_runs import find_runs
 from orchestration.runs.parameters import as_parameter, as_texts
 from orchestration.settings import ROOT
 
@@ -179,12 +173,11 @@ async def read_schedule(client: PrefectClient) -> Schedule:
 
 
 async def _planned_times(client: PrefectClient, deployment_id: UUID) -> list[datetime]:
-    runs = await client.read_flow_runs(
-        flow_run_filter=FlowRunFilter(
-            deployment_id=FlowRunFilterDeploymentId(any_=[deployment_id]),
-            state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.SCHEDULED])),
-            expected_start_time=FlowRunFilterExpectedStartTime(after_=datetime.now(UTC)),
-        ),
+    runs = await find_runs(
+        client,
+        deployment_id,
+        states=[StateType.SCHEDULED],
+        after=datetime.now(UTC),
         limit=_TIMES_TOLD,
         sort=FlowRunSort.EXPECTED_START_TIME_ASC,
     )

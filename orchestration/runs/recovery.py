@@ -7,20 +7,16 @@ from uuid import UUID, uuid4
 
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.filters import (
-    FlowRunFilter,
-    FlowRunFilterDeploymentId,
-    FlowRunFilterExpectedStartTime,
-    FlowRunFilterState,
-    FlowRunFilterStateType,
     TaskRunFilter,
     TaskRunFilterFlowRunId,
     TaskRunFilterState,
     TaskRunFilterStateType,
 )
 from prefect.client.schemas.objects import FlowRun, State, StateType
-from prefect.client.schemas.sorting import FlowRunSort
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Cancelled, Crashed
+
+from orchestration.runs.find_runs import find_runs
 
 _WORKER_LABEL = "prefect.worker.name"
 
@@ -34,7 +30,8 @@ async def end_orphans(
     is called after Prefect answers, so a run that our worker takes meanwhile does not count as an orphan.
     """
     orphans = []
-    for run in await _runs(client, deployment_id, StateType.PENDING, StateType.RUNNING, StateType.CANCELLING):
+    begun = (StateType.PENDING, StateType.RUNNING, StateType.CANCELLING)
+    for run in await find_runs(client, deployment_id, states=begun, before=datetime.now(UTC)):
         if run.id in alive() or run.labels.get(_WORKER_LABEL, worker_name) != worker_name:
             continue
         is_cancelling = run.state is not None and run.state.is_cancelling()
@@ -46,22 +43,11 @@ async def end_orphans(
 
 async def skip_missed(client: PrefectClient, deployment_id: UUID) -> int:
     """Cancel all but the newest scheduled run that came due while no service ran: one run fetches everything."""
-    due = [run for run in await _runs(client, deployment_id, StateType.SCHEDULED) if run.auto_scheduled]
+    found = await find_runs(client, deployment_id, states=[StateType.SCHEDULED], before=datetime.now(UTC))
+    due = [run for run in found if run.auto_scheduled]
     for run in due[1:]:
         await end_run(client, run.id, Cancelled(name="Skipped", message="missed while the service was stopped"))
     return len(due[1:])
-
-
-async def _runs(client: PrefectClient, deployment_id: UUID, *types: StateType) -> list[FlowRun]:
-    found: list[FlowRun] = await client.read_flow_runs(
-        flow_run_filter=FlowRunFilter(
-            deployment_id=FlowRunFilterDeploymentId(any_=[deployment_id]),
-            state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(types))),
-            expected_start_time=FlowRunFilterExpectedStartTime(before_=datetime.now(UTC)),
-        ),
-        sort=FlowRunSort.EXPECTED_START_TIME_DESC,
-    )
-    return found
 
 
 async def end_run(client: PrefectClient, flow_run_id: UUID, state: State) -> None:

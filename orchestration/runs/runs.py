@@ -14,12 +14,6 @@ import httpx
 from filelock import FileLock
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.filters import (
-    FlowRunFilter,
-    FlowRunFilterDeploymentId,
-    FlowRunFilterExpectedStartTime,
-    FlowRunFilterState,
-    FlowRunFilterStateType,
-    FlowRunFilterTags,
     LogFilter,
     LogFilterFlowRunId,
     TaskRunFilter,
@@ -46,6 +40,7 @@ from orchestration.errors import (
     ServerNotReady,
 )
 from orchestration.runs.deployment import Schedule, change_schedule, read_deployment_id, read_schedule
+from orchestration.runs.find_runs import find_runs
 from orchestration.runs.parameters import as_parameter, as_tags, as_texts
 from orchestration.runs.prefect_client import async_settings
 
@@ -143,23 +138,19 @@ class Runs:
         """Find runs that are due or past, newest first."""
         async with self._prefect() as client:
             deployment_id = await self._known_deployment(client)
-            found: list[FlowRun] = await client.read_flow_runs(
-                flow_run_filter=FlowRunFilter(
-                    deployment_id=FlowRunFilterDeploymentId(any_=[deployment_id]),
-                    state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(states))) if states else None,
-                    tags=FlowRunFilterTags(all_=list(tags) or None, any_=list(any_tags) or None)
-                    if tags or any_tags
-                    else None,
-                    # Prefect plans the scheduled runs of days to come; they are no runs yet.
-                    expected_start_time=FlowRunFilterExpectedStartTime(
-                        before_=before or datetime.now(UTC), after_=after
-                    ),
-                ),
+            return await find_runs(
+                client,
+                deployment_id,
+                states=states,
+                tags=tags,
+                any_tags=any_tags,
+                after=after,
+                # Prefect plans the scheduled runs of days to come; they are no runs yet.
+                before=before or datetime.now(UTC),
                 limit=limit,
                 offset=offset,
                 sort=sort,
             )
-        return found
 
     async def find_all(self, *, states: Sequence[StateType]) -> list[FlowRun]:
         """Find every run in these states, page by page: Prefect gives at most 200 at once."""

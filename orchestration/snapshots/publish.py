@@ -45,14 +45,14 @@ def publish_build(paths: DataPaths, *, keep: int, run_id: str | None = None, for
     """
     sweep(paths)
     facts, closed = _describe(paths)
-    _refuse_sudden_loss(served_snapshot(paths), facts["row_counts"], force=force)
+    served = served_snapshot(paths)
+    _refuse_sudden_loss(served, facts["row_counts"], force=force)
     newest = newest_snapshot(paths)
     sequence = newest.sequence + 1 if newest else 1
     now = datetime.now(UTC)
     snapshot_id = f"{sequence:06d}-{now:%Y%m%dT%H%M%SZ}"
     unfinished = paths.snapshots / f"{_UNFINISHED}{snapshot_id}"
     stamp = now.isoformat(timespec="seconds")
-    served = served_snapshot(paths)
     unfinished.mkdir(parents=True)
     try:
         copy_file(paths.build_file, unfinished / WAREHOUSE_FILE)

@@ -42,7 +42,7 @@ class Launcher:
         finally:
             self._settled.set()
 
-    def launch(self, flow_run_id: str, environment: Mapping[str, str | None]) -> BaseProcess:
+    def launch(self, flow_run_id: str, environment: Mapping[str, str]) -> BaseProcess:
         """Start the process of one flow run. Waits for the preloading to finish."""
         self._settled.wait(PRELOAD_SECONDS)
         arguments = (flow_run_id, dict(environment), str(self.log_file))
@@ -61,7 +61,7 @@ class Launcher:
         return process
 
 
-def _execute(flow_run_id: str, environment: dict[str, str | None], log_file: str) -> None:
+def _execute(flow_run_id: str, environment: dict[str, str], log_file: str) -> None:
     # Imported in the child, so that the service does not hold dbt in memory.
     from orchestration.worker.run_process import execute
 

@@ -19,14 +19,13 @@ from uuid import UUID
 import prefect.concurrency.services
 import prefect.task_engine
 import prefect.utilities.visualization  # noqa: F401
-from prefect.context import SyncClientContext, refresh_global_settings_context
+from prefect.context import SyncClientContext
 from prefect.engine import handle_engine_signals
 from prefect.flow_engine import load_flow_run, run_flow
 from prefect.logging.loggers import flow_run_logger
 from prefect.settings import (
     PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED,
     PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
-    get_current_settings,
     temporary_settings,
 )
 
@@ -36,11 +35,8 @@ from orchestration.runs.prefect_client import sync_settings
 from orchestration.settings import ROOT, get_settings
 from orchestration.worker.cores import leave_a_core_to_readers
 
-# Prefect's settings as they are before the fork.
-_PREFECT = get_current_settings().to_environment_variables(exclude_unset=True)
 
-
-def execute(flow_run_id: str, environment: dict[str, str | None], log_file: str) -> None:
+def execute(flow_run_id: str, environment: dict[str, str], log_file: str) -> None:
     """Execute one flow run in this new process. Prefect gets its state, the log file its output."""
     # Own process group: Ctrl-C in the terminal stops only the service. Stay in the service's session: Linux autogroup
     # scheduling shares CPU per session, so a new one would starve readers.
@@ -49,13 +45,7 @@ def execute(flow_run_id: str, environment: dict[str, str | None], log_file: str)
     _write_output_to(Path(log_file))
     _end_with_parent()
     os.chdir(ROOT)
-    given = {name: value for name, value in environment.items() if value is not None}
-    is_prefects_as_before = {
-        name: value for name, value in given.items() if _is_setting(name)
-    }.items() <= _PREFECT.items()
-    os.environ.update(given)
-    if not is_prefects_as_before:  # reading them takes 50 ms
-        refresh_global_settings_context()
+    os.environ.update(environment)
     for read_settings in (get_ingestion_settings, get_settings):
         read_settings.cache_clear()
     gc.set_threshold(100_000)  # collecting garbage takes 6 % of a run, which ends before it matters
@@ -64,10 +54,6 @@ def execute(flow_run_id: str, environment: dict[str, str | None], log_file: str)
         with handle_engine_signals(flow_run.id):
             log = cast("logging.Logger", flow_run_logger(flow_run))
             run_flow(weather_hourly_pipeline, flow_run=flow_run, error_logger=log)
-
-
-def _is_setting(name: str) -> bool:
-    return name.startswith("PREFECT_") and not name.startswith("PREFECT__")
 
 
 def _left_out() -> dict[Any, Any]:

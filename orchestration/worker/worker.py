@@ -106,7 +106,7 @@ class WarmWorker(BaseWorker[ProcessJobConfiguration, ProcessVariables, ProcessWo
         """Fork the run and stay with it to its end; a run set to Cancelling is killed and ends Cancelled."""
         self._before_run()
         # The rest of the environment is this service's own: a caller of Prefect's API is not to choose it.
-        env = {name: value for name, value in configuration.env.items() if name.startswith("PREFECT__")}
+        env = {name: value for name, value in configuration.env.items() if value and name.startswith("PREFECT__")}
         child = await asyncio.to_thread(self._launcher.launch, str(flow_run.id), env | self._data_dir)
         self._children[flow_run.id] = child
         pid = child.pid or 0
