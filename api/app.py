@@ -20,6 +20,7 @@ from api.warehouse.settings import WarehouseSettings
 from ingestion.departments import resolve_all
 from ingestion.paths import DataPaths
 from ingestion.settings import get_settings as get_ingestion_settings
+from ingestion.settings import read_settings
 from orchestration.service.service import Service
 from orchestration.settings import get_settings as get_orchestration_settings
 
@@ -65,7 +66,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     configure_logging(get_settings())
     _allow_open_files()
     app.state.service = service
-    with open_warehouse(paths, WarehouseSettings()) as reads:
+    with open_warehouse(paths, read_settings(WarehouseSettings)) as reads:
         app.state.warehouse = reads
         service.has_readers = reads.were_asked_lately
         # In the background: reads are answered while Prefect is still starting.

@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from ingestion.settings import read_settings
+
 
 class ApiSettings(BaseSettings):
     """Where the service listens, who may change things, how it logs."""
@@ -44,4 +46,4 @@ class ApiSettings(BaseSettings):
 @lru_cache(maxsize=1)
 def get_settings() -> ApiSettings:
     """Read the settings once per process."""
-    return ApiSettings()
+    return read_settings(ApiSettings)

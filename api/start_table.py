@@ -7,6 +7,7 @@ from api.address import address
 from api.settings import get_settings
 from ingestion.departments import label_of
 from ingestion.settings import get_settings as get_ingestion_settings
+from ingestion.sources import SOURCES
 from orchestration.errors import OrchestrationError
 from orchestration.service.service import Service
 from orchestration.snapshots.snapshots import served_snapshot
@@ -43,7 +44,7 @@ async def describe(service: Service) -> list[tuple[str, str]]:
         ("API", url),
         ("Docs", f"{url}/docs"),
         ("Prefect UI", describe_prefect_ui(service)),
-        ("Source", "demo (invented weather; set METEOFRANCE_TOKEN for real)" if source == "demo" else "Météo-France"),
+        ("Source", SOURCES[source].title),
         ("Départements", departments),
         ("Newest observation", (snapshot and snapshot.newest_observation) or "none yet: a first run fetches them"),
         ("Next run", following),

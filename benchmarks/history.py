@@ -11,13 +11,12 @@ from ingestion.demo.weather import load_stations, weather_query
 from ingestion.meteofrance.schema import OBSERVATION_COLUMNS
 from ingestion.paths import DataPaths
 from ingestion.raw_store import open_build_file
-from ingestion.settings import SourceName
 from orchestration.closed_months.close_months import close_months
 from orchestration.pipeline import build_and_record
 from orchestration.settings import get_settings
 from orchestration.snapshots.publish import publish_build
 
-SOURCE: SourceName = "meteofrance"  # what the benchmark's upstream plays
+SOURCE: str = "meteofrance"  # what the benchmark's upstream plays
 
 
 def make_history(data_dir: Path, months: int, until: datetime) -> Iterator[tuple[int, float]]:

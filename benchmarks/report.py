@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import psutil
 
-RESULTS = Path(__file__).with_name("results.json")
+from benchmarks.figures import RESULTS, write_figures
+
 _PACKAGES = ("prefect", "dbt-core", "dbt-duckdb", "duckdb", "fastapi", "uvicorn", "orjson")
 
 
@@ -80,7 +80,7 @@ class Report:
         )
 
     def write(self) -> None:
-        """Write benchmarks/results.json."""
+        """Write benchmarks/results.json, and its tables into docs/performance.md."""
         has_before = RESULTS.exists() and not self.is_whole
         before: dict[str, Any] = json.loads(RESULTS.read_text()) if has_before else {}
         results = {result["name"]: result for result in before.get("results", [])}
@@ -94,6 +94,7 @@ class Report:
             "ratio_spreads": list(spreads.values()),
         }
         RESULTS.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        write_figures()
 
 
 def machine() -> dict[str, Any]:

@@ -62,7 +62,6 @@ def measure_runs(report: Report, *, rounds: int, classic_rounds: int, dept: str 
     report.compare(f"published_vs_floor{suffix}", published, taken["floor published"], at_most=1.5)
     report.compare(f"published_vs_sql{suffix}", published, taken["sql published"], at_most=6)
     report.compare(f"classic_vs_published{suffix}", taken["classic published"], published, at_least=10)
-    report.compare(f"published_vs_classic{suffix}", published, taken["classic published"], at_most=0.1)
 
 
 def _contestants(stack: ExitStack, folder: Path, upstream: str, dept: str) -> Mapping[str, Callable[[], Measured]]:

@@ -11,13 +11,12 @@ from ingestion.errors import IngestionError
 from ingestion.landing import LandedPayload
 from ingestion.load_log import NOTHING, LastLoad, LoadResult, counts_as_columns, next_load_id, record_load
 from ingestion.merge import merge_rows
-from ingestion.settings import SourceName
 from ingestion.source import Packet
 from ingestion.sources import DATASETS
 
 
 def load_payload(
-    connection: duckdb.DuckDBPyConnection, landed: LandedPayload, *, source: SourceName, run_id: str | None = None
+    connection: duckdb.DuckDBPyConnection, landed: LandedPayload, *, source: str, run_id: str | None = None
 ) -> LoadResult:
     """Load one payload in one transaction.
 
@@ -59,7 +58,7 @@ def record_unchanged(
     landed: LandedPayload,
     last: LastLoad,
     *,
-    source: SourceName,
+    source: str,
     run_id: str | None = None,
 ) -> LoadResult:
     """Write down that the payload loaded last was fetched again: nothing is parsed, nothing changes."""

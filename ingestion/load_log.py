@@ -11,7 +11,6 @@ import duckdb
 from ingestion.errors import AllRowsRejected
 from ingestion.landing import FILE_SCOPE, LandedPayload, landed_payloads
 from ingestion.merge import MergeCounts
-from ingestion.settings import SourceName
 from ingestion.sources import DATASETS
 
 # How long details are told of that no row needs: in a year all of France is asked for 300,000 packets again.
@@ -67,7 +66,7 @@ def record_load(
     connection: duckdb.DuckDBPyConnection,
     load_id: int,
     landed: LandedPayload,
-    source: SourceName,
+    source: str,
     run_id: str | None,
     **outcome: Any,
 ) -> None:

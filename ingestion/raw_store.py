@@ -10,7 +10,6 @@ import duckdb
 from ingestion.departments import all_departments
 from ingestion.errors import IngestionError, SourceMismatch, WarehouseNewer, WarehouseOlder
 from ingestion.paths import DataPaths
-from ingestion.settings import SourceName
 from ingestion.source import RawTable
 from ingestion.sources import RAW_TABLES
 
@@ -72,7 +71,7 @@ create table if not exists meta.rejected_rows (
 
 
 @contextmanager
-def open_build_file(paths: DataPaths, source: SourceName) -> Iterator[duckdb.DuckDBPyConnection]:
+def open_build_file(paths: DataPaths, source: str) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open the build file for writing, made when absent, and refuse the other source's warehouse.
 
     The caller holds the writer's lock. Raises SourceMismatch, WarehouseNewer or WarehouseOlder and leaves the file
@@ -114,7 +113,7 @@ def literal(text: object) -> str:
     return "'" + str(text).replace("'", "''") + "'"
 
 
-def _make_tables(connection: duckdb.DuckDBPyConnection, source: SourceName) -> None:
+def _make_tables(connection: duckdb.DuckDBPyConnection, source: str) -> None:
     # All or nothing: whoever finds the warehouse's row finds every table.
     connection.begin()
     connection.execute(_TABLES)
@@ -140,7 +139,7 @@ def check_version(paths: DataPaths) -> None:
         _refuse_other_version(connection, paths)
 
 
-def _warehouse_row(connection: duckdb.DuckDBPyConnection) -> tuple[SourceName, int] | None:
+def _warehouse_row(connection: duckdb.DuckDBPyConnection) -> tuple[str, int] | None:
     found = connection.execute(
         "select count(*) from duckdb_tables() where schema_name = 'meta' and table_name = 'warehouse'"
     ).fetchone()
@@ -149,7 +148,7 @@ def _warehouse_row(connection: duckdb.DuckDBPyConnection) -> tuple[SourceName, i
     return connection.execute("select source, schema_version from meta.warehouse").fetchone()
 
 
-def held_source(paths: DataPaths) -> SourceName | None:
+def held_source(paths: DataPaths) -> str | None:
     """Return the source whose rows the build file holds; None where there is none, or it cannot be read."""
     if not paths.build_file.exists():
         return None

@@ -20,7 +20,7 @@ from ingestion.load import load_payload
 from ingestion.load_log import LoadResult, refuse_total_loss, unloaded
 from ingestion.paths import DataPaths
 from ingestion.raw_store import open_build_file
-from ingestion.settings import IngestionSettings, SourceName
+from ingestion.settings import IngestionSettings
 from ingestion.sources import SOURCES
 from ingestion.upgrade import discard_when_replaced, set_aside
 
@@ -85,7 +85,7 @@ def _load_each(
     return count
 
 
-def _land_file(folder: Path, file: Path, source: SourceName) -> LandedPayload:
+def _land_file(folder: Path, file: Path, source: str) -> LandedPayload:
     try:
         body = file.read_bytes()
     except OSError as error:

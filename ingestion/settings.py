@@ -1,13 +1,14 @@
 """Settings of the ingestion, read from the environment and from `.env`."""
 
+import sys
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
-from pydantic import Field, HttpUrl, SecretStr, field_validator
+from pydantic import Field, HttpUrl, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-SourceName = Literal["demo", "meteofrance"]
+Settings = TypeVar("Settings", bound=BaseSettings)
 
 
 class IngestionSettings(BaseSettings):
@@ -29,8 +30,10 @@ class IngestionSettings(BaseSettings):
         HttpUrl("https://public-api.meteofrance.fr/public/DPPaquetObs"),
         description="Base address up to and without the version; a local server can stand in.",
     )
-    meteofrance_source: Literal["auto", "demo", "meteofrance"] = Field(
-        "auto", description="`auto` takes Météo-France when there is a token, the demo source otherwise."
+    meteofrance_source: str = Field(
+        "auto",
+        description="`meteofrance`, `demo`, or a source of your own. `auto` takes Météo-France when there is a token, "
+        "the demo source otherwise.",
     )
     requests_per_minute: int = Field(50, ge=1, le=600, description="Météo-France's quota for one token.")
     connect_timeout_seconds: float = Field(5.0, gt=0, description="Longest wait for a connection.")
@@ -44,15 +47,35 @@ class IngestionSettings(BaseSettings):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
 
+    @field_validator("meteofrance_source")
+    @classmethod
+    def _refuse_unknown_source(cls, value: str) -> str:
+        known = ["auto", *sorted(file.parent.name for file in Path(__file__).parent.glob("*/source.py"))]
+        if value not in known:
+            raise ValueError(f"there is no source `{value}`: take one of {', '.join(known)}")
+        return value
+
     @property
-    def source(self) -> SourceName:
+    def source(self) -> str:
         """The source really used, once `auto` is decided."""
         if self.meteofrance_source != "auto":
             return self.meteofrance_source
         return "meteofrance" if self.meteofrance_token else "demo"
 
 
+def read_settings(kind: type[Settings]) -> Settings:
+    """Read settings from the environment and `.env`. A wrong one ends the program with one line."""
+    try:
+        return kind()
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"{str(fault['loc'][0]).upper()}: {fault['msg'].removeprefix('Value error, ')}"
+            for fault in error.errors(include_url=False, include_input=False)
+        )
+        sys.exit(f"error: {wrong}: correct it in the environment or in .env (docs/settings.md)")
+
+
 @lru_cache(maxsize=1)
 def get_settings() -> IngestionSettings:
     """Read the settings once per process."""
-    return IngestionSettings()
+    return read_settings(IngestionSettings)

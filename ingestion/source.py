@@ -111,6 +111,8 @@ class Source:
     """Everything the rest of the system knows about one upstream."""
 
     name: str
+    title: str  # how people read it
+    attribution: str  # what its licence wants named beside each answer
     datasets: tuple[Dataset, ...]
     plan: Callable[[Sequence["Department"], datetime], list[PacketRequest]]
     open_client: Callable[["IngestionSettings"], AbstractAsyncContextManager[Client]]

@@ -3,6 +3,7 @@
 import httpx
 from prefect.artifacts import create_markdown_artifact
 
+from ingestion.sources import SOURCES
 from orchestration.build.run_dbt import Say
 from orchestration.pipeline import RunSummary
 
@@ -24,7 +25,7 @@ def render_summary(summary: RunSummary) -> str:
     lines = [
         f"## {title[0].upper()}{title[1:]}",  # not capitalize(), which would lower-case the snapshot's id
         "",
-        f"Source: **{summary.source}**" + (" (invented weather)" if summary.source == "demo" else ""),
+        f"Source: **{SOURCES[summary.source].title}**",
         f"· newest observation: {snapshot.newest_observation if snapshot else 'none'}",
         f"· {summary.seconds:.1f} s",
         "",

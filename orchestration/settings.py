@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from ingestion.paths import DataPaths
 from ingestion.settings import get_settings as get_ingestion_settings
+from ingestion.settings import read_settings
 from orchestration.prefect_password import read_or_make
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -65,4 +66,4 @@ def export_prefect_settings() -> None:
 
 @lru_cache(maxsize=1)
 def get_settings() -> OrchestrationSettings:
-    return OrchestrationSettings()
+    return read_settings(OrchestrationSettings)

@@ -6,12 +6,18 @@ from pathlib import Path
 import pytest
 import settings_table
 
+from benchmarks import figures
+
 ROOT = Path(__file__).resolve().parents[1]
 GUIDES = [ROOT / "README.md", ROOT / "README.fr.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
 def test_the_settings_page_is_what_the_settings_say():
     assert settings_table.PAGE.read_text() == settings_table.page()  # `make docs-settings` writes it
+
+
+def test_the_figures_are_those_of_the_results_file():
+    assert figures.figures_of_page() == figures.figures()  # `make bench` writes them
 
 
 def test_the_example_has_every_setting_with_its_default():

@@ -18,7 +18,7 @@ class SnapshotFacts(BaseModel):
     id: str
     published_at: str = Field(description="ISO 8601, UTC.")
     run_id: str | None = Field(description="The run that published it; see /runs/{id}.")
-    source: str = Field(description="`meteofrance`, or `demo`: invented weather.")
+    source: str = Field(description="`meteofrance`, `demo` (invented weather), or a source of your own.")
     newest_observation: str | None = Field(description="Hour of the newest observation, UTC.")
     attribution: str = Field(description="To show wherever the data is shown.")
 

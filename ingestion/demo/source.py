@@ -35,4 +35,11 @@ def notice(settings: IngestionSettings) -> str:
     return DEMO_CHOSEN_NOTICE if settings.meteofrance_source == "demo" else DEMO_NOTICE
 
 
-DEMO = replace(METEOFRANCE, name="demo", open_client=open_client, notice=notice)
+DEMO = replace(
+    METEOFRANCE,
+    name="demo",
+    title="demo (invented weather; set METEOFRANCE_TOKEN for real)",
+    attribution=f"Invented weather of Girouette's demo source; places: {METEOFRANCE.attribution}",
+    open_client=open_client,
+    notice=notice,
+)

@@ -97,4 +97,12 @@ def open_client(settings: IngestionSettings) -> MeteoFranceClient:
     return MeteoFranceClient(settings)
 
 
-METEOFRANCE = Source("meteofrance", DATASETS, plan_run, open_client, dataset_of_file)
+METEOFRANCE = Source(
+    name="meteofrance",
+    title="Météo-France",
+    attribution="Source : Météo-France, Licence Ouverte / Etalab 2.0",
+    datasets=DATASETS,
+    plan=plan_run,
+    open_client=open_client,
+    dataset_of_file=dataset_of_file,
+)

@@ -169,7 +169,7 @@ def test_a_run_asked_for_in_prefects_own_ui_is_taken(service: RunningService):
     with prefect_ui(service.prefect_url) as prefect:
         deployment = prefect.get("/deployments/name/weather_hourly_pipeline/weather-hourly-deployment").json()
         made = prefect.post(f"/deployments/{deployment['id']}/create_flow_run", json={"parameters": {"dept": "31"}})
-        run = service.until_ended(made.json()["id"])
+        run = service.until_ended(made.raise_for_status().json()["id"])
         assert run["state"]["type"] == "COMPLETED"
         # For all that the worker asks seldom, Prefect's UI shows its queue as polled.
         queue = prefect.get("/work_pools/girouette/queues/default").json()

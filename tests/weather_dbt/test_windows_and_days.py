@@ -17,7 +17,6 @@ from ingestion.load import load_payload
 from ingestion.meteofrance.schema import V2_COLUMNS
 from ingestion.paths import DataPaths
 from ingestion.raw_store import open_build_file
-from ingestion.settings import SourceName
 
 TEN_STATIONS = (
     *("09023002", "09024004", "09027001", "09099001", "09161003"),
@@ -96,7 +95,7 @@ def keyed(rows: Any) -> Hours:
     }
 
 
-def load(paths: DataPaths, body: bytes, format: Any, source: SourceName) -> None:
+def load(paths: DataPaths, body: bytes, format: Any, source: str) -> None:
     landed = describe_payload(paths.landing / source, body, "paquet-horaire", "file", datetime.now(UTC), format)
     land_payload(landed, body)
     with open_build_file(paths, source) as connection:

@@ -80,24 +80,12 @@
     ], lambda found: found is not null)
 {%- endmacro %}
 
-{# A reading that is present but not a number. #}
-{% macro unreadable_findings() -%}
-    {%- set expressions = [] -%}
-    {%- for column, reading in readings().items() -%}
-        {%- do expressions.append(
-            'case when ' ~ reading.field ~ ' is not null and (' ~ number(reading.field) ~ ') is null then '
-            ~ finding(column, reading.field, 'unreadable', 'impossible') ~ ' end'
-        ) -%}
-    {%- endfor -%}
-    {{ return(expressions) }}
-{%- endmacro %}
-
 {# A reading outside the possible range of its quantity. #}
 {% macro out_of_bounds_findings() -%}
     {%- set expressions = [] -%}
-    {%- for column, reading in readings().items() -%}
+    {%- for column, bounds in readings().items() -%}
         {%- do expressions.append(
-            'case when ' ~ column ~ ' not between ' ~ reading.bounds[0] ~ ' and ' ~ reading.bounds[1] ~ ' then '
+            'case when ' ~ column ~ ' not between ' ~ bounds[0] ~ ' and ' ~ bounds[1] ~ ' then '
             ~ finding(column, column, 'out_of_bounds', 'impossible') ~ ' end'
         ) -%}
     {%- endfor -%}

@@ -10,7 +10,7 @@ raw_hours as (
         station_id,
         observed_at,
         count(distinct version) = max(version) and count(*) = max(version) as is_versioned_once
-    from {{ ref('stg_meteofrance__observation_versions') }}
+    from {{ staged('observation_versions') }}
     where {{ is_in_batch }}
     group by all
 

@@ -8,7 +8,11 @@ arrived as (
     select
         load_id,
         count(*) as versions
-    from {{ ref('stg_meteofrance__observation_versions') }}
+    from (
+        select load_id from {{ staged('observation_versions') }}
+        union all
+        select load_id from {{ staged('station_versions') }}
+    ) as versions
     where load_id > {{ built }}
     group by load_id
 
@@ -25,8 +29,5 @@ where
     loads.load_id > {{ built }}
     and (
         loads.rows_seen <> loads.rows_new + loads.rows_changed + loads.rows_unchanged + loads.rows_rejected
-        or (
-            loads.dataset <> 'liste-stations'
-            and loads.rows_new + loads.rows_changed <> coalesce(arrived.versions, 0)
-        )
+        or loads.rows_new + loads.rows_changed <> coalesce(arrived.versions, 0)
     )

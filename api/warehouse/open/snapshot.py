@@ -18,11 +18,9 @@ from api.warehouse.problems import SnapshotDamaged
 from api.warehouse.settings import WarehouseSettings
 from ingestion.closed_months import missing_files
 from ingestion.paths import WAREHOUSE_FILE, DataPaths
+from ingestion.sources import SOURCES
 from ingestion.storage import is_refusal
 from orchestration.snapshots.snapshots import MODELS, Manifest, read_manifest
-
-ATTRIBUTION = "Source : Météo-France, Licence Ouverte / Etalab 2.0"
-_DEMO_ATTRIBUTION = f"Invented weather of Girouette's demo source; places: {ATTRIBUTION}"
 
 
 @dataclass(eq=False)
@@ -56,7 +54,8 @@ class OpenSnapshot:
             "run_id": manifest.run_id,
             "source": manifest.source,
             "newest_observation": manifest.newest_observation,
-            "attribution": _DEMO_ATTRIBUTION if manifest.source == "demo" else ATTRIBUTION,
+            # A snapshot may be older than the list of sources.
+            "attribution": SOURCES[manifest.source].attribution if manifest.source in SOURCES else manifest.source,
         }
 
     @cached_property

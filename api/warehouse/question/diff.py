@@ -12,13 +12,13 @@ from api.warehouse.problems import TooLarge, TooSlow
 from api.warehouse.settings import WarehouseSettings
 from ingestion.closed_months import recent_name
 from ingestion.raw_store import literal
+from ingestion.sources import RAW_TABLES
 from orchestration.snapshots.closed_files import closed_rows, files_by_table
 
 # What makes two rows the same thing at two times; a table that is not named is compared by whole rows,
 # where a changed row counts as one removed and one added.
 _KEYS = {
-    "raw.observations": ("geo_id_insee", "observed_at", "version"),
-    "raw.stations": ("Id_station", "version"),
+    **{table.name: (*table.key, "version") for table in RAW_TABLES.values()},
     "raw.departments": ("code",),
     "marts.stations": ("station_id",),
     "marts.hourly_observations": ("station_id", "observed_at"),

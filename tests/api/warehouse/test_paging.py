@@ -30,7 +30,7 @@ TABLES = {
     "raw/observations": ["geo_id_insee", "t", "rr1", "version", "observed_at"],
     "meta/loads": ["dataset", "scope", "rows_new", "run_id", "seconds", "error"],
     "scales/beaufort_scale": ["beaufort", "upper_ms"],
-    "staging/stg_meteofrance__stations": ["pack", "altitude_m", "opened_date"],
+    "staging/stg_meteofrance__station_versions": ["pack", "altitude_m", "opened_date"],
 }
 SAMPLES: dict[str, list[str]] = {
     "temperature_c": ["0", "5.5", "-3", "12"],

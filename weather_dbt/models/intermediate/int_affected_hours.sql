@@ -1,5 +1,5 @@
 {{ config(materialized='table') }}
--- depends_on: {{ ref('stg_meteofrance__station_versions') }}
+-- depends_on: {{ staged('station_versions') }}
 
 {# Hours whose rows in the marts may differ from the last passed build: see macros/batch.sql. #}
 {{ refuse_to_forget_closed_months('hourly_observations') }}
@@ -11,7 +11,7 @@ with
 touched_hours as (
 
     select distinct observed_at
-    from {{ ref('stg_meteofrance__observation_versions') }}
+    from {{ staged('observation_versions') }}
     where load_id > {{ built }}
 
     {% if built > 0 -%}
@@ -19,11 +19,11 @@ touched_hours as (
 
     -- A station that is new in the list, renamed or moved changes its own rows and its neighbours' findings.
     select distinct observations.observed_at
-    from {{ ref('stg_meteofrance__observation_versions') }} as observations
+    from {{ staged('observation_versions') }} as observations
     where
         observations.station_id in (
             select listed.station_id
-            from {{ ref('stg_meteofrance__station_versions') }} as listed
+            from {{ staged('station_versions') }} as listed
             where listed.load_id > {{ built }}
         )
         and {{ is_far_from_closed_months('observations.observed_at') }}
@@ -41,5 +41,5 @@ affected_hours as (
 
 select affected_hours.observed_at
 from affected_hours
-where affected_hours.observed_at <= (select max(observed_at) from {{ ref('stg_meteofrance__observation_versions') }})
+where affected_hours.observed_at <= (select max(observed_at) from {{ staged('observation_versions') }})
 order by affected_hours.observed_at

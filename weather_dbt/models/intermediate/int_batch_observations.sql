@@ -24,7 +24,7 @@ hours_read as (
 observations as (
 
     select *
-    from {{ ref('stg_meteofrance__observations') }}
+    from {{ staged('observations') }}
     where
         {{ within_batch('observed_at') }}
         and observed_at in (select hours_read.observed_at from hours_read)
@@ -42,8 +42,8 @@ bounded as (
         observed_at > version_seen_at + to_minutes(10) as is_future,
         latitude,
         longitude,
-        {% for column, reading in readings().items() -%}
-        case when {{ column }} between {{ reading.bounds[0] }} and {{ reading.bounds[1] }} then {{ column }} end
+        {% for column, bounds in readings().items() -%}
+        case when {{ column }} between {{ bounds[0] }} and {{ bounds[1] }} then {{ column }} end
             as {{ column }},
         {% endfor -%}
         is_trace,

@@ -13,7 +13,7 @@ versions as (
         altitude_m,
         version,
         version_seen_at
-    from {{ ref('stg_meteofrance__station_versions') }}
+    from {{ staged('station_versions') }}
 
 ),
 

@@ -2,9 +2,19 @@
 
 with
 
+versions as (
+
+    select * from {{ staged('station_versions') }}
+
+),
+
 listed as (
 
-    select * from {{ ref('stg_meteofrance__stations') }}
+    select
+        * exclude (version, version_seen_at),
+        case when version > 1 then version_seen_at end as revised_at
+    from versions
+    qualify row_number() over (partition by station_id order by version desc) = 1
 
 )
 

@@ -45,7 +45,7 @@ observed as (
 
 departments as (
 
-    select * from {{ ref('stg_meteofrance__departments') }}
+    select * from {{ ref('stg_france__departments') }}
 
 ),
 

@@ -1,3 +1,34 @@
+{% set fields = {
+    'temperature_c': ['t', 'K'],
+    'temperature_max_c': ['tx', 'K'],
+    'temperature_min_c': ['tn', 'K'],
+    'dew_point_c': ['td', 'K'],
+    'humidity_pct': ['u', '%'],
+    'humidity_max_pct': ['ux', '%'],
+    'humidity_min_pct': ['un', '%'],
+    'wind_direction_deg': ['dd', 'degree'],
+    'wind_speed_ms': ['ff', 'm/s'],
+    'max_mean_wind_ms': ['fxy', 'm/s'],
+    'max_mean_wind_direction_deg': ['dxy', 'degree'],
+    'gust_3s_ms': ['raf', 'm/s'],
+    'gust_3s_direction_deg': ['ddraf', 'degree'],
+    'gust_instantaneous_ms': ['fxi', 'm/s'],
+    'gust_instantaneous_direction_deg': ['dxi', 'degree'],
+    'precipitation_mm': ['rr1', 'mm or trace'],
+    'snow_depth_cm': ['sss', 'm of snow'],
+    'visibility_m': ['vv', 'm'],
+    'ground_state_code': ['etat_sol', 'code'],
+    'cloud_cover_code_octas': ['n', 'octa or 9'],
+    'sunshine_min': ['insolh', 'minute'],
+    'radiation_j_m2': ['ray_glo01', 'J/m2'],
+    'soil_temperature_10cm_c': ['t_10', 'K'],
+    'soil_temperature_20cm_c': ['t_20', 'K'],
+    'soil_temperature_50cm_c': ['t_50', 'K'],
+    'soil_temperature_100cm_c': ['t_100', 'K'],
+    'pressure_hpa': ['pres', 'Pa'],
+    'sea_level_pressure_hpa': ['pmer', 'Pa'],
+} %}
+
 with
 
 current_versions as (
@@ -15,11 +46,9 @@ renamed as (
         observed_at,
         {{ number('lat') }} as latitude,
         {{ number('lon') }} as longitude,
-        {% for column, reading in readings().items() -%}
-        {{ converted(reading.field, reading.unit) }} as {{ column }},
-        {% endfor -%}
+        {{ readings_from(fields) }},
         {{ number('rr1') }} = -0.1 as is_trace,
-        {{ findings_that_hold(unreadable_findings()) }} as unreadable,
+        {{ unreadable_findings(fields) }} as unreadable,
         load_id,
         first_seen_at,
         version_seen_at,

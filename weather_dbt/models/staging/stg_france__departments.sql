@@ -1,0 +1,5 @@
+select
+    code,
+    name,
+    region
+from {{ source('france', 'departments') }}

@@ -1,5 +1,0 @@
-select
-    code,
-    name,
-    region
-from {{ source('meteofrance', 'departments') }}
