@@ -61,6 +61,9 @@ def export_prefect_settings() -> None:
     if settings.prefect_auth:
         paths = DataPaths(get_ingestion_settings().data_dir)
         os.environ.setdefault("PREFECT_API_AUTH_STRING", read_or_make(paths))
+    if settings.prefect_api_url.startswith("http://"):
+        # Prefect reads all the web's certificates for each client, 20 to 40 ms, and needs none here.
+        os.environ.setdefault("PREFECT_API_SSL_CERT_FILE", str(ROOT / "orchestration" / "one_certificate.pem"))
     os.environ.setdefault("DO_NOT_TRACK", "1")  # no telemetry
 
 

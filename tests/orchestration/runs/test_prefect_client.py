@@ -1,5 +1,7 @@
 """Prefect's server is asked again soon when it was busy; anything else it says is taken as said."""
 
+import os
+import ssl
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -8,6 +10,7 @@ import httpx
 import pytest
 
 from orchestration.runs.prefect_client import sync_settings
+from orchestration.settings import export_prefect_settings, get_settings
 
 
 class Busy(BaseHTTPRequestHandler):
@@ -46,3 +49,18 @@ def test_a_busy_database_is_asked_again(server, answers, expected, left):
         answer = client.post(f"http://127.0.0.1:{server.server_port}/flow_runs", json={})
     assert answer.status_code == expected
     assert Busy.answers == left
+
+
+@pytest.mark.parametrize(
+    ("url", "certificates"), [("http://127.0.0.1:4299/api", 1), ("https://prefect.example.org/api", None)]
+)
+def test_prefect_reads_one_certificate_where_it_needs_none(url: str, certificates: int | None, monkeypatch):
+    monkeypatch.setenv("PREFECT_API_URL", url)
+    # Set and removed, so that the end of the test takes back what is exported here.
+    monkeypatch.setenv("PREFECT_API_SSL_CERT_FILE", "")
+    monkeypatch.delenv("PREFECT_API_SSL_CERT_FILE")
+    get_settings.cache_clear()
+    export_prefect_settings()
+    get_settings.cache_clear()
+    file = os.environ.get("PREFECT_API_SSL_CERT_FILE")
+    assert (file and len(ssl.create_default_context(cafile=file).get_ca_certs())) == certificates
