@@ -22,6 +22,9 @@ IngestionError
     ├── PayloadTooLarge      more bytes than any packet has
     ├── PayloadTruncated     the end is missing
     ├── AllRowsRejected      not one of its rows can be keyed
+    ├── NotWhatWasAsked      most of its rows are of another département or hour
+    ├── ValuesImplausible    nearly all values of a quantity are no numbers, or of another unit
+    ├── CorrectionHeld       it changes most of what is known; believed when it comes again
     ├── PayloadNotRecognized neither CSV nor JSON as Météo-France writes them
     └── HeaderChanged        a column the warehouse cannot do without is gone
 """
@@ -269,6 +272,36 @@ class AllRowsRejected(PayloadError):
         super().__init__(
             f"all {rows:,} rows of the payload were rejected, most often because {printable(reason)}: "
             "raw is unchanged and the payload is kept; see meta.rejected_rows"
+        )
+
+
+class NotWhatWasAsked(PayloadError):
+    """Most rows are of another scope than the request's."""
+
+    def __init__(self, rows: int, foreign: int, example: str) -> None:
+        super().__init__(
+            f"{foreign:,} of its {rows:,} rows are not what was asked for ({printable(example, 80)}): "
+            "raw is unchanged and the payload is kept; the next run asks again"
+        )
+
+
+class ValuesImplausible(PayloadError):
+    """Nearly all values of a quantity cannot be: another unit or another way to write numbers."""
+
+    def __init__(self, remarks: Sequence[str]) -> None:
+        super().__init__(
+            f"{printable('; '.join(remarks))}: raw is unchanged and the payload is kept; "
+            "look at the file, and at the columns that Météo-France describes for it"
+        )
+
+
+class CorrectionHeld(PayloadError):
+    """The payload changes most of the values known of some column, or drops much of a list."""
+
+    def __init__(self, what: str, wait_minutes: float) -> None:
+        super().__init__(
+            f"it would {printable(what)}: too much to believe at once, so raw is unchanged and the payload is kept; "
+            f"the same again {wait_minutes:.0f} minutes later is believed"
         )
 
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 import duckdb
 
 from ingestion.closed_months import reopen_touched
-from ingestion.errors import IngestionError
-from ingestion.landing import LandedPayload
-from ingestion.load_log import NOTHING, LastLoad, LoadResult, counts_as_columns, next_load_id, record_load
+from ingestion.errors import CorrectionHeld, IngestionError
+from ingestion.landing import FILE_SCOPE, LandedPayload
+from ingestion.load_log import NOTHING, LastLoad, LoadResult, counts_as_columns, next_load_id, record_load, was_held
 from ingestion.merge import merge_rows
 from ingestion.source import Packet
 from ingestion.sources import DATASETS
@@ -27,7 +27,10 @@ def load_payload(
     load_id = next_load_id(connection)
     connection.begin()
     try:
-        result, packet = _merge(connection, landed, load_id, started)
+        # Who gives a packet by hand has looked at it. A list by hand may be a part of the whole.
+        is_given = landed.scope == FILE_SCOPE and not DATASETS[landed.dataset].table.is_whole_list
+        is_confirmed = is_given or was_held(connection, landed)
+        result, packet = _merge(connection, landed, load_id, started, is_confirmed=is_confirmed)
         record_load(
             connection,
             load_id,
@@ -44,7 +47,8 @@ def load_payload(
     except IngestionError as error:
         connection.rollback()
         seconds = time.perf_counter() - started
-        record_load(connection, load_id, landed, source, run_id, status="failed", seconds=seconds, error=str(error))
+        status = "held" if isinstance(error, CorrectionHeld) else "failed"
+        record_load(connection, load_id, landed, source, run_id, status=status, seconds=seconds, error=str(error))
         raise
     except BaseException:
         with suppress(duckdb.Error):  # a database that failed to write is closed already; its error is the one to tell
@@ -62,8 +66,8 @@ def record_unchanged(
     run_id: str | None = None,
 ) -> LoadResult:
     """Write down that the payload loaded last was fetched again: nothing is parsed, nothing changes."""
-    counts = replace(NOTHING, unchanged=last.rows_kept)
-    result = LoadResult(next_load_id(connection), last.rows_kept, counts, seconds=0.0)
+    counts = replace(NOTHING, unchanged=last.rows_kept, rejected=last.rows_rejected)
+    result = LoadResult(next_load_id(connection), last.rows_kept + last.rows_rejected, counts, seconds=0.0)
     record_load(
         connection,
         result.load_id,
@@ -79,12 +83,22 @@ def record_unchanged(
 
 
 def _merge(
-    connection: duckdb.DuckDBPyConnection, landed: LandedPayload, load_id: int, started: float
+    connection: duckdb.DuckDBPyConnection, landed: LandedPayload, load_id: int, started: float, *, is_confirmed: bool
 ) -> tuple[LoadResult, Packet]:
     dataset = DATASETS[landed.dataset]
     packet = dataset.parse(landed.read(), landed.format)
     reopen_touched(connection, dataset.table, packet.rows)
-    counts = merge_rows(connection, dataset.table, packet, load_id, landed.fetched_at)
+    is_of_scope = dataset.is_of_scope(landed.scope) if dataset.is_of_scope and landed.scope != FILE_SCOPE else None
+    merged = merge_rows(
+        connection,
+        dataset.table,
+        packet,
+        load_id,
+        landed.fetched_at,
+        is_of_scope=is_of_scope,
+        is_confirmed=is_confirmed,
+    )
+    counts = merged.counts
     if packet.malformed:
         connection.executemany(
             "insert into meta.rejected_rows values (?, ?, ?, ?)",
@@ -92,4 +106,4 @@ def _merge(
         )
         counts = replace(counts, rejected=counts.rejected + len(packet.malformed))
     seconds = time.perf_counter() - started
-    return LoadResult(load_id, packet.rows_seen, counts, seconds, packet.extra_columns), packet
+    return LoadResult(load_id, packet.rows_seen, counts, seconds, packet.extra_columns, merged.remarks), packet

@@ -11,6 +11,7 @@ import duckdb
 from ingestion.errors import AllRowsRejected
 from ingestion.landing import FILE_SCOPE, LandedPayload, landed_payloads
 from ingestion.merge import MergeCounts
+from ingestion.plausible import HOLD_MINUTES
 from ingestion.sources import DATASETS
 
 # How long details are told of that no row needs: in a year all of France is asked for 300,000 packets again.
@@ -30,11 +31,12 @@ class LoadResult:
     counts: MergeCounts
     seconds: float
     extra_columns: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()  # what a person should hear
 
     @property
     def brought_news(self) -> bool:
         """Whether raw holds anything it did not hold before."""
-        return self.counts.new + self.counts.changed > 0
+        return self.counts.new + self.counts.changed + self.counts.left > 0
 
     def __str__(self) -> str:
         """Describe the load in one line for logs and terminals."""
@@ -42,7 +44,7 @@ class LoadResult:
         return (
             f"{self.rows_seen:,} rows seen: {self.counts.new:,} new, {self.counts.changed:,} changed, "
             f"{self.counts.unchanged:,} unchanged, {self.counts.rejected:,} rejected "
-            f"({self.seconds:.2f} s){aside}"
+            f"({self.seconds:.2f} s){aside}" + "".join(f"; {remark}" for remark in self.remarks)
         )
 
 
@@ -53,6 +55,7 @@ class LastLoad:
     payload: str
     digest: str
     rows_kept: int
+    rows_rejected: int
     api_version: str | None
 
 
@@ -110,19 +113,32 @@ def counts_as_columns(rows_seen: int, counts: MergeCounts) -> dict[str, int]:
         "rows_changed": counts.changed,
         "rows_unchanged": counts.unchanged,
         "rows_rejected": counts.rejected,
+        "rows_left": counts.left,
     }
 
 
 def last_load(connection: duckdb.DuckDBPyConnection, dataset: str, scope: str) -> LastLoad | None:
     """Find the newest payload loaded for one request, unless a file loaded by hand may have changed its rows."""
     row = connection.execute(
-        "select payload, payload_digest, rows_seen - rows_rejected, api_version from meta.loads"
+        "select payload, payload_digest, rows_seen - rows_rejected, rows_rejected, api_version from meta.loads"
         " where dataset = $dataset and scope = $scope and status = 'loaded'"
         " and load_id > (select coalesce(max(load_id), 0) from meta.loads where scope = $file)"
         " order by load_id desc limit 1",
         {"dataset": dataset, "scope": scope, "file": FILE_SCOPE},
     ).fetchone()
     return LastLoad(*row) if row else None
+
+
+def was_held(connection: duckdb.DuckDBPyConnection, landed: LandedPayload) -> bool:
+    """Whether the same request's payloads have been held since long enough ago, and none was loaded meanwhile."""
+    row = connection.execute(
+        "select min(fetched_at) from meta.loads where dataset = $dataset and scope = $scope and status = 'held'"
+        " and load_id > (select coalesce(max(load_id), 0) from meta.loads"
+        " where dataset = $dataset and scope = $scope and status in ('loaded', 'unchanged'))",
+        {"dataset": landed.dataset, "scope": landed.scope},
+    ).fetchone()
+    since = row[0] if row else None
+    return since is not None and landed.fetched_at - since >= timedelta(minutes=HOLD_MINUTES)
 
 
 def forget_unchanged(connection: duckdb.DuckDBPyConnection, now: datetime) -> None:

@@ -14,7 +14,7 @@ from ingestion.source import RawTable
 from ingestion.sources import RAW_TABLES
 
 # Raised by one whenever the tables below change; the next run then makes the file anew from the landing zone.
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 # Bytes of a build file up to which threads tell one another more than they save: a seventh of a run's CPU time.
 _SMALL = 64_000_000
@@ -32,7 +32,8 @@ _VERSIONED = """
 def _create(table: RawTable) -> str:
     hour = "observed_at timestamptz not null," if table.observed_at else ""
     columns = ", ".join(f'"{name}" varchar' for name in table.columns)
-    return f"create table if not exists {table.name} ({hour} {columns}, {_VERSIONED});"
+    left = "has_left boolean not null default false," if table.is_whole_list else ""
+    return f"create table if not exists {table.name} ({hour} {columns}, {left} {_VERSIONED});"
 
 
 _TABLES = f"""
@@ -48,7 +49,7 @@ create table if not exists meta.loads (
     dataset varchar not null,
     scope varchar not null,
     department_code varchar,
-    status varchar not null check (status in ('loaded', 'unchanged', 'failed')),
+    status varchar not null check (status in ('loaded', 'unchanged', 'failed', 'held')),
     payload varchar not null,
     payload_digest varchar not null,
     payload_bytes bigint,
@@ -59,6 +60,7 @@ create table if not exists meta.loads (
     rows_changed bigint not null default 0,
     rows_unchanged bigint not null default 0,
     rows_rejected bigint not null default 0,
+    rows_left bigint not null default 0,
     fetched_at timestamptz not null,
     loaded_at timestamptz not null,
     seconds double not null,

@@ -53,6 +53,17 @@ class Packet:
 
 
 @dataclass(frozen=True)
+class Quantity:
+    """Columns that share a unit, and the range of their possible values. Values outside tell of another unit."""
+
+    name: str  # in the plural: "temperatures"
+    columns: tuple[str, ...]
+    lowest: float
+    highest: float
+    hint: str  # what the values may be instead
+
+
+@dataclass(frozen=True)
 class RawTable:
     """A table of `raw` that keeps every version of its rows, under upstream's column names."""
 
@@ -63,6 +74,11 @@ class RawTable:
     reject_reason: str  # SQL: why a row cannot be keyed, or null
     last_of_duplicates: str = "position desc"  # SQL order: the first of several rows with one key counts
     observed_at: str | None = None  # SQL: the hour of a row, as timestamptz; None for a table without hours
+    # Column: of two rows with one key, the one with the later time here is true, in any order of loading.
+    true_by: str | None = None
+    alternatives: tuple[tuple[str, ...], ...] = ()  # groups of columns of which a payload has one
+    quantities: tuple[Quantity, ...] = ()
+    is_whole_list: bool = False  # each payload lists everything: a key that it does not name has left
 
 
 @dataclass(frozen=True)
@@ -73,6 +89,7 @@ class Dataset:
     table: RawTable
     parse: Callable[[bytes, PayloadFormat], Packet]
     is_by_department: bool = False  # its scope is a département's code
+    is_of_scope: Callable[[str], str] | None = None  # SQL for a scope: whether a row is what was asked for
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,8 @@ from orchestration.snapshots.snapshots import Manifest, newest_snapshot, record_
 # Fetches wait for the network, loads for one another: more threads would only queue.
 FETCHES_AT_ONCE = 4
 
+_REMARKS = 3  # of the packets, in the run's last line
+
 Outcome = LoadResult | IngestionError
 
 
@@ -69,10 +71,12 @@ class RunSummary:
         else:
             end = f"snapshot {self.snapshot.id if self.snapshot else ''} published"
         rejected = f"; {self.rows_rejected:,} rows rejected, see meta.rejected_rows" if self.rows_rejected else ""
+        remarks = [f"; {label}: {remark}" for label, load in self.loads.items() for remark in load.remarks]
+        told = "".join(remarks[:_REMARKS]) + (f"; {len(remarks) - _REMARKS} more remarks" * (len(remarks) > _REMARKS))
         missed = f"; not fetched: {', '.join(self.failures)}" if self.failures else ""
         return (
             f"{end}: {self.rows_new:,} new and {self.rows_changed:,} changed rows, "
-            f"{len(self.nodes)} dbt nodes, source {self.source}, {self.seconds:.1f} s{rejected}{missed}"
+            f"{len(self.nodes)} dbt nodes, source {self.source}, {self.seconds:.1f} s{rejected}{told}{missed}"
         )
 
 

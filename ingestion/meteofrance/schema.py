@@ -28,6 +28,10 @@ V2_COLUMNS = (*_HEAD, *_BEFORE_GUST, *GUST_COLUMNS["v2"], *_AFTER_GUST)
 # What was measured: the columns in which a difference is a correction by Météo-France.
 VALUE_COLUMNS = (*_BEFORE_GUST, *GUST_COLUMNS["v2"], *GUST_COLUMNS["v1"], *_AFTER_GUST)
 
+TEMPERATURES = ("t", "td", "tx", "tn", "t_10", "t_20", "t_50", "t_100")  # kelvin
+PRESSURES = ("pres", "pmer")  # pascal
+OTHER_READINGS = tuple(name for name in VALUE_COLUMNS if name not in (*TEMPERATURES, *PRESSURES))
+
 # The columns of a parsed packet of either version, `extra` apart.
 OBSERVATION_COLUMNS = (*_HEAD, *VALUE_COLUMNS)
 

@@ -8,20 +8,25 @@ from ingestion.errors import TokenMissing
 from ingestion.meteofrance.client import MeteoFranceClient
 from ingestion.meteofrance.parser import parse_observations, parse_stations
 from ingestion.meteofrance.schema import (
+    GUST_COLUMNS,
     KEY_COLUMNS,
     LISTED_STATION_ID,
     OBSERVATION_COLUMNS,
+    OTHER_READINGS,
+    PRESSURES,
     STATION_COLUMNS,
     STATION_ID,
     TECHNICAL_COLUMNS,
+    TEMPERATURES,
     VALIDITY_TIME,
 )
 from ingestion.settings import IngestionSettings
-from ingestion.source import EXTRA, Dataset, PacketRequest, RawTable, Source
+from ingestion.source import EXTRA, Dataset, PacketRequest, Quantity, RawTable, Source
 
 # Rows were seen to arrive up to 35 hours late.
 HOURS_READ_AGAIN = 36
 
+_HOUR = "%Y%m%dT%HZ"  # the scope of an hour's packet
 _TIME = r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})"
 
 OBSERVATIONS = RawTable(
@@ -39,9 +44,18 @@ OBSERVATIONS = RawTable(
             then '{VALIDITY_TIME} is not a time with Z or an offset'
         when observed_at <> date_trunc('hour', observed_at)
             then '{VALIDITY_TIME} is not a round hour'
+        when observed_at < timestamptz '1990-01-01 00:00:00Z'
+            then '{VALIDITY_TIME} is before 1990, when no such station reported'
     end""",
     last_of_duplicates="insert_time desc nulls last, position desc",
     observed_at=f"try_cast({VALIDITY_TIME} as timestamptz)",
+    true_by="reference_time",
+    alternatives=tuple(GUST_COLUMNS.values()),
+    quantities=(
+        Quantity("temperatures", TEMPERATURES, 150, 350, "degrees Celsius in place of kelvin?"),
+        Quantity("pressures", PRESSURES, 30_000, 120_000, "hectopascal in place of pascal?"),
+        Quantity("other readings", OTHER_READINGS, -1e300, 1e300, "what are they?"),
+    ),
 )
 
 STATIONS = RawTable(
@@ -49,6 +63,7 @@ STATIONS = RawTable(
     columns=STATION_COLUMNS,
     key=(LISTED_STATION_ID,),
     compared=STATION_COLUMNS[1:],
+    is_whole_list=True,
     reject_reason=f"""case
         when not coalesce(regexp_full_match("{LISTED_STATION_ID}", '[0-9]{{8}}'), false)
             then '{LISTED_STATION_ID} is not eight digits'
@@ -56,8 +71,19 @@ STATIONS = RawTable(
 )
 
 DATASETS = (
-    Dataset("paquet-horaire", OBSERVATIONS, parse_observations, is_by_department=True),
-    Dataset("paquet-stations-horaire", OBSERVATIONS, parse_observations),
+    Dataset(
+        "paquet-horaire",
+        OBSERVATIONS,
+        parse_observations,
+        is_by_department=True,
+        is_of_scope=lambda code: f"starts_with({STATION_ID}, '{code.zfill(2)}')",
+    ),
+    Dataset(
+        "paquet-stations-horaire",
+        OBSERVATIONS,
+        parse_observations,
+        is_of_scope=lambda hour: f"strftime(observed_at, '{_HOUR}') = '{hour}'",
+    ),
     Dataset("liste-stations", STATIONS, parse_stations),
 )
 
@@ -75,7 +101,7 @@ def plan_requests(departments: Sequence[Department], now: datetime) -> list[Pack
     newest = now.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
     hours = [newest - timedelta(hours=back) for back in reversed(range(HOURS_READ_AGAIN))]
     return [
-        PacketRequest("paquet-stations-horaire", f"{hour:%Y%m%dT%HZ}", f"France {hour:%Y-%m-%d %H} UTC", hour)
+        PacketRequest("paquet-stations-horaire", f"{hour:{_HOUR}}", f"France {hour:%Y-%m-%d %H} UTC", hour)
         for hour in hours
     ]
 

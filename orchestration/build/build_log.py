@@ -27,7 +27,7 @@ create table if not exists meta.builds (
 );
 """
 # The newest load that changed raw. A build includes every load up to it.
-_LAST_LOAD = "select coalesce(max(load_id), 0) from meta.loads where rows_new + rows_changed > 0"
+_LAST_LOAD = "select coalesce(max(load_id), 0) from meta.loads where rows_new + rows_changed + rows_left > 0"
 
 
 @dataclass(frozen=True)

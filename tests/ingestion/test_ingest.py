@@ -128,6 +128,9 @@ def test_a_bad_row_costs_itself_only(upstream, settings, warehouse, kind, reason
     assert result.counts.rejected == 1
     assert result.counts.new > 100
     assert [found for _, found in warehouse.rejected()] == [reason]
+    upstream.reset(Fault(kind))
+    again = ingest_packet(settings, ARIEGE)  # the same payload: what it lost is said again
+    assert (again.rows_seen, again.counts.new, again.counts.rejected) == (result.rows_seen, 0, 1)
 
 
 @pytest.mark.parametrize(
@@ -181,7 +184,7 @@ def test_an_hour_of_all_france_agrees_with_the_departments_packet(settings, upst
     ingest_packet(settings, ARIEGE)
     before = warehouse.raw()
     hour = upstream.now.replace(minute=0) - timedelta(hours=2)
-    result = ingest_packet(settings, PacketRequest("paquet-stations-horaire", "hour", "an hour", hour))
+    result = ingest_packet(settings, PacketRequest("paquet-stations-horaire", f"{hour:%Y%m%dT%HZ}", "an hour", hour))
     assert result.counts.changed == 0
     [known] = warehouse.query("select count(*) from raw.observations where observed_at = ? and load_id = 1", hour)
     assert result.counts.unchanged >= known > 0

@@ -28,6 +28,9 @@ EXAMPLES = [
     errors.PayloadTooLarge(256 * 2**20),
     errors.PayloadTruncated("row 3 of 3"),
     errors.AllRowsRejected(3, "the key\nis gone"),
+    errors.NotWhatWasAsked(300, 300, "station 76116001"),
+    errors.ValuesImplausible(["12 of 12 temperatures are impossible (degrees Celsius in place of kelvin?)"]),
+    errors.CorrectionHeld("erase 576 of 600 known values of t", 30),
     errors.PayloadNotRecognized("no header", "<html>\x1b[31m\r\n<body>" + "x" * 1000),
     errors.HeaderChanged(["t"], ["température\x00"]),
 ]

@@ -1,5 +1,6 @@
 """What becomes of rows that come again, changed, contradicted or unusable."""
 
+import itertools
 from datetime import UTC, datetime
 
 import pytest
@@ -35,12 +36,48 @@ def test_another_spelling_of_the_same_number_is_no_change(warehouse, row, first,
     assert warehouse.versions("version, u") == [(1, first or None)]
 
 
-@pytest.mark.parametrize("stamp", ["reference_time", "insert_time"])
-def test_technical_stamps_alone_mark_no_revision(warehouse, row, stamp):
-    warehouse.load(row(**{stamp: "2026-11-23T04:10:00Z"}))
+def test_technical_stamps_alone_mark_no_revision(warehouse, row):
+    warehouse.load(row(insert_time="2026-11-23T04:10:00Z"))
     before = warehouse.raw()
-    assert counts(warehouse.load(row(**{stamp: "2026-11-23T05:10:00Z"}))) == (0, 0, 1, 0)
+    assert counts(warehouse.load(row(insert_time="2026-11-23T05:10:00Z"))) == (0, 0, 1, 0)
     assert warehouse.raw() == before
+    assert counts(warehouse.load(row(reference_time="2026-11-23T05:10:00Z"))) == (0, 0, 1, 0)
+    assert warehouse.versions("version, load_id") == [(1, 1)]
+
+
+CAPTURES = {  # when upstream wrote the row: what it said
+    "2026-11-23T04:10:00Z": {"t": "281.15", "u": "80"},
+    "2026-11-23T04:40:00Z": {"t": "291.15", "u": "81"},
+    "2026-11-23T05:10:00Z": {"t": "281.15", "u": "80"},  # the first word again: the second was wrong
+}
+
+
+@pytest.mark.parametrize(
+    "order", list(itertools.permutations(CAPTURES)), ids=lambda order: " ".join(t[11:16] for t in order)
+)
+def test_captures_in_any_order_end_in_the_latest_ones_values(warehouse, row, order):
+    for written in (*order, order[0]):
+        warehouse.load(row(reference_time=written, **CAPTURES[written]))
+    assert warehouse.versions("t, u, reference_time")[-1] == ("281.15", "80", "2026-11-23T05:10:00Z")
+
+
+def test_an_older_capture_says_that_it_changes_nothing(warehouse, row):
+    warehouse.load(row(t="281.15", reference_time="2026-11-23T05:10:00Z"))
+    older = warehouse.load(row(t="250.15", reference_time="2026-11-23T04:10:00Z"), row("09225001"))
+    assert counts(older) == (1, 0, 1, 0)
+    assert str(older).endswith("1 rows are older than what is known and change nothing")
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(["v1", "v2"])), ids=" ".join)
+def test_both_gusts_stay_in_either_order_of_the_versions(warehouse, row, order):
+    captures = {
+        "v1": ([row(t="281.15", fxi="14.2", dxi="270", reference_time="2026-11-23T04:10:00Z")], V1_COLUMNS),
+        "v2": ([row(t="282.15", raf="12.1", ddraf="260", reference_time="2026-11-23T05:10:00Z")], V2_COLUMNS),
+    }
+    for version in (*order, order[0]):
+        rows, columns = captures[version]
+        warehouse.load(*rows, columns=columns)
+    assert warehouse.versions("t, fxi, dxi, raf, ddraf")[-1] == ("282.15", "14.2", "270", "12.1", "260")
 
 
 def test_an_hour_spelled_with_fractions_of_a_second_is_the_same_hour(warehouse, row):
@@ -242,8 +279,16 @@ def test_a_station_that_changes_is_a_new_version_and_one_that_leaves_the_list_is
     assert counts(load_list(warehouse, as_csv, station(Nom_usuel="ST GIRONS"))) == (0, 1, 0, 0)
     assert warehouse.query('select "Id_station", version, "Nom_usuel" from raw.stations order by all') == [
         ("09225001", 1, "PAMIERS"),
+        ("09225001", 2, "PAMIERS"),
         ("09289001", 1, "SAINT-GIRONS"),
         ("09289001", 2, "ST GIRONS"),
+    ]
+    assert warehouse.query('select "Id_station", load_id from raw.stations where has_left') == [("09225001", 2)]
+    assert counts(load_list(warehouse, as_csv, station(Nom_usuel="ST GIRONS"), other)) == (0, 1, 1, 0)  # it is back
+    assert warehouse.query("select has_left from raw.stations where \"Id_station\" = '09225001' order by version") == [
+        False,
+        True,
+        False,
     ]
 
 

@@ -27,9 +27,9 @@ def test_a_packet_is_compared_by_its_keys_not_every_row_with_every_other(warehou
     explained = []
     merge = load.merge_rows
 
-    def merge_explained(connection: duckdb.DuckDBPyConnection, *arguments: Any) -> Any:
+    def merge_explained(connection: duckdb.DuckDBPyConnection, *arguments: Any, **options: Any) -> Any:
         explained.append(Explained(connection))
-        return merge(explained[-1], *arguments)
+        return merge(explained[-1], *arguments, **options)
 
     monkeypatch.setattr(load, "merge_rows", merge_explained)
     assert warehouse.load(row(t="282.15"), row("09225001")).counts.changed == 1

@@ -21,7 +21,7 @@ arrived as (
 select
     loads.load_id,
     loads.rows_seen,
-    loads.rows_new + loads.rows_changed as rows_brought,
+    loads.rows_new + loads.rows_changed + loads.rows_left as rows_brought,
     arrived.versions
 from {{ ref('stg_meta__loads') }} as loads
 left join arrived on loads.load_id = arrived.load_id
@@ -29,5 +29,5 @@ where
     loads.load_id > {{ built }}
     and (
         loads.rows_seen <> loads.rows_new + loads.rows_changed + loads.rows_unchanged + loads.rows_rejected
-        or loads.rows_new + loads.rows_changed <> coalesce(arrived.versions, 0)
+        or loads.rows_new + loads.rows_changed + loads.rows_left <> coalesce(arrived.versions, 0)
     )

@@ -7,6 +7,7 @@ select
     {{ number('"Altitude"') }} as altitude_m,
     try_cast("Date_ouverture" as date) as opened_date,
     "Pack" as pack,
+    has_left,
     load_id,
     version,
     first_seen_at,
