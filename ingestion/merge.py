@@ -64,13 +64,15 @@ def merge_rows(
     differs = " or ".join(f"{_value('incoming', name)} is distinct from {_value('known', name)}" for name in told)
     same_values = f"[{', '.join(_value('incoming', name) for name in told)}]"
 
+    seen_at = f"timestamptz '{fetched_at.isoformat()}'"
+    reason = f"coalesce({target.reject_reason}, {_too_late(seen_at)})" if hour else target.reject_reason
     is_other = f"{_value('incoming', '{0}')} is distinct from {_value('known', '{0}')}"
 
     connection.register("packet", packet.rows)
     connection.execute(f"""
         create or replace temp table incoming as
         with numbered as (select *, row_number() over () as position {derived} from packet),
-        judged as (select *, {target.reject_reason} as reason from numbered)
+        judged as (select *, {reason} as reason from numbered)
         select
             incoming.*,
             {same_values} as same_values,
@@ -82,7 +84,6 @@ def merge_rows(
     if is_of_scope:
         refuse_foreign(connection, target, is_of_scope)
     remarks = check_quantities(connection, target, present)
-    seen_at = f"timestamptz '{fetched_at.isoformat()}'"
     # A row seen before its hour was over was no measurement yet. The same values seen after it are.
     was_early = "coalesce(known.observed_at > known.version_seen_at, false)" if hour else "false"
     outdated = f"was_early and known.observed_at <= {seen_at}" if hour else "false"
@@ -166,6 +167,11 @@ def merge_rows(
     if left:
         remarks += (f"{left:,} left the list",)
     return Merged(counts, remarks)
+
+
+def _too_late(seen_at: str) -> str:
+    # A day leaves room for a wrong clock. Nearer hours are findings, and reach no mart before they are over.
+    return f"case when observed_at > {seen_at} + interval 1 day then 'its hour is more than a day after its fetch' end"
 
 
 def _leave(

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ingestion.errors import HeaderChanged, PayloadNotRecognized
+from ingestion.errors import HeaderChanged, PayloadNotRecognized, PayloadTruncated
 from ingestion.meteofrance import schema
 from ingestion.meteofrance.csv_rows import read_csv_rows
 from ingestion.meteofrance.json_rows import read_json_rows
@@ -50,6 +50,8 @@ def parse_stations(body: bytes, format: PayloadFormat = "csv") -> Packet:  # noq
     """Read the list of stations; a PayloadError says why it cannot be."""
     rows = read_csv_rows(body, schema.STATION_COLUMNS, schema.STATION_COLUMNS)
     _refuse_without_good_row(rows, body)
+    if rows.seen == 0:
+        raise PayloadTruncated("it lists no station")
     names = rows.table.column_names
     extra = _others(names, schema.STATION_COLUMNS)
     if missing := _others(schema.ESSENTIAL_STATION_COLUMNS, names):

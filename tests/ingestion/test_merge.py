@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from ingestion.errors import HeaderChanged, PayloadNotRecognized
+from ingestion.errors import HeaderChanged, PayloadNotRecognized, PayloadTruncated
 from ingestion.meteofrance.schema import V1_COLUMNS, V2_COLUMNS
 
 STATIONS = ("Id_station", "Id_omm", "Nom_usuel", "Latitude", "Longitude", "Altitude", "Date_ouverture", "Pack")
@@ -175,12 +175,18 @@ def test_a_row_without_insert_time_gives_way_to_one_with(warehouse, row):
         ({"hour": "2026-11-23T04:00:00+00:30"}, "validity_time is not a round hour"),
         ({"hour": "2026-02-30T04:00:00Z"}, "validity_time is not a time with Z or an offset"),
         ({"hour": "2026-11-23T04:06:00Z"}, "validity_time is not a round hour"),
+        ({"hour": "2026-11-24T06:00:00Z"}, "its hour is more than a day after its fetch"),  # on the 23rd at 05:13
+        ({"hour": "9999-12-31T23:00:00Z"}, "its hour is more than a day after its fetch"),
     ],
 )
 def test_a_row_that_cannot_be_keyed_is_set_aside_with_its_reason(warehouse, row, broken, reason):
     assert counts(warehouse.load(row("09225001"), row(**broken))) == (1, 0, 0, 1)
     assert warehouse.query("select geo_id_insee from raw.observations") == ["09225001"]
     assert warehouse.rejected() == [(2, reason)]
+
+
+def test_a_clock_a_day_slow_costs_no_row(warehouse, row):
+    assert counts(warehouse.load(row(hour="2026-11-24T05:00:00Z"))) == (1, 0, 0, 0)
 
 
 def test_a_malformed_line_is_set_aside_and_the_others_are_loaded(warehouse, row, as_csv):
@@ -290,6 +296,11 @@ def test_a_station_that_changes_is_a_new_version_and_one_that_leaves_the_list_is
         True,
         False,
     ]
+
+
+def test_a_list_without_a_station_is_no_list(warehouse, as_csv):
+    with pytest.raises(PayloadTruncated, match="it lists no station"):
+        load_list(warehouse, as_csv)
 
 
 def test_a_station_without_a_readable_id_is_set_aside(warehouse, as_csv):
