@@ -116,7 +116,7 @@ class WarehouseOlder(IngestionError):
     def __init__(self, held: int, known: int, data_dir: Path | str) -> None:
         super().__init__(
             f"{data_dir} was written by an older Girouette (schema {held}, this one writes {known}): "
-            "the next run, or `make rebuild`, makes the build file anew from the landing zone"
+            "the next run, or `make rebuild`, rebuilds the build file from the landing zone"
         )
 
 
@@ -125,7 +125,7 @@ class WarehouseDamaged(IngestionError):
 
     def __init__(self, file: Path, why: str) -> None:
         super().__init__(
-            f"{file} cannot be read ({printable(why, 160)}): run `make rebuild`, which makes it anew from the landing "
+            f"{file} cannot be read ({printable(why, 160)}): run `make rebuild`, which rebuilds it from the landing "
             "zone; what was published stays served"
         )
 
@@ -155,7 +155,7 @@ class ClosedMonthDamaged(IngestionError):
     def __init__(self, file: Path, why: str) -> None:
         self.file = file
         super().__init__(
-            f"{file} {why}: put it back from a backup, or run `make rebuild`, which makes everything anew "
+            f"{file} {why}: put it back from a backup, or run `make rebuild`, which rebuilds everything "
             "from the landing zone"
         )
 

@@ -14,9 +14,9 @@ from ingestion.merge import MergeCounts
 from ingestion.plausible import HOLD_MINUTES
 from ingestion.sources import DATASETS
 
-# How long details are told of that no row needs: in a year all of France is asked for 300,000 packets again.
+# How long details that no row needs are kept: all of France is 300,000 packets a year.
 DETAILS_KEPT = timedelta(days=90)
-# They are forgotten a month at a time, as DuckDB writes much anew for each deletion.
+# They are deleted a month at a time, because DuckDB rewrites much for each deletion.
 FORGOTTEN_AT_ONCE = timedelta(days=30)
 
 NOTHING = MergeCounts(new=0, changed=0, unchanged=0, rejected=0)
@@ -40,11 +40,11 @@ class LoadResult:
 
     def __str__(self) -> str:
         """Describe the load in one line for logs and terminals."""
-        aside = f"; unknown columns kept aside: {', '.join(self.extra_columns)}" if self.extra_columns else ""
+        extra = f"; unknown columns kept in `extra`: {', '.join(self.extra_columns)}" if self.extra_columns else ""
         return (
             f"{self.rows_seen:,} rows seen: {self.counts.new:,} new, {self.counts.changed:,} changed, "
             f"{self.counts.unchanged:,} unchanged, {self.counts.rejected:,} rejected "
-            f"({self.seconds:.2f} s){aside}" + "".join(f"; {remark}" for remark in self.remarks)
+            f"({self.seconds:.2f} s){extra}" + "".join(f"; {remark}" for remark in self.remarks)
         )
 
 
@@ -73,7 +73,7 @@ def record_load(
     run_id: str | None,
     **outcome: Any,
 ) -> None:
-    """Write one row of meta.loads; `outcome` gives the columns that say how it went."""
+    """Write one row of meta.loads; `outcome` has its remaining columns."""
     is_by_department = DATASETS[landed.dataset].is_by_department
     values: Mapping[str, Any] = {
         "load_id": load_id,
@@ -106,7 +106,7 @@ def refuse_total_loss(connection: duckdb.DuckDBPyConnection, result: LoadResult)
 
 
 def counts_as_columns(rows_seen: int, counts: MergeCounts) -> dict[str, int]:
-    """Spell the counts as meta.loads does."""
+    """Name the counts as the columns of meta.loads."""
     return {
         "rows_seen": rows_seen,
         "rows_new": counts.new,
@@ -142,9 +142,9 @@ def was_held(connection: duckdb.DuckDBPyConnection, landed: LandedPayload) -> bo
 
 
 def forget_unchanged(connection: duckdb.DuckDBPyConnection, now: datetime) -> None:
-    """Delete what says of old fetches that they brought nothing: no row of raw names them.
+    """Delete the rows about old fetches that brought nothing: no row of raw refers to them.
 
-    The newest of each département stays, as it says until when the département was asked.
+    The newest of each département stays: it says when the département was last asked.
     """
     until = now - DETAILS_KEPT
     old = "status = 'unchanged' and fetched_at < ? and load_id not in"

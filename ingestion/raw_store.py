@@ -13,10 +13,10 @@ from ingestion.paths import DataPaths
 from ingestion.source import RawTable
 from ingestion.sources import RAW_TABLES
 
-# Raised by one whenever the tables below change; the next run then makes the file anew from the landing zone.
+# Raise it by one when the tables below change: the next run then rebuilds the file from the landing zone.
 SCHEMA_VERSION = 2
 
-# Bytes of a build file up to which threads tell one another more than they save: a seventh of a run's CPU time.
+# Bytes of a build file up to which more threads cost more than they save: a seventh of a run's CPU time.
 _SMALL = 64_000_000
 
 # No primary key: an index over every hour ever seen would be held in memory and copied into each snapshot.
@@ -92,9 +92,9 @@ def open_build_file(paths: DataPaths, source: str) -> Iterator[duckdb.DuckDBPyCo
 
 @contextmanager
 def kept_open(paths: DataPaths) -> Iterator[None]:
-    """Keep the build file open in this process: what connects to it meanwhile, dbt too, need not open it anew.
+    """Keep the build file open in this process, so that connections made meanwhile, dbt's too, share it.
 
-    To open and to close it takes 20 to 40 ms each time. Nobody may replace the file meanwhile.
+    Each opening and closing takes 20 to 40 ms. The file must not be replaced meanwhile.
     """
     with connect(paths.build_file) as connection:
         if paths.build_file.stat().st_size < _SMALL:
@@ -116,7 +116,7 @@ def literal(text: object) -> str:
 
 
 def _make_tables(connection: duckdb.DuckDBPyConnection, source: str) -> None:
-    # All or nothing: whoever finds the warehouse's row finds every table.
+    # All or nothing: where the warehouse's row is, every table is.
     connection.begin()
     connection.execute(_TABLES)
     connection.execute("insert into meta.warehouse values (?, ?, ?)", [source, SCHEMA_VERSION, datetime.now(UTC)])

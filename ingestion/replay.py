@@ -22,7 +22,7 @@ from ingestion.paths import DataPaths
 from ingestion.raw_store import open_build_file
 from ingestion.settings import IngestionSettings
 from ingestion.sources import SOURCES
-from ingestion.upgrade import discard_when_replaced, set_aside
+from ingestion.upgrade import discard_when_replaced, rename_outdated
 
 Say = Callable[[str], None]
 
@@ -50,7 +50,7 @@ def load_left_behind(settings: IngestionSettings, say: Say) -> int:
         count = _load_unloaded(paths, settings, say)
     except WarehouseOlder as older:
         say(f"{older}: that is what happens now")
-        set_aside(paths)
+        rename_outdated(paths)
         count = _load_unloaded(paths, settings, say)
     discard_when_replaced(paths, say)
     return count

@@ -1,4 +1,4 @@
-"""The machine's certificates, read once per process: that takes 20 ms, for each HTTP client anew otherwise."""
+"""The machine's certificates, read once per process: each HTTP client would need 20 ms to read them again."""
 
 import ssl
 from functools import lru_cache

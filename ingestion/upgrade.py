@@ -1,4 +1,4 @@
-"""A build file of an older Girouette: made anew from the landing zone, which no version changes."""
+"""A build file of an older Girouette: it is rebuilt from the landing zone, which has the same form in all versions."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -12,30 +12,30 @@ from ingestion.sources import RAW_TABLES
 Say = Callable[[str], None]
 
 
-def set_aside(paths: DataPaths) -> None:
-    """Move an outdated build file aside; the caller, who holds the lock, loads the landing zone anew."""
+def rename_outdated(paths: DataPaths) -> None:
+    """Rename an outdated build file. The caller holds the lock, and then loads the landing zone into a new one."""
     with connect(paths.build_file) as connection:
         connection.execute("checkpoint")
-    paths.build_file.replace(set_aside_file(paths))
+    paths.build_file.replace(outdated_file(paths))
 
 
-def set_aside_file(paths: DataPaths) -> Path:
-    """Where an outdated build file waits until another has taken its place."""
+def outdated_file(paths: DataPaths) -> Path:
+    """Name of the outdated build file until its successor holds all its hours."""
     return paths.build_file.with_name("outdated.duckdb")
 
 
 def discard_when_replaced(paths: DataPaths, say: Say) -> None:
-    """Delete a build file set aside, if there is one, unless it knows hours that the landing zone lacks."""
-    aside = set_aside_file(paths)
-    if not aside.exists():
+    """Delete the outdated build file, if there is one, unless it has hours that the landing zone lacks."""
+    outdated = outdated_file(paths)
+    if not outdated.exists():
         return
-    missing = hours_missing(paths.build_file, aside)
+    missing = hours_missing(paths.build_file, outdated)
     if missing == 0:
-        aside.unlink()
+        outdated.unlink()
         say(f"{paths.build_file} holds everything the old one did")
         return
-    kept = aside.with_name(f"kept-{aside.name}")
-    aside.replace(kept)
+    kept = outdated.with_name(f"kept-{outdated.name}")
+    outdated.replace(kept)
     what = "could not be compared with the new one" if missing is None else f"knows {missing:,} hours more"
     say(f"the old build file {what}: it is kept as {kept}, as payloads are missing from the landing zone")
 

@@ -85,7 +85,9 @@ def publish(paths: DataPaths, _: str | None = None, *, force: bool = False) -> N
 def rollback(paths: DataPaths, snapshot_id: str | None = None) -> None:
     """Serve the snapshot before the one served, or the one named."""
     manifest = roll_back(paths, snapshot_id)
-    say(f"snapshot {manifest.id} of {manifest.published_at} is served again; the next run with news publishes anew")
+    say(
+        f"snapshot {manifest.id} of {manifest.published_at} is served again; the next run with new data publishes again"
+    )
 
 
 def rebuild(paths: DataPaths, _: str | None = None, *, force: bool = False) -> None:

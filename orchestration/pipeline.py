@@ -158,7 +158,7 @@ def plain_steps(
 def try_to_ingest(
     ingestion: IngestionSettings, request: PacketRequest, run_id: str | None, say: Say, session: Session
 ) -> Outcome:
-    """Ingest one packet; one that fails is told and returned, so that the others go on."""
+    """Ingest one packet. An error is logged and returned, so that the others go on."""
     try:
         result = ingest_packet(ingestion, request, run_id, session)
     except IngestionError as error:

@@ -50,7 +50,7 @@ ENDED = (StateType.COMPLETED, StateType.FAILED, StateType.CRASHED, StateType.CAN
 # The scheduled run waits behind them all: at half a minute each, for less than an hour.
 MOST_WAITING = 100
 _PAGE = 200  # Prefect's own limit
-# Longer than any healthy answer; a hung server is told from a slow one by the leader.
+# Longer than any healthy answer. The leader finds out whether a server hangs or is only slow.
 ANSWER_SECONDS = 15
 
 

@@ -1,4 +1,4 @@
-"""Promise 7: a warehouse of another version is made anew with a message, or refused with one; never misread.
+"""Promise 7: a warehouse of another version is rebuilt with a message, or refused with one; never misread.
 
 That a changed dbt project asks for a full build is proved in tests/orchestration/test_transform.py.
 """
@@ -78,7 +78,7 @@ def test_steps_by_hand_leave_an_older_warehouse_alone(victim: Victim, capsys: py
     before = victim.paths.build_file.read_bytes()
     for step in ("build", "publish"):
         assert by_hand([step]) == 1
-        assert "the next run, or `make rebuild`, makes the build file anew" in capsys.readouterr().err
+        assert "the next run, or `make rebuild`, rebuilds the build file" in capsys.readouterr().err
     assert victim.paths.build_file.read_bytes() == before
 
 

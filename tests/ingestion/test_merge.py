@@ -236,7 +236,7 @@ def test_the_other_version_without_gusts_is_no_change(warehouse, row):
 def test_unknown_columns_are_kept_aside(warehouse, row):
     result = warehouse.load(row(qualite="1"), row("09225001"), columns=(*V2_COLUMNS, "qualite"))
     assert result.extra_columns == ("qualite",)
-    assert "unknown columns kept aside: qualite" in str(result)
+    assert "unknown columns kept in `extra`: qualite" in str(result)
     assert warehouse.versions("extra") == [None, '{"qualite": "1"}']
     assert warehouse.query("select extra_columns from meta.loads") == [["qualite"]]
     assert counts(warehouse.load(row(qualite="2"), columns=(*V2_COLUMNS, "qualite"))) == (0, 1, 0, 0)
