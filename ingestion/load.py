@@ -9,7 +9,7 @@ import duckdb
 from ingestion.closed_months import reopen_touched
 from ingestion.errors import CorrectionHeld, IngestionError
 from ingestion.landing import FILE_SCOPE, LandedPayload
-from ingestion.load_log import NOTHING, LastLoad, LoadResult, counts_as_columns, next_load_id, record_load, was_held
+from ingestion.load_log import NOTHING, LastLoad, LoadResult, counts_as_columns, held_before, next_load_id, record_load
 from ingestion.merge import merge_rows
 from ingestion.source import Packet
 from ingestion.sources import DATASETS
@@ -28,8 +28,7 @@ def load_payload(
     connection.begin()
     try:
         # Who gives a packet by hand has looked at it. A list by hand may be a part of the whole.
-        is_given = landed.scope == FILE_SCOPE and not DATASETS[landed.dataset].table.is_whole_list
-        is_confirmed = is_given or was_held(connection, landed)
+        is_confirmed = landed.scope == FILE_SCOPE and not DATASETS[landed.dataset].table.is_whole_list
         result, packet = _merge(connection, landed, load_id, started, is_confirmed=is_confirmed)
         record_load(
             connection,
@@ -89,6 +88,7 @@ def _merge(
     packet = dataset.parse(landed.read(), landed.format)
     reopen_touched(connection, dataset.table, packet.rows)
     is_of_scope = dataset.is_of_scope(landed.scope) if dataset.is_of_scope and landed.scope != FILE_SCOPE else None
+    held = None if is_confirmed else held_before(connection, landed)
     merged = merge_rows(
         connection,
         dataset.table,
@@ -97,6 +97,7 @@ def _merge(
         landed.fetched_at,
         is_of_scope=is_of_scope,
         is_confirmed=is_confirmed,
+        held=dataset.parse(held.read(), held.format).rows if held else None,
     )
     counts = merged.counts
     if packet.malformed:

@@ -118,27 +118,37 @@ def counts_as_columns(rows_seen: int, counts: MergeCounts) -> dict[str, int]:
 
 
 def last_load(connection: duckdb.DuckDBPyConnection, dataset: str, scope: str) -> LastLoad | None:
-    """Find the newest payload loaded for one request, unless a file loaded by hand may have changed its rows."""
+    """Find the newest payload loaded for one request.
+
+    None if a file loaded by hand may have changed its rows. None too if another payload was held since: landed again,
+    it tells a rebuild as well that what was held did not come twice in a row.
+    """
     row = connection.execute(
         "select payload, payload_digest, rows_seen - rows_rejected, rows_rejected, api_version from meta.loads"
         " where dataset = $dataset and scope = $scope and status = 'loaded'"
-        " and load_id > (select coalesce(max(load_id), 0) from meta.loads where scope = $file)"
+        " and load_id > (select coalesce(max(load_id), 0) from meta.loads"
+        "  where scope = $file or (dataset = $dataset and scope = $scope and status = 'held'))"
         " order by load_id desc limit 1",
         {"dataset": dataset, "scope": scope, "file": FILE_SCOPE},
     ).fetchone()
     return LastLoad(*row) if row else None
 
 
-def was_held(connection: duckdb.DuckDBPyConnection, landed: LandedPayload) -> bool:
-    """Whether the same request's payloads have been held since long enough ago, and none was loaded meanwhile."""
+def held_before(connection: duckdb.DuckDBPyConnection, landed: LandedPayload) -> LandedPayload | None:
+    """Find the newest payload of the same request held long enough ago, if none was loaded since."""
     row = connection.execute(
-        "select min(fetched_at) from meta.loads where dataset = $dataset and scope = $scope and status = 'held'"
-        " and load_id > (select coalesce(max(load_id), 0) from meta.loads"
-        " where dataset = $dataset and scope = $scope and status in ('loaded', 'unchanged'))",
-        {"dataset": landed.dataset, "scope": landed.scope},
+        "select payload from meta.loads where dataset = $dataset and scope = $scope and status = 'held'"
+        " and fetched_at <= $until and load_id > (select coalesce(max(load_id), 0) from meta.loads"
+        " where dataset = $dataset and scope = $scope and status in ('loaded', 'unchanged'))"
+        " order by load_id desc limit 1",
+        {
+            "dataset": landed.dataset,
+            "scope": landed.scope,
+            "until": landed.fetched_at - timedelta(minutes=HOLD_MINUTES),
+        },
     ).fetchone()
-    since = row[0] if row else None
-    return since is not None and landed.fetched_at - since >= timedelta(minutes=HOLD_MINUTES)
+    held = LandedPayload.from_path(landed.path.parents[1] / row[0]) if row else None
+    return held if held is not None and held.path.exists() else None
 
 
 def forget_unchanged(connection: duckdb.DuckDBPyConnection, now: datetime) -> None:

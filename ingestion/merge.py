@@ -5,8 +5,15 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 import duckdb
+import pyarrow as pa
 
-from ingestion.plausible import check_quantities, hold_cut_list, hold_mass_correction, refuse_foreign
+from ingestion.plausible import (
+    check_quantities,
+    hold_cut_list,
+    hold_mass_correction,
+    refuse_foreign,
+    repeats_what_was_held,
+)
 from ingestion.source import EXTRA, Packet, RawTable
 
 
@@ -39,13 +46,15 @@ def merge_rows(
     *,
     is_of_scope: str | None = None,
     is_confirmed: bool = True,
+    held: pa.Table | None = None,
 ) -> Merged:
     """Merge a packet into `target`, inside the caller's transaction.
 
     Values of columns that the payload lacks are carried over: a v1 payload does not erase the 3-second gust
     of v2, nor the reverse. Of two rows with one key the later by `target.true_by` stays, in any order of loading.
 
-    Raises NotWhatWasAsked, ValuesImplausible and, unless the packet `is_confirmed`, CorrectionHeld.
+    Raises NotWhatWasAsked, ValuesImplausible and, unless the packet `is_confirmed` or says the same as the rows `held`
+    before, CorrectionHeld.
     """
     present = (*packet.present_columns, *([EXTRA] if packet.extra_columns else []))
     if packet.rows.num_rows == 0:  # an empty JSON packet does not even name its columns
@@ -87,7 +96,7 @@ def merge_rows(
     # A row seen before its hour was over was no measurement yet. The same values seen after it are.
     was_early = "coalesce(known.observed_at > known.version_seen_at, false)" if hour else "false"
     outdated = f"was_early and known.observed_at <= {seen_at}" if hour else "false"
-    by = [f'try_cast({row}."{target.true_by}" as timestamptz)' for row in ("incoming", "known")]
+    by = [_true_by(f'try_cast({row}."{target.true_by}" as timestamptz)', seen_at) for row in ("incoming", "known")]
     returns = "known.has_left" if target.is_whole_list else "false"
     connection.execute(f"""
         create or replace temp table judged as
@@ -119,9 +128,9 @@ def merge_rows(
         from incoming left join known on {same_key}
     """)
     connection.unregister("packet")
-    if not is_confirmed:
+    if not (is_confirmed or repeats_what_was_held(connection, target, told, held)):
         hold_mass_correction(connection, told)
-    left = _leave(connection, target, load_id, fetched_at, is_confirmed=is_confirmed)
+    left = _leave(connection, target, packet, load_id, fetched_at, is_confirmed=is_confirmed, held=held)
     columns = _names((*hour, *target.columns))
     connection.execute(
         f"""
@@ -169,15 +178,30 @@ def merge_rows(
     return Merged(counts, remarks)
 
 
+def _true_by(time: str, seen_at: str) -> str:
+    # A time still to come counts as none: the year 9999 would win for ever.
+    return f"case when {time} <= {seen_at} + interval 1 day then {time} end"
+
+
 def _too_late(seen_at: str) -> str:
     # A day leaves room for a wrong clock. Nearer hours are findings, and reach no mart before they are over.
     return f"case when observed_at > {seen_at} + interval 1 day then 'its hour is more than a day after its fetch' end"
 
 
 def _leave(
-    connection: duckdb.DuckDBPyConnection, target: RawTable, load_id: int, fetched_at: datetime, *, is_confirmed: bool
+    connection: duckdb.DuckDBPyConnection,
+    target: RawTable,
+    packet: Packet,
+    load_id: int,
+    fetched_at: datetime,
+    *,
+    is_confirmed: bool,
+    held: pa.Table | None,
 ) -> int:
-    """Write a version that says so for each key that a whole list no longer names; return how many there are."""
+    """Write a version that says so for each key that a whole list no longer names; return how many there are.
+
+    A key that a malformed line names has not left.
+    """
     if not target.is_whole_list:
         return 0
     key = _names(target.key)
@@ -188,11 +212,18 @@ def _leave(
         )
         select *, count(*) over () as listed from known where not has_left
     """)
+    texts = [row.text for row in packet.malformed]
+    if texts:
+        named = " and ".join(f'contains(text, "{name}")' for name in target.key)
+        connection.execute(
+            f"delete from leaving where exists (select 1 from (select unnest($texts) as text) where {named})",
+            {"texts": texts},
+        )
     missing = f"({key}) not in (select ({key}) from judged where reason is null)"
     row = connection.execute(f"select max(listed), count(*) filter ({missing}) from leaving").fetchone()
     known, left = row if row and row[0] else (0, 0)
     if not is_confirmed:
-        hold_cut_list(known, left)
+        hold_cut_list(connection, target, known, left, held)
     connection.execute(
         f"""
         insert into {target.name} by name

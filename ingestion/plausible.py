@@ -7,6 +7,7 @@ value in a hundred differs, and upstream's corrections come a few stations at a 
 from collections.abc import Sequence
 
 import duckdb
+import pyarrow as pa
 
 from ingestion.errors import CorrectionHeld, NotWhatWasAsked, ValuesImplausible
 from ingestion.source import RawTable
@@ -87,7 +88,44 @@ def hold_mass_correction(connection: duckdb.DuckDBPyConnection, columns: Sequenc
         raise CorrectionHeld(held[0] + more, HOLD_MINUTES)
 
 
-def hold_cut_list(known: int, missing: int) -> None:
-    """Raise CorrectionHeld when a list lost more of its rows than leave it in a year."""
-    if missing > max(_LIST_FEW, _LIST_LOSS * known):
+def repeats_what_was_held(
+    connection: duckdb.DuckDBPyConnection, table: RawTable, columns: Sequence[str], held: pa.Table | None
+) -> bool:
+    """Whether most rows of `judged` that would change something, and that were held too, say the same as then."""
+    if held is None or not columns:
+        return False
+    key = " and ".join(f'judged."{name}" = held."{name}"' for name in table.key)
+    same = " and ".join(f'judged."{name}" is not distinct from held."{name}"' for name in columns)
+    hour = f", {table.observed_at} as observed_at" if table.observed_at else ""
+    connection.register("held_rows", held)
+    row = connection.execute(
+        f"with held as (select * {hour} from held_rows) select count(*), count(*) filter ({same})"
+        f" from judged inner join held on {key}"
+        " where judged.is_kept and judged.is_known and not judged.is_older and judged.has_other_values"
+    ).fetchone()
+    connection.unregister("held_rows")
+    return row is not None and row[1] * 2 > row[0]
+
+
+def hold_cut_list(
+    connection: duckdb.DuckDBPyConnection, table: RawTable, known: int, missing: int, held: pa.Table | None
+) -> None:
+    """Raise CorrectionHeld when a list lost more of its rows than leave it in a year, unless as many were lost before.
+
+    The known rows are in `leaving`.
+    """
+    if missing <= max(_LIST_FEW, _LIST_LOSS * known):
+        return
+    if held is not None:
+        key = ", ".join(f'"{name}"' for name in table.key)
+        connection.register("held_rows", held)
+        row = connection.execute(
+            f"select count(*) from leaving where ({key}) not in (select ({key}) from held_rows)"
+            f" and ({key}) not in (select ({key}) from judged where reason is null)"
+        ).fetchone()
+        connection.unregister("held_rows")
+        is_repeated = row is not None and row[0] * 2 > missing
+    else:
+        is_repeated = False
+    if not is_repeated:
         raise CorrectionHeld(f"drop {missing:,} of {known:,} listed rows", HOLD_MINUTES)

@@ -61,6 +61,13 @@ def test_captures_in_any_order_end_in_the_latest_ones_values(warehouse, row, ord
     assert warehouse.versions("t, u, reference_time")[-1] == ("281.15", "80", "2026-11-23T05:10:00Z")
 
 
+@pytest.mark.parametrize("second", ["2026-11-23T04:10:00Z", "", "soon", "9999-11-23T04:10:00Z"])
+def test_at_the_same_or_an_impossible_time_the_newer_load_counts(warehouse, row, second):
+    warehouse.load(row(t="281.15", reference_time="2026-11-23T04:10:00Z"))
+    assert counts(warehouse.load(row(t="282.15", reference_time=second))) == (0, 1, 0, 0)
+    assert counts(warehouse.load(row(t="283.15", reference_time="2026-11-23T04:10:00Z"))) == (0, 1, 0, 0)
+
+
 def test_an_older_capture_says_that_it_changes_nothing(warehouse, row):
     warehouse.load(row(t="281.15", reference_time="2026-11-23T05:10:00Z"))
     older = warehouse.load(row(t="250.15", reference_time="2026-11-23T04:10:00Z"), row("09225001"))

@@ -5,6 +5,8 @@ from datetime import timedelta
 import pytest
 
 from ingestion.errors import CorrectionHeld, NotWhatWasAsked, ValuesImplausible
+from ingestion.load_log import last_load
+from ingestion.raw_store import open_build_file
 
 HOURS = [f"2026-11-23T{hour:02}:00:00Z" for hour in range(5)]
 SEVEN = [f"0928900{number}" for number in range(1, 8)]  # seven stations and five hours: 35 rows
@@ -118,6 +120,30 @@ def test_what_is_held_is_forgotten_when_upstream_is_well_again(warehouse, packet
         warehouse.load(*packet(lambda _: {"t": ""}))
 
 
+def test_another_upheaval_is_no_repetition(warehouse, packet):
+    warehouse.load(*packet())
+    before = warehouse.raw()
+    for change in ({"t": "", "u": ""}, {"t": "270.15"}, {"t": "", "u": ""}):
+        with pytest.raises(CorrectionHeld):
+            warehouse.load(*packet(lambda _, change=change: change))
+        later(warehouse, 60)
+    assert warehouse.raw() == before
+    assert warehouse.load(*packet(lambda _: {"t": "", "u": ""})).counts.changed == 35
+
+
+def test_a_packet_that_comes_back_after_the_held_one_is_landed_for_a_rebuild_to_see(warehouse, packet, as_csv):
+    warehouse.load(*packet())
+    with open_build_file(warehouse.paths, "demo") as connection:
+        assert last_load(connection, "paquet-horaire", "9") is not None
+    with pytest.raises(CorrectionHeld):
+        warehouse.load(*packet(lambda _: {"t": ""}))
+    with open_build_file(warehouse.paths, "demo") as connection:
+        assert last_load(connection, "paquet-horaire", "9") is None
+    warehouse.load(*packet())
+    with open_build_file(warehouse.paths, "demo") as connection:
+        assert last_load(connection, "paquet-horaire", "9") is not None
+
+
 def test_values_shifted_all_at_once_are_held(warehouse, packet):
     warehouse.load(*packet())
     with pytest.raises(CorrectionHeld, match="change 35 of 35 known values of t"):
@@ -150,4 +176,28 @@ def test_a_list_that_was_cut_is_held(warehouse, as_csv):
     with pytest.raises(CorrectionHeld):  # a part of the list, given by hand
         warehouse.load_body(as_csv(stations[:40], columns), dataset="liste-stations", scope="file")
     assert warehouse.query("select count(*) from raw.stations") == [100]
+    later(warehouse, 60)
+    with pytest.raises(CorrectionHeld):  # cut again, elsewhere
+        warehouse.load_body(as_csv(stations[60:], columns), **asked)
     assert warehouse.load_body(as_csv(stations[:90], columns), **asked).counts.left == 10
+
+
+def test_a_list_cut_twice_in_the_same_way_is_believed(warehouse, as_csv):
+    stations = [{"Id_station": f"09{number:06}", "Nom_usuel": f"POST {number}"} for number in range(100)]
+    asked = {"dataset": "liste-stations", "scope": "all"}
+    columns = ("Id_station", "Id_omm", "Nom_usuel", "Latitude", "Longitude", "Altitude", "Date_ouverture", "Pack")
+    warehouse.load_body(as_csv(stations, columns), **asked)
+    with pytest.raises(CorrectionHeld):
+        warehouse.load_body(as_csv(stations[:40], columns), **asked)
+    later(warehouse, 30)
+    assert warehouse.load_body(as_csv(stations[:41], columns), **asked).counts.left == 59
+
+
+def test_a_station_on_a_malformed_line_has_not_left_the_list(warehouse, as_csv):
+    stations = [{"Id_station": f"09{number:06}", "Nom_usuel": f"POST {number}"} for number in range(3)]
+    asked = {"dataset": "liste-stations", "scope": "all"}
+    columns = ("Id_station", "Id_omm", "Nom_usuel", "Latitude", "Longitude", "Altitude", "Date_ouverture", "Pack")
+    body = as_csv(stations, columns)
+    warehouse.load_body(body, **asked)
+    result = warehouse.load_body(body.replace(b"POST 1", b"POST;1"), **asked)
+    assert (result.counts.left, result.counts.rejected, result.counts.unchanged) == (0, 1, 2)
