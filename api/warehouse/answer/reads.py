@@ -19,12 +19,12 @@ from api.warehouse.answer.encodings import WORTH_COMPRESSING, choose_encoding, c
 from api.warehouse.answer.etags import is_unchanged, make_etag, not_modified
 from api.warehouse.answer.formats import GEOJSON, JSON, Format
 from api.warehouse.answer.render import Document, Rows, render, render_document
+from api.warehouse.answer.shares import Shares
 from api.warehouse.open.execute import Executor
 from api.warehouse.open.pool import Warehouse
 from api.warehouse.open.snapshot import OpenSnapshot
 from api.warehouse.problems import Busy, SnapshotDamaged
 from api.warehouse.settings import WarehouseSettings
-from api.warehouse.sql.shares import Shares
 from api.warehouse.sql.sql_runner import SqlRunner
 
 _T = TypeVar("_T")
@@ -48,6 +48,7 @@ class Reads:
         self.sql = SqlRunner(settings)
         self.cache = AnswerCache(settings.read_cache_mb * 2**20)
         self._limiter = CapacityLimiter(settings.read_concurrency)
+        self._shares = Shares(settings.read_concurrency, settings.read_queue_seconds)
         self._asked_at = -math.inf
         self._computing: dict[Key, anyio.Event] = {}  # answers that a request is computing
         # Separate, so that slow SQL of callers never delays other reads.
@@ -129,8 +130,10 @@ class Reads:
         """Answer a read: `work` gives the rows from a snapshot, everything else is the same for all of them."""
         key: Key | None = getattr(request.state, "read_key", None)
         asked = _ReadRequest(request, key, format, choose_encoding(request.headers), snapshot, pinned_by)
+        shares = self.sql_shares if limiter is self.sql_limiter else self._shares
         try:
-            return await self.in_thread(lambda: self._answer(asked, work), limiter)
+            async with shares.place(request.client.host if request.client else ""):
+                return await self.in_thread(lambda: self._answer(asked, work), limiter)
         finally:
             if key is not None:
                 self._computed(key)  # before the body is sent: a slow client must not keep the others waiting
