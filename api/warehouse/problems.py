@@ -160,8 +160,18 @@ class TooLarge(ApiProblem):
 class NotFound(ApiProblem):
     """No such thing; names the nearest ones."""
 
-    def __init__(self, what: str, name: str, known: Sequence[str], *, field: str, look_at: str) -> None:
-        close = [hit[0] for hit in process.extract(name, known, limit=3, score_cutoff=60)] if name else []
+    def __init__(
+        self,
+        what: str,
+        name: str,
+        known: Sequence[str],
+        *,
+        field: str,
+        look_at: str,
+        close: Sequence[str] | None = None,
+    ) -> None:
+        if close is None:
+            close = [hit[0] for hit in process.extract(name, known, limit=3, score_cutoff=60)] if name else []
         hint = f"did you mean {' or '.join(close)}? " if close else ""
         super().__init__(
             404,
