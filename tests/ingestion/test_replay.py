@@ -211,6 +211,17 @@ def test_a_station_list_again_after_another_one_is_landed_again(warehouse, setti
     assert len(landed_in(warehouse)) == 3
 
 
+def test_a_held_list_stays_landed_and_says_when_it_is_believed(warehouse, settings, tmp_path):
+    lines = [f"31{number:06};;PLACE {number};43.62;1.37;151;1947-01-01;RADOME\n" for number in range(100)]
+    header = "Id_station;Id_omm;Nom_usuel;Latitude;Longitude;Altitude;Date_ouverture;Pack\n"
+    whole, part = tmp_path / "whole.csv", tmp_path / "part.csv"
+    whole.write_text(header + "".join(lines))
+    part.write_text(header + "".join(lines[:50]))
+    (_, held) = list(load_files(settings, [whole, part]))[1]
+    assert re.search(r"nothing of it was loaded: it is kept; load it again \d+ minutes later", str(held))
+    assert len(landed_in(warehouse)) == 2
+
+
 def test_a_file_larger_than_any_packet_is_refused_without_reading_it_whole(
     row, as_csv, settings, tmp_path, monkeypatch, warehouse
 ):
