@@ -123,7 +123,7 @@ def say_if_silent(
     if is_empty:
         hours = [station.hours for station in named if station.hours]
         since, until = min(first for first, _ in hours), max(last for _, last in hours)
-        return {"message": f"no row fits: {_list(named)} has hours from {since:{_HOUR}} to {until:{_HOUR}}"}
+        return {"message": f"no row fits; hours of {_list(named)}: {since:{_HOUR}} to {until:{_HOUR}}"}
     return {}
 
 

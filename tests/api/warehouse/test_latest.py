@@ -81,7 +81,7 @@ def test_a_range_without_a_row_says_which_hours_the_station_has(client: httpx.Cl
         " from marts.hourly_observations where station_id = '09289001'"
     )
     assert body["data"] == []
-    assert body["message"] == f"no row fits: ST GIRONS (09289001) has hours from {first} to {last}"
+    assert body["message"] == f"no row fits; hours of ST GIRONS (09289001): {first} to {last}"
 
 
 def test_a_name_that_no_station_bears_names_those_that_begin_with_it(client: httpx.Client) -> None:
