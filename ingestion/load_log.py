@@ -169,13 +169,15 @@ def landed_before(
 ) -> str | None:
     """Name an earlier payload of the same bytes that was loaded and is still in the landing zone.
 
-    Of a list only the one before counts: what a list leaves out is told by the newest one.
+    Of a list only the one before counts: what a list leaves out is told by the newest one, and a list between two
+    held ones keeps a rebuild from believing them.
     """
     is_list = DATASETS[landed.dataset].table.is_whole_list
     found = connection.execute(
         "select payload from meta.loads where payload_digest = $digest and dataset = $dataset and status = 'loaded'"
         " and load_id < $load_id and payload <> $payload and (not $is_list or load_id ="
-        " (select max(load_id) from meta.loads where dataset = $dataset and status = 'loaded' and load_id < $load_id))",
+        " (select max(load_id) from meta.loads"
+        "  where dataset = $dataset and status in ('loaded', 'held') and load_id < $load_id))",
         {
             "digest": landed.digest,
             "dataset": landed.dataset,

@@ -220,6 +220,8 @@ def test_a_held_list_stays_landed_and_says_when_it_is_believed(warehouse, settin
     (_, held) = list(load_files(settings, [whole, part]))[1]
     assert re.search(r"nothing of it was loaded: it is kept; load it again \d+ minutes later", str(held))
     assert len(landed_in(warehouse)) == 2
+    list(load_files(settings, [whole]))  # landed again, so that a rebuild too meets it between two held ones
+    assert len(landed_in(warehouse)) == 3
 
 
 def test_a_file_larger_than_any_packet_is_refused_without_reading_it_whole(
