@@ -54,9 +54,13 @@ class OrchestrationSettings(BaseSettings):
     )
 
 
+_OF_THIS_MACHINE = ("127.0.0.1", "localhost", "::1")
+
+
 def export_prefect_settings() -> None:
     """Set Prefect's server address. Call before importing Prefect, which reads its settings then."""
     settings = get_settings()
+    _spare_this_machine_the_proxy()
     os.environ.setdefault("PREFECT_API_URL", settings.prefect_api_url)
     if settings.prefect_auth:
         paths = DataPaths(get_ingestion_settings().data_dir)
@@ -65,6 +69,16 @@ def export_prefect_settings() -> None:
         # Prefect reads all the web's certificates for each client, 20 to 40 ms, and needs none here.
         os.environ.setdefault("PREFECT_API_SSL_CERT_FILE", str(ROOT / "orchestration" / "one_certificate.pem"))
     os.environ.setdefault("DO_NOT_TRACK", "1")  # no telemetry
+
+
+def _spare_this_machine_the_proxy() -> None:
+    """Reach addresses of this machine directly, whatever HTTP_PROXY says: here and in every process we start."""
+    named = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
+    if named.strip() == "*":  # no proxy at all
+        return
+    hosts = [host for host in (part.strip() for part in named.split(",")) if host]
+    hosts += [host for host in _OF_THIS_MACHINE if host not in hosts]
+    os.environ["NO_PROXY"] = os.environ["no_proxy"] = ",".join(hosts)
 
 
 @lru_cache(maxsize=1)
