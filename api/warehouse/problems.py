@@ -22,6 +22,7 @@ from collections.abc import Sequence
 
 from rapidfuzz import process
 
+from api.address import at
 from api.errors import ApiProblem
 from ingestion.errors import printable
 
@@ -37,7 +38,7 @@ class NoSnapshot(ApiProblem):
             type="/problems/no-snapshot",
             next_step="watch the first run at /runs/latest (or start one: POST /runs), then ask again",
         )
-        self.headers = {"Retry-After": "5", "Link": '</runs/latest>; rel="monitor"'}
+        self.headers = {"Retry-After": "5", "Link": f'<{at("/runs/latest")}>; rel="monitor"'}
 
 
 class SnapshotGone(ApiProblem):

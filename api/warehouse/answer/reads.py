@@ -14,6 +14,7 @@ from anyio import CapacityLimiter, to_thread
 from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
 
+from api.address import at
 from api.warehouse.answer.cache import AnswerCache, Encoded, Key
 from api.warehouse.answer.encodings import WORTH_COMPRESSING, choose_encoding, compress, compress_stream
 from api.warehouse.answer.etags import is_unchanged, make_etag, not_modified
@@ -151,7 +152,7 @@ class Reads:
         with self.warehouse.lease(asked.snapshot, field=asked.pinned_by) as snapshot:
             url = asked.request.url
             etag = make_etag(
-                _SOFTWARE, snapshot.id, url.path, url.query, asked.format.name, asked.encoding or "identity"
+                _SOFTWARE, snapshot.id, at(url.path), url.query, asked.format.name, asked.encoding or "identity"
             )
             if is_unchanged(asked.request.headers, etag):
                 return not_modified({"ETag": etag, **asked.caching})
@@ -209,7 +210,7 @@ def _headers(asked: _ReadRequest, facts: dict[str, Any], answer: Rows | Document
             headers |= {name: text for name, text in told.items() if len(text) <= _LONGEST_HEADER}
         if answer.next_cursor is not None:
             url = asked.request.url.include_query_params(cursor=answer.next_cursor)
-            headers["Link"] = f'<{url.path}?{url.query}>; rel="next"'
+            headers["Link"] = f'<{at(url.path)}?{url.query}>; rel="next"'
             headers["X-Next-Cursor"] = answer.next_cursor
     return headers
 
