@@ -61,6 +61,7 @@ def export_prefect_settings() -> None:
     """Set Prefect's server address. Call before importing Prefect, which reads its settings then."""
     settings = get_settings()
     _spare_this_machine_the_proxy()
+    _ensure_home()
     os.environ.setdefault("PREFECT_API_URL", settings.prefect_api_url)
     if settings.prefect_auth:
         paths = DataPaths(get_ingestion_settings().data_dir)
@@ -69,6 +70,16 @@ def export_prefect_settings() -> None:
         # Prefect reads all the web's certificates for each client, 20 to 40 ms, and needs none here.
         os.environ.setdefault("PREFECT_API_SSL_CERT_FILE", str(ROOT / "orchestration" / "one_certificate.pem"))
     os.environ.setdefault("DO_NOT_TRACK", "1")  # no telemetry
+
+
+def _ensure_home() -> None:
+    """Take the data folder as home where there is none, or one that may not be written: Prefect needs it."""
+    try:
+        is_usable = os.access(Path.home(), os.W_OK)
+    except RuntimeError:  # no HOME, and a user that the system has no entry of
+        is_usable = False
+    if not is_usable:
+        os.environ["HOME"] = str(get_ingestion_settings().data_dir.resolve())
 
 
 def _spare_this_machine_the_proxy() -> None:
