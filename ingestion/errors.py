@@ -50,6 +50,7 @@ _ADVICE = {
     numbers.EROFS: _ALLOW,
     numbers.EMFILE: _ALLOW_FILES,
     numbers.ENFILE: _ALLOW_FILES,
+    numbers.EOPNOTSUPP: "set DATA_DIR to a folder on a file system with symbolic links (FAT and exFAT have none)",
     numbers.ENOMEM: "give it more memory",
     0: "check the disk and the rights of DATA_DIR",
 }

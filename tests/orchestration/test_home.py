@@ -38,3 +38,16 @@ def test_a_home_that_is_not_there_is_replaced_and_one_that_is_stays(
     monkeypatch.setenv("HOME", "/nonexistent")
     export_prefect_settings()
     assert Path.home() == data_dir
+
+
+def test_a_data_folder_that_may_not_be_entered_ends_in_one_line(data_dir: Path, monkeypatch: pytest.MonkeyPatch):
+    stat = Path.stat
+
+    def refuse(path: Path, *, follow_symlinks: bool = True) -> os.stat_result:
+        if path == data_dir:
+            raise PermissionError(13, "Permission denied")
+        return stat(path, follow_symlinks=follow_symlinks)
+
+    monkeypatch.setattr(Path, "stat", refuse)
+    with pytest.raises(SystemExit, match=rf"^error: {data_dir} cannot be used \(Permission denied\): let the user"):
+        export_prefect_settings()
