@@ -97,6 +97,17 @@ class NotRegistered(ServerNotReady):
         super().__init__(url, "the deployment is not registered yet")
 
 
+class ServerRefuses(ServerNotReady):
+    """The server asks for a password or a key, and ours is missing or wrong."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(
+            url,
+            "it refuses us (401 Unauthorized): set PREFECT_API_AUTH_STRING to its user:password, or PREFECT_API_KEY to "
+            "one of its keys, and start again",
+        )
+
+
 class NoRoom(ServerNotReady):
     """The server fails because the data directory takes no more: its database lies there."""
 
