@@ -48,7 +48,9 @@ OBSERVATIONS = RawTable(
         when observed_at < timestamptz '1990-01-01 00:00:00Z'
             then '{VALIDITY_TIME} is before 1990, when no such station reported'
     end""",
-    last_of_duplicates="insert_time desc nulls last, position desc",
+    last_of_duplicates=(
+        "try_cast(reference_time as timestamptz) desc nulls last, insert_time desc nulls last, position desc"
+    ),
     observed_at=f"try_cast({VALIDITY_TIME} as timestamptz)",
     true_by="reference_time",
     alternatives=tuple(GUST_COLUMNS.values()),
