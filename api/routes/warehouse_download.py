@@ -19,8 +19,7 @@ _FILE = "application/vnd.duckdb"
 @router.get(
     "/download",
     response_class=Response,
-    responses=problem(400, "The Range header cannot be read")
-    | problem(404)
+    responses=problem(404)
     | problem(410)
     | problem(422)
     | problem(503)

@@ -7,7 +7,9 @@ from contextlib import ExitStack
 import pyarrow as pa
 from fastapi import Request, Response
 from fastapi.responses import FileResponse
+from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
+from werkzeug.http import parse_range_header
 
 from api.warehouse.answer.etags import is_unchanged, not_modified
 from api.warehouse.answer.formats import PARQUET
@@ -44,7 +46,13 @@ class SnapshotFile(FileResponse):
         return not_modified({"ETag": self.headers["etag"]})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the file, or the range asked for, and close it however that ends."""
+        """Send the file, or the range asked for, and close it however that ends.
+
+        A range that cannot be read counts as none (RFC 9110, 14.2): the answer is the whole file.
+        """
+        asked = parse_range_header(Headers(scope=scope).get("range"))
+        if asked is None or asked.units != "bytes":
+            scope = {**scope, "headers": [(name, value) for name, value in scope["headers"] if name != b"range"]}
         try:
             await super().__call__(scope, receive, send)
         finally:
