@@ -29,7 +29,7 @@ NEIGHBOURS = 7  # days before and after that count for a day's normal
 LEAST_NEIGHBOURS = 12  # of these 15 days, for a year to count
 
 _VERSION = 1  # raised when a rule below changes: the next load of a département computes its climate again
-SUMS = ("precipitation_mm",)
+SUMS, MAXIMA = ("precipitation_mm",), ("max_mean_wind_ms", "gust_instantaneous_ms", "gust_3s_ms")
 OF_NORMALS = (
     *("precipitation_mm", "temperature_min_c", "temperature_max_c", "temperature_mean_c"),
     *("temperature_midrange_c", "wind_mean_ms"),
@@ -42,6 +42,8 @@ _RECORDS = {
     "gust_instantaneous_ms": ("highest",),
     "gust_3s_ms": ("highest",),
 }
+
+OF_RECORDS = tuple(_RECORDS)
 
 
 def write_climate(paths: DataPaths, department: str, files: Sequence[ArchiveFile]) -> str:
@@ -78,22 +80,28 @@ def _compute(connection: duckdb.DuckDBPyConnection, paths: DataPaths, files: Seq
         return f"read_parquet([{', '.join(literal(paths.root / name) for name in names)}])"
 
     connection.execute(f"create table days as {official_days_sql(days_sql(files, parquet))}")
-    _months(connection)
+    connection.execute(f"create table months as {months_sql('days')}")
     _coverage(connection)
     _normals_monthly(connection)
     _normals_daily(connection)
     _records(connection)
 
 
-def _months(connection: duckdb.DuckDBPyConnection) -> None:
-    """Every month of each quantity: its days, value, and whether it is whole."""
+def of_month(quantity: str = "quantity", value: str = "value") -> str:
+    """What a month's or a year's value is, as SQL: a sum, a maximum or a mean."""
+    return (
+        f"case when {quantity} in ({_listed(SUMS)}) then sum({value})"
+        f" when {quantity} in ({_listed(MAXIMA)}) then max({value}) else avg({value}) end"
+    )
+
+
+def months_sql(days: str) -> str:
+    """SELECT every month of each station and quantity in `days`: its days, value, and whether it is whole."""
     parts = " union all ".join(
-        f"select station_id, observed_date, '{name}' as quantity, {name} as value from days where {name} is not null"
+        f"select station_id, observed_date, '{name}' as quantity, {name} as value from {days} where {name} is not null"
         for name in FIELDS
     )
-    connection.execute(
-        f"""
-        create table months as
+    return f"""
         with present as ({parts}),
         spaced as (
             select
@@ -107,15 +115,18 @@ def _months(connection: duckdb.DuckDBPyConnection) -> None:
             station_id, quantity, month, count(*) as days,
             day(last_day(month)) - count(*) as missing_days,
             greatest(max(missing_before), last_day(month) - max(observed_date)) as missing_in_a_row,
-            case when quantity in ({", ".join(map(literal, SUMS))}) then sum(value) else avg(value) end as value,
+            {of_month()} as value,
             case
-                when quantity in ({", ".join(map(literal, SUMS))}) then missing_days = 0
+                when quantity in ({_listed(SUMS)}) then missing_days = 0
                 else missing_days <= {MOST_MISSING} and missing_in_a_row <= {MOST_IN_A_ROW}
             end as is_whole
         from spaced
         group by station_id, quantity, month
-        """
-    )
+    """
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(map(literal, names))
 
 
 def _coverage(connection: duckdb.DuckDBPyConnection) -> None:
@@ -145,21 +156,21 @@ def _normals_monthly(connection: duckdb.DuckDBPyConnection) -> None:
         with whole as (
             select station_id, quantity, year(month) as year, month(month) as month, value
             from months
-            where is_whole and quantity in ({", ".join(map(literal, OF_NORMALS))})
+            where is_whole and quantity in ({_listed(OF_NORMALS)})
                 and year(month) between {FIRST_YEAR} and {LAST_YEAR}
             union all
             select
                 station_id, quantity, year(month), null,
-                case when quantity in ({", ".join(map(literal, SUMS))}) then sum(value) else avg(value) end
+                {of_month()}
             from months
-            where is_whole and quantity in ({", ".join(map(literal, OF_NORMALS))})
+            where is_whole and quantity in ({_listed(OF_NORMALS)})
                 and year(month) between {FIRST_YEAR} and {LAST_YEAR}
             group by station_id, quantity, year(month)
             having count(*) = 12
         )
         select
             station_id, quantity, month,
-            case when quantity in ({", ".join(map(literal, SUMS))}) then 'sum' else 'mean' end as statistic,
+            case when quantity in ({_listed(SUMS)}) then 'sum' else 'mean' end as statistic,
             case when count(*) >= {LEAST_YEARS} then round(avg(value), 2) end as normal,
             case when count(*) >= {LEAST_YEARS} then round(stddev_samp(value), 2) end as standard_deviation,
             case when count(*) >= {LEAST_YEARS} then round(min(value), 2) end as lowest,

@@ -35,6 +35,7 @@ class OpenSnapshot:
     # Its rows as JSON by their position, by units and time zone; filled at the first request.
     latest_json: dict[tuple[Units, str], dict[int, bytes]] = field(default_factory=dict)
     station_names: Mapping[str, list[str]] | None = None  # by folded id and name, filled at the first request
+    post_names: Mapping[str, list[str]] | None = None  # the same with the archive's posts, closed ones too
 
     @property
     def id(self) -> str:
