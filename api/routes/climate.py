@@ -33,7 +33,7 @@ async def normal(request: Request, query: Annotated[NormalQuery, Query()], reads
     """
     return await reads.answer(
         request,
-        lambda snapshot, executor: read_normal(snapshot, executor, query.station, query.date, query.quantity),
+        lambda snapshot, executor: read_normal(snapshot, executor, query.station, query.day, query.quantity),
         choose_format(request, query.format, ONLY_JSON),
         snapshot=query.snapshot,
     )

@@ -137,7 +137,7 @@ class NormalQuery(ReadQuery):
     """Parameters of /climate/normal."""
 
     station: str = Field(max_length=120, description="Station: id or name.", examples=["09289001"])
-    date: date = Field(description="The day asked about.", examples=["2025-07-01"])
+    day: date = Field(alias="date", description="The day asked about.", examples=["2025-07-01"])
     quantity: str = Field(
         "temperature_max_c", max_length=60, description="A quantity of /climate/{station}/normals?resolution=day."
     )
