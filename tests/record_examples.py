@@ -1,4 +1,7 @@
-"""Record api/schemas/examples.json from a running demo service: `python tests/record_examples.py ADDRESS`."""
+"""Record api/schemas/examples.json from a running demo service: `python tests/record_examples.py ADDRESS`.
+
+The service needs history: `make backfill` first, then a run.
+"""
 
 import json
 import sys
