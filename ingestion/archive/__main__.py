@@ -10,7 +10,7 @@ from ingestion.archive.load import given_by_hand, load_days
 from ingestion.departments import resolve_all
 from ingestion.errors import IngestionError
 from ingestion.paths import DataPaths
-from ingestion.settings import IngestionSettings, SourceName, get_settings
+from ingestion.settings import IngestionSettings, get_settings
 from ingestion.sources import SOURCES
 from ingestion.storage import storage_faults
 
@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if options.file:
             # Files given by hand are Météo-France's own, as for `python -m ingestion --file`.
-            source: SourceName = "meteofrance" if settings.meteofrance_source == "auto" else settings.meteofrance_source
+            source: str = "meteofrance" if settings.meteofrance_source == "auto" else settings.meteofrance_source
             return _load_files(DataPaths(settings.data_dir), options.file, source, accept=options.accept)
         return _backfill(settings, options.dept, options.since, accept=options.accept)
     except IngestionError as error:
@@ -59,7 +59,7 @@ def _backfill(settings: IngestionSettings, departments: Sequence[str] | None, si
     return 1 if done.failures else 0
 
 
-def _load_files(paths: DataPaths, files: Sequence[Path], source: SourceName, *, accept: bool) -> int:
+def _load_files(paths: DataPaths, files: Sequence[Path], source: str, *, accept: bool) -> int:
     failed = 0
     for file in files:
         try:

@@ -24,7 +24,6 @@ from ingestion.tls import tls
 LISTING = "https://www.data.gouv.fr/api/2/datasets/6569b51ae64326786e4e8e1a/resources/"  # official days
 _PAGE_SIZE, _MOST_PAGES = 100, 100
 _DAYS_FILE = re.compile(r"^Q_(\d+)_.+_RR-T-Vent\.csv(\.gz)?$")
-_CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -67,29 +66,28 @@ class ArchiveClient:
     async def fetch(self, listed: Listed, target: Path) -> str | None:
         """Download one file to `target`; return its ETag. A download that breaks off goes on where it was cut."""
         target.unlink(missing_ok=True)
-        etag: str | None = None
+        etag: list[str | None] = [None]  # outlives a try that breaks off
         try:
             async for attempt in self._retrying():
                 with attempt:
-                    etag = await self._fetch_rest(listed, target, etag)
+                    await self._fetch_rest(listed, target, etag)
         except _TryAgain as error:
             raise UpstreamDown(f"{listed.url}: {error}", self._attempts, 0) from error
-        return etag
+        return etag[0]
 
-    async def _fetch_rest(self, listed: Listed, target: Path, etag: str | None) -> str | None:
-        there = target.stat().st_size if target.exists() and etag else 0
+    async def _fetch_rest(self, listed: Listed, target: Path, etag: list[str | None]) -> None:
+        there = target.stat().st_size if target.exists() else 0
         # If-Range: a file that changed meanwhile is sent whole.
-        headers = {"Range": f"bytes={there}-", "If-Range": etag} if there and etag else {}
+        headers = {"Range": f"bytes={there}-", "If-Range": etag[0]} if there and etag[0] else {}
         try:
             async with self._http.stream("GET", listed.url, headers=headers) as answer:
                 _require_success(answer)
-                etag = answer.headers.get("etag")
+                etag[0] = answer.headers.get("etag")
                 with target.open("ab" if answer.status_code == httpx.codes.PARTIAL_CONTENT else "wb") as file:
-                    async for chunk in answer.aiter_raw(_CHUNK):
-                        file.write(chunk)
+                    async for part in answer.aiter_raw():
+                        file.write(part)
         except httpx.TransportError as error:
             raise _TryAgain(str(error) or type(error).__name__) from error
-        return etag
 
     async def _json(self, url: str | None) -> dict[str, Any]:
         try:

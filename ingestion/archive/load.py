@@ -22,7 +22,6 @@ from ingestion.durable import PARTIAL, make_directory, sync
 from ingestion.errors import ArchiveFileRefused, FileUnreadable, SourceMismatch
 from ingestion.paths import DataPaths
 from ingestion.raw_store import held_source, literal
-from ingestion.settings import SourceName
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,7 @@ def given_by_hand(file: Path) -> Origin:
         raise FileUnreadable(file, error.strerror or str(error)) from error
 
 
-def load_days(paths: DataPaths, file: Path, origin: Origin, source: SourceName, *, accept: bool = False) -> Loaded:
+def load_days(paths: DataPaths, file: Path, origin: Origin, source: str, *, accept: bool = False) -> Loaded:
     """Load one file; with `accept` even if it has far fewer rows than the one before.
 
     Raises ArchiveFileRefused, SourceMismatch. A kill at any point leaves what was loaded before as it was: only the
@@ -89,7 +88,7 @@ def _known(ledger: Ledger, period: str, digest: str) -> ArchiveFile | None:
     return next((entry for entry in ledger.files if (entry.period, entry.digest) == (period, digest)), None)
 
 
-def _refuse_other_source(paths: DataPaths, ledger: Ledger, source: SourceName) -> None:
+def _refuse_other_source(paths: DataPaths, ledger: Ledger, source: str) -> None:
     for held in (ledger.source, held_source(paths)):
         if held is not None and held != source:
             raise SourceMismatch(held, source, paths.root)
@@ -132,7 +131,7 @@ def _write(paths: DataPaths, received: Received, origin: Origin, period: str) ->
     )
 
 
-def _register(paths: DataPaths, entry: ArchiveFile, source: SourceName) -> Loaded:
+def _register(paths: DataPaths, entry: ArchiveFile, source: str) -> Loaded:
     """Give the file its place among the département's files, and compute what follows from it, in one change."""
     with ledger_lock(paths):
         ledger = read_ledger(paths)
@@ -173,7 +172,7 @@ def _days_left(paths: DataPaths, file: ArchiveFile, winners: Sequence[ArchiveFil
 
 
 def _record_refusal(
-    paths: DataPaths, refused: ArchiveFileRefused, received: Received, origin: Origin, period: str, source: SourceName
+    paths: DataPaths, refused: ArchiveFileRefused, received: Received, origin: Origin, period: str, source: str
 ) -> None:
     """Tell of a refused file in the ledger too: a back-fill by night has no terminal."""
     parts = origin.name.split("_")

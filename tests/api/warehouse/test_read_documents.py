@@ -37,8 +37,10 @@ def test_every_read_has_an_example_and_documented_problems(document: dict[str, A
 
 @pytest.mark.parametrize(
     "name",
-    ["LATEST", "OBSERVATIONS", "STATIONS", "STATION", "TABLES", "TABLE", "QUERY", "QUALITY", "DIFF"]
-    + ["NORMALS", "RECORDS", "HISTORY", "NORMAL", "COVERAGE"],
+    [
+        *("LATEST", "OBSERVATIONS", "STATIONS", "STATION", "TABLES", "TABLE", "QUERY", "QUALITY", "DIFF"),
+        *("NORMALS", "RECORDS", "HISTORY", "NORMAL", "COVERAGE"),
+    ],
 )
 def test_examples_are_answers_of_their_model(name: str) -> None:
     model, recorded = getattr(answers, name)
