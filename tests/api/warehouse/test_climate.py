@@ -1,6 +1,7 @@
 """Normals, records and history over HTTP, from a file of days whose answers can be worked out by hand."""
 
 import io
+import re
 import shutil
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
@@ -191,6 +192,14 @@ def test_a_warehouse_without_archive_says_so(client: httpx.Client) -> None:
     for url in ("/climate/09289001/normals", "/climate/normal?station=09289001&date=2020-07-14", "/archive/coverage"):
         problem = assert_problem(client.get(url), 404)
         assert problem["type"] == "/problems/archive-empty"
+
+
+def test_the_questions_about_history_get_answers(http: httpx.Client) -> None:
+    text = http.get("/warehouse/questions").text
+    addresses = re.findall(r'"\$B(/(?:climate|archive)/[^"]*)"', text)
+    assert len(addresses) == 6
+    for address in addresses:
+        assert http.get(address).status_code == 200, address
 
 
 def test_the_marts_are_described_and_readable_by_sql(http: httpx.Client) -> None:

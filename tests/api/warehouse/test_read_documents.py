@@ -75,6 +75,8 @@ def test_the_ten_questions_get_answers(client: httpx.Client) -> None:
     addresses = re.findall(r'"\$B(/[^"]*)"', text)
     assert len(addresses) >= 10
     for address in addresses:
+        if address.startswith(("/climate", "/archive")):  # tests/api/warehouse/test_climate.py asks them
+            continue
         url = address if address != "/warehouse/query" else "/warehouse/query?sql=select 1"
         assert client.get(url).status_code == 200, address
     for address in re.findall(r"http://localhost:8000(/warehouse/[^\"')\s]+)", text):
