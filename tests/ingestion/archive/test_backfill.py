@@ -3,7 +3,6 @@
 import gzip
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -223,31 +222,38 @@ def test_the_demos_archive_is_deterministic_and_loads(tmp_path: Path, monkeypatc
 
 @pytest.mark.slow
 def test_killed_at_any_moment_the_archive_ends_the_same(tmp_path: Path) -> None:
-    """Kill a back-fill of the demo again and again, then let it end: the ledger is that of one never killed."""
+    """Kill the load of twelve files soon after each file, then let it end: all is as if it was never killed."""
+    files = []
+    for number in range(12):
+        file = tmp_path / f"Q_09_previous-1950-{2000 + number // 2}_RR-T-Vent.csv.gz"
+        file = file.with_name(file.name if number % 2 else file.name.replace("09", "31"))
+        station = "09289001" if number % 2 else "31042012"
+        file.write_bytes(gzip.compress(text_of(days_of(date(1990 + number, 1, 1), 300, station))))
+        files.append(str(file))
 
-    def command(data_dir: Path) -> subprocess.Popen[bytes]:
-        environment = {**os.environ, "DATA_DIR": str(data_dir), "METEOFRANCE_SOURCE": "demo"}
-        arguments = [sys.executable, "-m", "ingestion.archive", "--dept", "9", "--dept", "31"]
-        return subprocess.Popen(arguments, env=environment, stdout=subprocess.DEVNULL, start_new_session=True)
+    def load(data_dir: Path) -> subprocess.Popen[bytes]:
+        environment = {**os.environ, "DATA_DIR": str(data_dir)}
+        arguments = [sys.executable, "-m", "ingestion.archive", "--file", *files]
+        return subprocess.Popen(arguments, env=environment, stdout=subprocess.PIPE)
 
     def state(data_dir: Path) -> Any:
         ledger = json.loads((data_dir / "archive" / "ledger.json").read_text())
         return ledger["climate"], [{k: v for k, v in f.items() if k != "loaded_at"} for f in ledger["files"]]
 
-    assert command(tmp_path / "whole").wait() == 0
-    killed = 0
-    for tenths in range(8, 400, 11):
-        process = command(tmp_path / "killed")
-        try:
-            process.wait(tenths / 10)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-            killed += 1
-        ledger = read_ledger(DataPaths(tmp_path / "killed"))
-        assert all((tmp_path / "killed" / file).exists() for file in ledger.parquet_files())
-        if process.returncode == 0:
-            break
-        time.sleep(0.01)
-    assert killed > 3
-    assert state(tmp_path / "killed") == state(tmp_path / "whole")
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    with load(whole) as process:
+        assert process.communicate()
+    for number in range(len(files)):
+        with load(killed) as process:
+            assert process.stdout is not None
+            for _ in range(number + 1):  # the first lines tell of what is known already
+                process.stdout.readline()
+            time.sleep(0.011 * (number % 5))
+            process.kill()
+        ledger = read_ledger(DataPaths(killed))
+        assert all((killed / file).exists() for file in ledger.parquet_files())
+        assert len(ledger.in_use()) > number
+    with load(killed) as process:
+        process.communicate()
+    assert process.returncode == 0
+    assert state(killed) == state(whole)
