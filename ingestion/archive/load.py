@@ -1,5 +1,7 @@
 """Load one file of official days into the archive: convert, check, then register it. Any order ends the same."""
 
+import errno
+import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -22,6 +24,8 @@ from ingestion.durable import PARTIAL, make_directory, sync
 from ingestion.errors import ArchiveFileRefused, FileUnreadable, SourceMismatch
 from ingestion.paths import DataPaths
 from ingestion.raw_store import held_source, literal
+
+_SPARE = 200_000_000  # bytes of disk left to the hourly runs
 
 
 @dataclass(frozen=True)
@@ -98,6 +102,7 @@ def _write(paths: DataPaths, received: Received, origin: Origin, period: str) ->
     """Write the days under their lasting name. Until they are registered, nobody reads them."""
     incoming = paths.archive / "incoming"
     make_directory(incoming)
+    _require_room(paths, received)
     partial = incoming / f"{received.digest}{PARTIAL}"
     try:
         days = write_days(received, partial, years_of(period))
@@ -129,6 +134,12 @@ def _write(paths: DataPaths, received: Received, origin: Origin, period: str) ->
         etag=origin.etag,
         file=target.relative_to(paths.root).as_posix(),
     )
+
+
+def _require_room(paths: DataPaths, received: Received) -> None:
+    """Raise ENOSPC before anything is written: the days are smaller than the file, what is sorted may be larger."""
+    if shutil.disk_usage(paths.root).free < 4 * received.bytes + _SPARE:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(paths.archive))
 
 
 def _register(paths: DataPaths, entry: ArchiveFile, source: str) -> Loaded:

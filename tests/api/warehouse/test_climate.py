@@ -16,6 +16,7 @@ from problems import assert_problem
 
 from api.schemas import answers
 from ingestion.paths import DataPaths
+from orchestration.backup import frozen
 from orchestration.snapshots.publish import is_up_to_date, publish_build
 from orchestration.snapshots.snapshots import served_snapshot
 
@@ -218,6 +219,13 @@ def test_a_snapshot_does_not_grow_with_its_days(with_archive: DataPaths, warehou
     assert without is not None
     assert shown.size_bytes - without.size_bytes < 1_500_000
     assert len(shown.archive) == 5
+
+
+def test_a_backup_holds_the_archive(with_archive: DataPaths) -> None:
+    shown = served_snapshot(with_archive)
+    assert shown is not None
+    with frozen(with_archive) as folder:
+        assert all((folder / file).exists() for file in [*shown.archive, "archive/ledger.json"])
 
 
 def test_a_moved_data_directory_reads_its_own_archive(

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import date, datetime
 from itertools import permutations
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import duckdb
@@ -183,6 +184,18 @@ def test_a_kill_while_days_are_written_leaves_all_as_before(
         assert rows_of(archive.paths) == rows
     archive.load(LATEST, body, at(2))
     assert len(rows_of(archive.paths)) == 7
+
+
+def test_a_nearly_full_disk_is_told_before_anything_is_written(
+    archive: Archive, at: Moment, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    archive.load(LATEST, WHOLE, at(1))
+    file = archive.folder / PREVIOUS.removesuffix(".gz")
+    file.write_bytes(text_of(days_of(date(2024, 1, 1), 9)))
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=100_000_000))
+    assert main(["--file", str(file)]) == 1
+    assert "free some space" in capsys.readouterr().err
+    assert len(rows_of(archive.paths)) == 5
 
 
 def test_real_excerpts_are_read(real_file: Callable[[str], Path], paths: DataPaths) -> None:

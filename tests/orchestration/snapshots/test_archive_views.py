@@ -2,7 +2,7 @@
 
 import gzip
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,9 @@ from ingestion.archive.ledger import read_ledger
 from ingestion.archive.load import given_by_hand, load_days
 from ingestion.errors import ArchiveUnreadable
 from ingestion.paths import DataPaths
+from orchestration.snapshots import closed_files
 from orchestration.snapshots.archive_views import ARCHIVE_DOCS, archive_of, show_archive
+from orchestration.snapshots.closed_files import discard_unused
 
 LATEST = "Q_09_latest-2023-2024_RR-T-Vent.csv"
 AT = datetime(2024, 9, 1, tzinfo=UTC)
@@ -136,6 +138,22 @@ def test_a_missing_file_is_told(archive: Archive, show: Callable[..., Ask]) -> N
     (archive.paths.root / str(entry.file)).unlink()
     with pytest.raises(ArchiveUnreadable, match="is missing"):
         show()
+
+
+def test_files_that_nothing_names_are_deleted_after_a_day(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    archive.load(LATEST, text_of(days_of(date(2023, 1, 1), 3)), AT)
+    old = set(read_ledger(archive.paths).parquet_files())
+    archive.load(LATEST, text_of(days_of(date(2023, 1, 1), 4)), AT.replace(day=2))
+    in_use = set(read_ledger(archive.paths).parquet_files())
+
+    def present() -> set[str]:
+        return {path.relative_to(archive.paths.root).as_posix() for path in archive.paths.archive.rglob("*.parquet")}
+
+    assert discard_unused(archive.paths) == []
+    assert present() == old | in_use
+    monkeypatch.setattr(closed_files, "GRACE", timedelta(0))
+    assert {path.relative_to(archive.paths.root).as_posix() for path in discard_unused(archive.paths)} == old - in_use
+    assert present() == in_use
 
 
 def test_another_sources_archive_is_not_shown(archive: Archive) -> None:
