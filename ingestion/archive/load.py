@@ -1,7 +1,9 @@
 """Load one file of official days into the archive: convert, check, then register it. Any order ends the same."""
 
 import errno
+import json
 import os
+import secrets
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -23,7 +25,7 @@ from ingestion.archive.ledger import (
 from ingestion.durable import PARTIAL, make_directory, sync
 from ingestion.errors import ArchiveFileRefused, FileUnreadable, SourceMismatch
 from ingestion.paths import DataPaths
-from ingestion.raw_store import held_source, literal
+from ingestion.raw_store import literal
 
 _SPARE = 200_000_000  # bytes of disk left to the hourly runs
 
@@ -85,7 +87,8 @@ def load_days(paths: DataPaths, file: Path, origin: Origin, source: str, *, acce
     except ArchiveFileRefused as refused:
         _record_refusal(paths, refused, received, origin, period, source)
         raise
-    return _register(paths, replace(entry, is_accepted=accept), source)
+    was_accepted = known is not None and known.is_accepted
+    return _register(paths, replace(entry, is_accepted=accept or was_accepted), source)
 
 
 def _known(ledger: Ledger, period: str, digest: str) -> ArchiveFile | None:
@@ -93,9 +96,19 @@ def _known(ledger: Ledger, period: str, digest: str) -> ArchiveFile | None:
 
 
 def _refuse_other_source(paths: DataPaths, ledger: Ledger, source: str) -> None:
-    for held in (ledger.source, held_source(paths)):
+    for held in (ledger.source, _published_source(paths)):
         if held is not None and held != source:
             raise SourceMismatch(held, source, paths.root)
+
+
+def _published_source(paths: DataPaths) -> str | None:
+    """Read the source from the served snapshot's manifest: to open the build file could stop a run that needs it."""
+    try:
+        manifest = json.loads((paths.published.resolve().parent / "manifest.json").read_text(encoding="utf-8"))
+        source: str | None = manifest["source"]
+    except (OSError, ValueError, KeyError):  # nothing published yet
+        return None
+    return source
 
 
 def _write(paths: DataPaths, received: Received, origin: Origin, period: str) -> ArchiveFile:
@@ -103,15 +116,16 @@ def _write(paths: DataPaths, received: Received, origin: Origin, period: str) ->
     incoming = paths.archive / "incoming"
     make_directory(incoming)
     _require_room(paths, received)
-    partial = incoming / f"{received.digest}{PARTIAL}"
+    partial = incoming / f"{received.digest}-{secrets.token_hex(4)}{PARTIAL}"  # two loads may meet
     try:
         days = write_days(received, partial, years_of(period))
         target = paths.archive / "days" / days.department / period / f"{received.digest}.parquet"
         make_directory(target.parent)
-        sync(partial)
-        partial.chmod(0o444)
-        partial.replace(target)
-        sync(target.parent)
+        if not target.exists():  # else readers may have it open
+            sync(partial)
+            partial.chmod(0o444)
+            partial.replace(target)
+            sync(target.parent)
     finally:
         partial.unlink(missing_ok=True)
         shutil.rmtree(f"{partial}.spill", ignore_errors=True)

@@ -153,6 +153,33 @@ def test_at_the_turn_of_the_year_no_day_is_lost_or_doubled(tmp_path: Path, at: M
         assert len(rows_of(archive.paths)) == 731 + 140
 
 
+def test_the_same_file_published_later_keeps_its_place_and_its_parquet(archive: Archive, at: Moment) -> None:
+    archive.load(LATEST, text_of(days_of(JANUARY, 100)), at(1))
+    shrunk = text_of(days_of(JANUARY, 90))
+    first = archive.load(LATEST, shrunk, at(2), accept=True).entry
+    inode = (archive.paths.root / str(first.file)).stat().st_ino
+    again = archive.load(LATEST, shrunk, at(5)).entry
+    assert (again.status, again.last_modified[:10]) == ("loaded", "2026-01-05")
+    assert (archive.paths.root / str(again.file)).stat().st_ino == inode
+    assert len(read_ledger(archive.paths).files) == 2
+
+
+def test_windows_line_ends_are_read(archive: Archive, at: Moment) -> None:
+    body = text_of(days_of(JANUARY, 3)).replace(b"\n", b"\r\n")
+    assert archive.load(LATEST, body, at(1)).entry.unknown_columns == ()
+    assert [row[0] for row in rows_of(archive.paths, "TX")] == [15.0] * 3
+
+
+def test_a_served_warehouse_of_another_source_is_refused(archive: Archive, at: Moment) -> None:
+    snapshot = archive.paths.snapshots / "000001"
+    snapshot.mkdir(parents=True)
+    (snapshot / "manifest.json").write_text('{"source": "demo"}')
+    (snapshot / "warehouse.duckdb").touch()
+    archive.paths.published.symlink_to(snapshot / "warehouse.duckdb")
+    with pytest.raises(SourceMismatch):
+        archive.load(LATEST, WHOLE, at(1))
+
+
 def test_demo_and_real_days_never_meet(archive: Archive, at: Moment, monkeypatch: pytest.MonkeyPatch) -> None:
     archive.load(LATEST, WHOLE, at(1))
     monkeypatch.setenv("METEOFRANCE_SOURCE", "demo")
