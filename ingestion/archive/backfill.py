@@ -31,7 +31,8 @@ class Backfilled:
     def __str__(self) -> str:
         rows = sum(entry.rows for entry in self.loaded)
         failed = f", {len(self.failures)} not loaded" if self.failures else ""
-        return f"{len(self.loaded)} files loaded ({rows:,} days), {self.known} known already{failed}"
+        files = "1 file" if len(self.loaded) == 1 else f"{len(self.loaded)} files"
+        return f"{files} loaded ({rows:,} days), {self.known} known already{failed}"
 
 
 def backfill(
