@@ -38,7 +38,7 @@ class Backfilled:
 def backfill(
     settings: IngestionSettings, departments: Sequence[Department], since: int, say: Say, *, accept: bool = False
 ) -> Backfilled:
-    """Load every listed file with days from the year `since` on, one after another; one that fails is told.
+    """Load every listed file with days from the year `since` on, one after another. One that fails is reported.
 
     Raises UpstreamDown when the listing cannot be read, SourceMismatch.
     """

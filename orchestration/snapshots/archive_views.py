@@ -16,7 +16,7 @@ from ingestion.paths import DataPaths
 from ingestion.raw_store import connect, literal
 
 _SCHEMAS = {"coverage": "meta.archive_coverage"}  # all others are marts of the same name
-_ROUNDING = 0.0501  # official days are told in tenths, days from hours in hundredths
+_ROUNDING = 0.0501  # official days have tenths, days from hours hundredths
 
 # What marts.daily_observations has for the same quantity.
 _FROM_HOURS = {

@@ -199,7 +199,7 @@ def read_normal(snapshot: OpenSnapshot, executor: Executor, station: str, day: d
         "quantity": name,
         "value": value,
         "day_source": told[0]["day_source"] if told and value is not None else None,
-        # Only what is not validated is told; the code of every other official value is 1.
+        # The code of an official value that is not named in the map is 1.
         "quality": told[0]["quality"] if told else None,
         "period": _PERIOD,
         **normal,

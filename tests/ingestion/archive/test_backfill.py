@@ -1,4 +1,4 @@
-"""The listing and the downloads: what is known is not fetched again, what breaks off goes on, what fails is told."""
+"""The listing and the downloads: what is known is not fetched again, what breaks off goes on, what fails is reported."""
 
 import gzip
 import json
