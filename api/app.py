@@ -7,8 +7,10 @@ from collections.abc import AsyncIterator
 
 from fastapi import Depends, FastAPI
 
+from api.address import root_path
 from api.errors import Problem, install_problem_handlers
 from api.page.router import add_page
+from api.prefix import WithoutPrefix
 from api.rate_limit import limit_requests
 from api.request_log import RequestLog, configure_logging
 from api.routes import events, health, metrics, runs, schedule
@@ -47,6 +49,7 @@ def create_app() -> FastAPI:
         docs_url=None,  # served by the page, without a content delivery network
         redoc_url=None,
         dependencies=[Depends(limit_requests)],
+        servers=[{"url": root_path()}] if root_path() else None,
     )
     app.add_middleware(RequestLog)
     install_problem_handlers(app)
@@ -55,6 +58,7 @@ def create_app() -> FastAPI:
     add_reads(app)
     add_page(app)
     _document_problems(app)
+    app.add_middleware(WithoutPrefix)  # outermost, so the last
     return app
 
 

@@ -10,6 +10,7 @@ from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBea
 from pydantic import SecretStr
 
 from api import local_peer
+from api.address import root_path
 from api.errors import KeyMissing, NotFromHere
 from api.rate_limit import limit_changes
 from api.settings import get_settings
@@ -64,6 +65,8 @@ def check_is_local(request: Request) -> None:
     A proxy on this machine also connects from loopback. Its user differs (nginx's workers are `www-data`), or it
     speaks HTTP/1.0, or it adds headers. One that does none of these needs API_KEYS.
     """
+    if root_path():
+        raise NotFromHere("the service is shown by a proxy (ROOT_PATH)")
     client, server = request.client, request.scope.get("server")
     if client is None or server is None or not local_peer.is_loopback(client.host):
         raise NotFromHere("the request comes from another machine")

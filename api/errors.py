@@ -19,6 +19,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
+from api.address import at
 from ingestion.errors import IngestionError, StorageFailed, UnknownDepartment
 from orchestration import errors as domain
 
@@ -170,7 +171,7 @@ def problem_response(request: Request, problem: ApiProblem) -> JSONResponse:
         title=problem.title,
         status=problem.status,
         detail=problem.detail,
-        instance=request.url.path,
+        instance=at(request.url.path),
         field=problem.field,
         next_step=problem.next_step,
         request_id=request.scope.get("request_id"),

@@ -1,12 +1,23 @@
 """Settings of the HTTP service, read from the environment and from `.env`."""
 
+import re
 from functools import lru_cache
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import AfterValidator, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from ingestion.settings import read_settings
+
+_PATH = re.compile(r"(/[\w.~-]+)*", re.ASCII)
+
+
+def read_root_path(text: str) -> str:
+    """Write a path with one slash before it and none behind it; empty for the root."""
+    path = f"/{text.strip('/')}".rstrip("/")
+    if not _PATH.fullmatch(path):
+        raise ValueError("write a path such as /girouette: letters, digits and . _ ~ - between slashes")
+    return path
 
 
 class ApiSettings(BaseSettings):
@@ -16,6 +27,11 @@ class ApiSettings(BaseSettings):
 
     api_host: str = Field("127.0.0.1", description="Address `make run` listens on; `0.0.0.0` opens it to the network.")
     api_port: int = Field(8000, ge=1, le=65535, description="Port `make run` listens on.")
+    root_path: Annotated[str, AfterValidator(read_root_path)] = Field(
+        "",
+        description="Path under which a reverse proxy shows the service, e.g. `/girouette`. Changes then need one of "
+        "`API_KEYS`.",
+    )
     api_keys: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
         (),
         description="Keys that may change things, separated by commas; each plain, or `sha256:` and the key's "

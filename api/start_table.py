@@ -3,7 +3,7 @@
 import asyncio
 import sys
 
-from api.address import address
+from api.address import address, root_path
 from api.settings import get_settings
 from ingestion.departments import label_of
 from ingestion.settings import get_settings as get_ingestion_settings
@@ -28,7 +28,7 @@ async def print_start_table(service: Service) -> None:
 
 async def describe(service: Service) -> list[tuple[str, str]]:
     """Give the table's rows."""
-    url = address()
+    url = address() + root_path()
     source = get_ingestion_settings().source
     snapshot = served_snapshot(service.paths)
     try:
@@ -39,6 +39,12 @@ async def describe(service: Service) -> list[tuple[str, str]]:
     except OrchestrationError as error:
         departments, following = label_of(service.departments), str(error)
     keys = get_settings().api_keys
+    if keys:
+        changes = f"with an API key ({len(keys)} known)"
+    elif root_path():
+        changes = "from nobody: behind a proxy (ROOT_PATH) they need API_KEYS"
+    else:
+        changes = "from this machine only (no API_KEYS set)"
     return [
         ("Page", url),
         ("API", url),
@@ -48,7 +54,7 @@ async def describe(service: Service) -> list[tuple[str, str]]:
         ("Départements", departments),
         ("Newest observation", (snapshot and snapshot.newest_observation) or "none yet: a first run fetches them"),
         ("Next run", following),
-        ("Changes", f"with an API key ({len(keys)} known)" if keys else "from this machine only (no API_KEYS set)"),
+        ("Changes", changes),
         ("Try", f"curl -X POST '{url}/runs?dept=9'"),
     ]
 

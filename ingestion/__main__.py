@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ingestion.departments import resolve_all
-from ingestion.errors import IngestionError
+from ingestion.errors import IngestionError, printable
 from ingestion.ingest import ingest_packet, open_session
 from ingestion.paths import DataPaths
 from ingestion.replay import load_files, load_left_behind
@@ -70,9 +70,16 @@ def _ingest(settings: IngestionSettings, departments: Sequence[str] | None) -> i
 
 
 def _load_files(settings: IngestionSettings, files: Sequence[Path]) -> int:
+    failed = 0
     for file, result in load_files(settings, files):
-        say(f"{file.name}: {result}")
-    return 0
+        if isinstance(result, IngestionError):
+            failed += 1
+            print(f"error: {result}", file=sys.stderr, flush=True)  # noqa: T201
+        else:
+            say(f"{printable(file.name)}: {result}")
+    if failed and len(files) > 1:
+        say(f"{len(files) - failed} of {len(files)} files loaded")
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":

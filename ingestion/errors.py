@@ -8,6 +8,7 @@ IngestionError
 ├── WarehouseDamaged         the build file cannot be read
 ├── StorageFailed            the machine refuses: disk full, no right to write, too many open files
 ├── FileUnreadable           a captured file cannot be read
+├── FileRefused              a captured file was read and cannot be loaded
 ├── ClosedMonthDamaged       a closed month's file is missing, or not the one that was written
 ├── ArchiveFileRefused       a file of the open archive is cut, shrank, or is not what it should be
 ├── ArchiveUnreadable        the archive's ledger cannot be read
@@ -27,6 +28,7 @@ IngestionError
     ├── NotWhatWasAsked      most of its rows are of another département or hour
     ├── ValuesImplausible    nearly all values of a quantity are no numbers, or of another unit
     ├── CorrectionHeld       it changes most of what is known; believed when it comes again
+    ├── NotAPacket           a file of another kind, which it names
     ├── PayloadNotRecognized neither CSV nor JSON as Météo-France writes them
     └── HeaderChanged        a column the warehouse cannot do without is gone
 """
@@ -50,6 +52,7 @@ _ADVICE = {
     numbers.EROFS: _ALLOW,
     numbers.EMFILE: _ALLOW_FILES,
     numbers.ENFILE: _ALLOW_FILES,
+    numbers.EOPNOTSUPP: "set DATA_DIR to a folder on a file system with symbolic links (FAT and exFAT have none)",
     numbers.ENOMEM: "give it more memory",
     0: "check the disk and the rights of DATA_DIR",
 }
@@ -147,8 +150,8 @@ class StorageFailed(IngestionError):
 class FileUnreadable(IngestionError):
     """A captured payload cannot be read from disk."""
 
-    def __init__(self, file: Path, why: str) -> None:
-        super().__init__(f"{file} cannot be read ({printable(why)}): check the path and that the file is whole")
+    def __init__(self, file: Path, why: str, advice: str = "check the path and that the file is whole") -> None:
+        super().__init__(f"{printable(str(file))} cannot be read ({printable(why)}): {advice}")
 
 
 class ClosedMonthDamaged(IngestionError):
@@ -268,7 +271,16 @@ class UpstreamDown(UpstreamError):
 
 
 class PayloadError(IngestionError):
-    """An answer came, and it cannot be read as a packet."""
+    """An answer came, and it cannot be read as a packet.
+
+    `fault` says what is wrong without the advice, which is the service's; `file_advice` is for a file given by hand.
+    """
+
+    file_advice = "check that it is whole and as Météo-France sent it"
+
+    def __init__(self, fault: str, advice: str = "") -> None:
+        self.fault = fault
+        super().__init__(f"{fault}: {advice}" if advice else fault)
 
 
 class PayloadTooLarge(PayloadError):
@@ -276,25 +288,29 @@ class PayloadTooLarge(PayloadError):
 
     def __init__(self, limit_bytes: int) -> None:
         super().__init__(
-            f"the answer is larger than {limit_bytes / 2**20:.0f} MB, more than any packet: "
-            "nothing was kept; check METEOFRANCE_URL"
+            f"the answer is larger than {limit_bytes / 2**20:.0f} MB, more than any packet",
+            "nothing was kept; check METEOFRANCE_URL",
         )
 
 
 class PayloadTruncated(PayloadError):
     """The end of the payload is missing."""
 
+    file_advice = "get the whole file again"
+
     def __init__(self, where: str) -> None:
-        super().__init__(f"the payload is cut short ({printable(where)}): fetch it again")
+        super().__init__(f"the payload is cut short ({printable(where)})", "fetch it again")
 
 
 class AllRowsRejected(PayloadError):
     """The payload was read, and not one of its rows could be kept."""
 
+    file_advice = "the rows stand in meta.rejected_rows with their reasons"
+
     def __init__(self, rows: int, reason: str) -> None:
         super().__init__(
-            f"all {rows:,} rows of the payload were rejected, most often because {printable(reason)}: "
-            "raw is unchanged and the payload is kept; see meta.rejected_rows"
+            f"all {rows:,} rows of the payload were rejected, most often because {printable(reason)}",
+            "raw is unchanged and the payload is kept; see meta.rejected_rows",
         )
 
 
@@ -303,18 +319,21 @@ class NotWhatWasAsked(PayloadError):
 
     def __init__(self, rows: int, foreign: int, example: str) -> None:
         super().__init__(
-            f"{foreign:,} of its {rows:,} rows are not what was asked for ({printable(example, 80)}): "
-            "raw is unchanged and the payload is kept; the next run asks again"
+            f"{foreign:,} of its {rows:,} rows are not what was asked for ({printable(example, 80)})",
+            "raw is unchanged and the payload is kept; the next run asks again",
         )
 
 
 class ValuesImplausible(PayloadError):
     """Nearly all values of a quantity cannot be: another unit or another way to write numbers."""
 
+    file_advice = "give values as Météo-France's packets do: kelvin, pascals, a point before decimals"
+
     def __init__(self, remarks: Sequence[str]) -> None:
         super().__init__(
-            f"{printable('; '.join(remarks))}: raw is unchanged and the payload is kept; "
-            "look at the file, and at the columns that Météo-France describes for it"
+            printable("; ".join(remarks)),
+            "raw is unchanged and the payload is kept; "
+            "look at the file, and at the columns that Météo-France describes for it",
         )
 
 
@@ -322,9 +341,10 @@ class CorrectionHeld(PayloadError):
     """The payload changes most of the values known of some column, or drops much of a list."""
 
     def __init__(self, what: str, wait_minutes: float) -> None:
+        self.file_advice = f"it is kept; load it again {wait_minutes:.0f} minutes later, and it is believed"
         super().__init__(
-            f"it would {printable(what)}: too much to believe at once, so raw is unchanged and the payload is kept; "
-            f"the same again {wait_minutes:.0f} minutes later is believed"
+            f"it would {printable(what)}: too much to believe at once",
+            f"raw is unchanged and the payload is kept; the same again {wait_minutes:.0f} minutes later is believed",
         )
 
 
@@ -333,19 +353,39 @@ class PayloadNotRecognized(PayloadError):
 
     def __init__(self, why: str, start: str) -> None:
         super().__init__(
-            f"the payload is not a packet ({printable(why)}), it starts with “{printable(start[:200], 60)}”: "
-            "check METEOFRANCE_URL and look at the landed file"
+            f"the payload is not a packet ({printable(why)}), it starts with “{printable(start[:200], 60)}”",
+            "check METEOFRANCE_URL and look at the landed file",
         )
+
+
+class NotAPacket(PayloadError):
+    """A file was recognised, and it is of a kind that is not loaded."""
+
+    def __init__(self, name: str, advice: str) -> None:
+        self.file_advice = advice
+        super().__init__(f"it is {printable(name)}", advice)
 
 
 class HeaderChanged(PayloadError):
     """A column the warehouse cannot do without is gone, most likely renamed to one of `extra`."""
 
+    file_advice = (
+        "give the columns Météo-France's own names; if Météo-France sent it like this, "
+        "update ingestion/meteofrance/schema.py"
+    )
+
     def __init__(self, missing: Sequence[str], extra: Sequence[str]) -> None:
         self.missing, self.extra = tuple(missing), tuple(extra)
         new = f"new columns: {printable(', '.join(extra))}" if extra else "no new columns"
         super().__init__(
-            f"Météo-France changed its columns: missing {', '.join(missing) or 'none'}; {new}. "
-            "Nothing was loaded and the payload is kept: "
-            "update ingestion/meteofrance/schema.py, then load it again"
+            f"its columns are not those of a packet: missing {', '.join(missing) or 'none'}; {new}",
+            "Météo-France changed them. Nothing was loaded and the payload is kept: "
+            "update ingestion/meteofrance/schema.py, then load it again",
         )
+
+
+class FileRefused(IngestionError):
+    """A file given by hand was not loaded; nothing of it is kept, and the other files are loaded all the same."""
+
+    def __init__(self, file: Path, fault: str, advice: str) -> None:
+        super().__init__(f"{printable(str(file))}: {fault}; nothing of it was loaded: {advice}")

@@ -107,4 +107,5 @@ def _merge(
         )
         counts = replace(counts, rejected=counts.rejected + len(packet.malformed))
     seconds = time.perf_counter() - started
-    return LoadResult(load_id, packet.rows_seen, counts, seconds, packet.extra_columns, merged.remarks), packet
+    remarks = (packet.note, *merged.remarks) if packet.note else merged.remarks
+    return LoadResult(load_id, packet.rows_seen, counts, seconds, packet.extra_columns, remarks), packet

@@ -164,6 +164,31 @@ def forget_unchanged(connection: duckdb.DuckDBPyConnection, now: datetime) -> No
         connection.execute(f"delete from meta.loads where {old} {newest}", [until])
 
 
+def landed_before(
+    connection: duckdb.DuckDBPyConnection, folder: Path, landed: LandedPayload, load_id: int
+) -> str | None:
+    """Name an earlier payload of the same bytes that was loaded and is still in the landing zone.
+
+    Of a list only the one before counts: what a list leaves out is told by the newest one, and a list between two
+    held ones keeps a rebuild from believing them.
+    """
+    is_list = DATASETS[landed.dataset].table.is_whole_list
+    found = connection.execute(
+        "select payload from meta.loads where payload_digest = $digest and dataset = $dataset and status = 'loaded'"
+        " and load_id < $load_id and payload <> $payload and (not $is_list or load_id ="
+        " (select max(load_id) from meta.loads"
+        "  where dataset = $dataset and status in ('loaded', 'held') and load_id < $load_id))",
+        {
+            "digest": landed.digest,
+            "dataset": landed.dataset,
+            "load_id": load_id,
+            "payload": name_of(landed),
+            "is_list": is_list,
+        },
+    ).fetchall()
+    return next((payload for (payload,) in found if (folder / payload).exists()), None)
+
+
 def unloaded(connection: duckdb.DuckDBPyConnection, folder: Path) -> list[LandedPayload]:
     """Find payloads that a killed run landed and never loaded, oldest first.
 

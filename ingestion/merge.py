@@ -90,9 +90,9 @@ def merge_rows(
         from judged as incoming
         window same_key as (partition by reason, {key} order by {target.last_of_duplicates})
     """)
-    if is_of_scope:
-        refuse_foreign(connection, target, is_of_scope)
     remarks = check_quantities(connection, target, present)
+    if is_of_scope:
+        remarks += refuse_foreign(connection, target, is_of_scope, _where_known_can_be(connection, target))
     # A row seen before its hour was over was no measurement yet. The same values seen after it are.
     was_early = "coalesce(known.observed_at > known.version_seen_at, false)" if hour else "false"
     outdated = f"was_early and known.observed_at <= {seen_at}" if hour else "false"
@@ -147,7 +147,7 @@ def merge_rows(
         insert into meta.rejected_rows
         select
             $load_id, position,
-            coalesce(reason, 'another row of the same payload has this key and a later insert_time'),
+            coalesce(reason, 'another row of the same payload has this key and is the later one'),
             to_json(struct_pack({", ".join(f'"{name}" := "{name}"' for name in target.columns)}))
         from judged
         where reason is not null or (not is_kept and is_contradicted)

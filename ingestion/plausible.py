@@ -17,19 +17,36 @@ HOLD_MINUTES = 30
 
 _FEW = 30  # known values of a column, under which a share says nothing
 _FEW_VALUES = 10
+_FEW_STATIONS = 4
 _NEARLY_ALL = 0.9
 _LIST_LOSS = 0.1  # of a list; stations leave it one at a time
 _LIST_FEW = 20
 
 
-def refuse_foreign(connection: duckdb.DuckDBPyConnection, table: RawTable, is_of_scope: str) -> None:
-    """Raise NotWhatWasAsked when most rows of `incoming` are of another scope."""
+def refuse_foreign(
+    connection: duckdb.DuckDBPyConnection, table: RawTable, is_of_scope: str, where_known_can_be: str
+) -> tuple[str, ...]:
+    """Raise NotWhatWasAsked when most rows of `incoming` are of another scope; say when fewer are.
+
+    Say too when the packet has far fewer or far more stations than are known in its hours.
+    """
     row = connection.execute(
         f"select count(*), count(*) filter (not ({is_of_scope})), min({table.key[0]}) filter (not ({is_of_scope})),"
         " min(observed_at) from incoming where reason is null"
     ).fetchone()
     if row and row[1] * 2 > row[0]:
         raise NotWhatWasAsked(row[0], row[1], f"station {row[2]}, the oldest hour is {row[3]:%Y-%m-%d %H} UTC")
+    remarks = []
+    if row and row[1]:
+        remarks.append(f"{row[1]:,} of {row[0]:,} rows are not what was asked for (station {row[2]})")
+    counted = connection.execute(
+        f"select count(distinct {table.key[0]}), (select count(distinct {table.key[0]}) from {table.name}"
+        f" where {where_known_can_be} and {is_of_scope}) from incoming where reason is null and {is_of_scope}"
+    ).fetchone()
+    stations, known = counted or (0, 0)
+    if known >= _FEW_STATIONS and (2 * stations < known or stations > 2 * known):
+        remarks.append(f"{stations:,} stations where {known:,} are known in these hours")
+    return tuple(remarks)
 
 
 def check_quantities(connection: duckdb.DuckDBPyConnection, table: RawTable, columns: Sequence[str]) -> tuple[str, ...]:

@@ -50,6 +50,7 @@ class Packet:
     malformed: tuple[MalformedRow, ...] = ()
     extra_columns: tuple[str, ...] = ()
     api_version: str | None = None
+    note: str = ""  # what to tell about how the payload was read
 
 
 @dataclass(frozen=True)
@@ -133,5 +134,5 @@ class Source:
     datasets: tuple[Dataset, ...]
     plan: Callable[[Sequence["Department"], datetime], list[PacketRequest]]
     open_client: Callable[["IngestionSettings"], AbstractAsyncContextManager[Client]]
-    dataset_of_file: Callable[[bytes], str]  # which dataset a captured file is, by its first bytes
+    dataset_of_file: Callable[[bytes], str]  # which dataset a captured file is, by its first bytes; raises NotAPacket
     notice: Callable[["IngestionSettings"], str] | None = None  # a sentence to say when the data is not real

@@ -47,9 +47,10 @@ def require_room(paths: DataPaths) -> None:
 
     A full disk shows up as errors of others that write there, such as Prefect's database: ask this before blaming them.
     """
-    if paths.root.is_dir():
-        with storage_faults(paths), TemporaryFile(dir=paths.root, buffering=0) as probe:
-            probe.write(b"\0" * _PROBE_BYTES)
+    with storage_faults(paths):
+        if paths.root.is_dir():  # refused itself where a folder above may not be entered
+            with TemporaryFile(dir=paths.root, buffering=0) as probe:
+                probe.write(b"\0" * _PROBE_BYTES)
 
 
 def is_refusal(text: str) -> bool:

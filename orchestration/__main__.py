@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from ingestion.errors import IngestionError
+from ingestion.landing import landed_payloads
 from ingestion.paths import DataPaths
 from ingestion.raw_store import check_version, held_source
 from ingestion.replay import rebuild_raw
@@ -19,7 +20,7 @@ from ingestion.writer_lock import writer_lock
 from orchestration.backup import frozen, restore_backup, write_backup
 from orchestration.build.run_dbt import run_command
 from orchestration.closed_months.close_months import close_months
-from orchestration.errors import OrchestrationError, RebuildIncomplete
+from orchestration.errors import NothingLoaded, OrchestrationError, RebuildIncomplete
 from orchestration.pipeline import build_and_record
 from orchestration.settings import get_settings
 from orchestration.snapshots.publish import publish_build
@@ -48,14 +49,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="with restore: replace what is in DATA_DIR; with rebuild and publish: accept a loss of rows",
     )
     options = parser.parse_args(arguments)
+    _refuse_idle_options(parser, options)
     paths = DataPaths(get_ingestion_settings().data_dir)
     try:
         with storage_faults(paths):
             if options.step == "backup":
                 backup(paths, options.to)
             elif options.step == "restore":
-                if options.backup is None:
-                    parser.error("restore needs --from FILE (make restore FROM=…)")
                 restore(paths, options.backup, force=options.force)
             else:
                 with writer_lock(paths, f"python -m orchestration {options.step}", say):
@@ -67,9 +67,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _refuse_idle_options(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    """Refuse an option that the step would not heed: it was meant for something."""
+    if options.step == "restore" and options.backup is None:
+        parser.error("restore needs --from FILE (make restore FROM=…)")
+    for name, given, steps in (
+        ("--snapshot", options.snapshot is not None, ("rollback",)),
+        ("--to", options.to != parser.get_default("to"), ("backup",)),
+        ("--from", options.backup is not None, ("restore",)),
+        ("--force", options.force, ("restore", *_FORCED)),
+    ):
+        if given and options.step not in steps:
+            parser.error(f"{options.step} takes no {name}; it goes with {' and '.join(steps)}")
+
+
+def _require_data(paths: DataPaths) -> None:
+    """Raise NothingLoaded before anything is made in a folder without data."""
+    check_version(paths)
+    if held_source(paths) is None:
+        raise NothingLoaded(paths.root)
+
+
 def build(paths: DataPaths, _: str | None = None) -> None:
     """Build and test the models in the build file."""
-    check_version(paths)
+    _require_data(paths)
     settings = get_settings()
     build_and_record(settings, paths, None, say)
     close_months(paths, settings.close_above_mb, say)
@@ -99,6 +120,8 @@ def rebuild(paths: DataPaths, _: str | None = None, *, force: bool = False) -> N
     # What the warehouse holds decides, not whether a token is set in this shell.
     settings = settings.model_copy(update={"meteofrance_source": held_source(paths) or settings.source})
     landing = paths.landing / settings.source
+    if held_source(paths) is None and next(landed_payloads(landing), None) is None:
+        raise NothingLoaded(paths.root)
     for left_behind in paths.root.glob(f"{_REBUILD}*"):
         shutil.rmtree(left_behind)
     with tempfile.TemporaryDirectory(prefix=_REBUILD, dir=paths.root) as folder:
@@ -117,12 +140,14 @@ def rebuild(paths: DataPaths, _: str | None = None, *, force: bool = False) -> N
 
 def docs(paths: DataPaths, _: str | None = None) -> None:
     """Write dbt's documentation as one page."""
+    _require_data(paths)
     run_command(["docs", "generate", "--static"], get_settings(), paths)
     say(f"open {paths.dbt_target / 'static_index.html'}")
 
 
 def freshness(paths: DataPaths, _: str | None = None) -> None:
     """Ask dbt how old the sources are."""
+    _require_data(paths)
     run_command(["source", "freshness"], get_settings(), paths, on_node=lambda node: say(str(node)))
 
 

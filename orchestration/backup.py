@@ -5,6 +5,7 @@ of runs, Prefect's database when it is ours, and last `backup.json`, which lists
 SHA-256.
 """
 
+import errno
 import hashlib
 import json
 import os
@@ -14,7 +15,7 @@ import tarfile
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from ingestion.durable import PARTIAL, make_directory, sync
 from ingestion.paths import DataPaths
 from ingestion.raw_store import connect
 from ingestion.writer_lock import writer_lock
-from orchestration.errors import BackupUnreadable, DirectoryInUse, NotEmpty, NothingToBackUp
+from orchestration.errors import BackupUnreadable, DirectoryInUse, NotEmpty, NothingToBackUp, TargetUnusable
 from orchestration.service.leader import Leadership
 from orchestration.snapshots.publish import copy_file
 from orchestration.snapshots.snapshots import serve_snapshot, served_snapshot
@@ -77,7 +78,10 @@ def write_backup(paths: DataPaths, folder: Path, target: Path) -> Path:
     """Write the frozen files and the service's own state as one file under `target`; return the file."""
     _copy_service_state(paths, folder)
     now = datetime.now(UTC)
-    make_directory(target)
+    try:
+        make_directory(target)
+    except OSError as error:
+        raise TargetUnusable(target, error.strerror or str(error)) from error
     file = target / f"girouette-{now:%Y%m%dT%H%M%SZ}.tar.zst"
     served = sorted((folder / "snapshots").glob("*"))
     digests: dict[str, str] = {}
@@ -104,8 +108,11 @@ def write_backup(paths: DataPaths, folder: Path, target: Path) -> Path:
             sync(partial)
         partial.replace(file)
         sync(target)
+    except OSError as error:  # the frozen files lie on the data's disk already: what is written is the backup
+        raise TargetUnusable(target, error.strerror or str(error)) from error
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
     return file
 
 
@@ -172,8 +179,11 @@ def _unpack(file: Path, folder: Path) -> dict[str, Any]:
                     os.fsync(copy.fileno())
         about: dict[str, Any] = json.loads((folder / CONTENTS).read_text())
         known = about["format"]
-    except (OSError, tarfile.TarError, ValueError, KeyError, pa.ArrowException) as error:
-        raise BackupUnreadable(file, str(error)) from error
+    except (OSError, tarfile.TarError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise  # the data's disk is full: no fault of the backup
+        why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise BackupUnreadable(file, why) from error
     if known != FORMAT:
         raise BackupUnreadable(file, f"it has format {known}, and this Girouette knows {FORMAT}")
     found = {str(p.relative_to(folder)): _digest(p) for p in folder.rglob("*") if p.is_file() and p.name != CONTENTS}

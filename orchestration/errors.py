@@ -16,7 +16,9 @@ OrchestrationError
 ├── RunNotRetriable   the run has not ended yet
 ├── KeyReused         an idempotency key was used before with other parameters
 ├── QueueFull         too many runs wait
+├── NothingLoaded     there is no data yet to build from
 ├── NothingToBackUp   there is no build file yet
+├── TargetUnusable    a backup cannot be written there
 ├── NotEmpty          a backup is not restored over existing data
 ├── DirectoryInUse    a service or a run uses the data directory
 ├── BackupUnreadable  the file is not a complete backup
@@ -63,7 +65,7 @@ class SnapshotNotFound(OrchestrationError):
     """The snapshot asked for is not kept, or there is none before the served one."""
 
     def __init__(self, asked: str | None, kept: Sequence[str]) -> None:
-        what = f"there is no snapshot {asked}" if asked else "there is no snapshot before the one served"
+        what = f"there is no snapshot {printable(asked, 60)}" if asked else "there is no snapshot before the one served"
         super().__init__(f"{what}; kept are: {', '.join(kept) or 'none'}")
 
 
@@ -93,6 +95,17 @@ class NotRegistered(ServerNotReady):
 
     def __init__(self, url: str) -> None:
         super().__init__(url, "the deployment is not registered yet")
+
+
+class ServerRefuses(ServerNotReady):
+    """The server asks for a password or a key, and ours is missing or wrong."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(
+            url,
+            "it refuses us (401 Unauthorized): set PREFECT_API_AUTH_STRING to its user:password, or PREFECT_API_KEY to "
+            "one of its keys, and start again",
+        )
 
 
 class NoRoom(ServerNotReady):
@@ -137,6 +150,22 @@ class QueueFull(OrchestrationError):
 
     def __init__(self, waiting: int) -> None:
         super().__init__(f"{waiting} runs are waiting or under way, and no more are taken until some have ended")
+
+
+class NothingLoaded(OrchestrationError):
+    def __init__(self, data_dir: Path) -> None:
+        super().__init__(
+            f"{data_dir} holds no data yet, and nothing was changed: `make flow-run` or `make run` fetches first data, "
+            "or set DATA_DIR to the folder that holds it"
+        )
+
+
+class TargetUnusable(OrchestrationError):
+    def __init__(self, target: Path, why: str) -> None:
+        super().__init__(
+            f"no backup can be written to {target} ({printable(why)}), and the data is as before: "
+            "choose another folder (`make backup TO=…`)"
+        )
 
 
 class NothingToBackUp(OrchestrationError):

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, cast
 
+import httpx
 from prefect import Flow
 from prefect.client.schemas.objects import State
 
@@ -12,6 +13,7 @@ from ingestion.settings import get_settings as get_ingestion_settings
 from orchestration import pipeline
 from orchestration.prefect_server.server import is_answering
 from orchestration.runs.parameters import as_parameter
+from orchestration.runs.prefect_client import not_ready
 from orchestration.settings import get_settings
 
 
@@ -32,6 +34,9 @@ def run_once(flow: Flow[..., Any], departments: Sequence[Department], *, full: b
         steps = pipeline.plain_steps(ingestion, get_settings(), None, say)
         say(str(pipeline.run_pipeline(departments, steps, ingestion, say, full=full)))
         return 0
-    state = cast("State", flow(as_parameter(departments), full=full, return_state=True))
+    try:
+        state = cast("State", flow(as_parameter(departments), full=full, return_state=True))
+    except httpx.HTTPError as error:  # the run could not be recorded at all
+        raise not_ready(url, error) from error
     say(f"{state.name}: {state.message}")
     return 0 if state.is_completed() else 1

@@ -1,6 +1,7 @@
 """Settings of runs and snapshots, read from the environment and from `.env`."""
 
 import os
+import sys
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
@@ -8,6 +9,7 @@ from typing import Literal
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from ingestion.errors import StorageFailed
 from ingestion.paths import DataPaths
 from ingestion.settings import get_settings as get_ingestion_settings
 from ingestion.settings import read_settings
@@ -54,9 +56,15 @@ class OrchestrationSettings(BaseSettings):
     )
 
 
+_OF_THIS_MACHINE = ("127.0.0.1", "localhost", "::1")
+
+
 def export_prefect_settings() -> None:
     """Set Prefect's server address. Call before importing Prefect, which reads its settings then."""
     settings = get_settings()
+    _require_way_to_data()
+    _spare_this_machine_the_proxy()
+    _ensure_home()
     os.environ.setdefault("PREFECT_API_URL", settings.prefect_api_url)
     if settings.prefect_auth:
         paths = DataPaths(get_ingestion_settings().data_dir)
@@ -65,6 +73,37 @@ def export_prefect_settings() -> None:
         # Prefect reads all the web's certificates for each client, 20 to 40 ms, and needs none here.
         os.environ.setdefault("PREFECT_API_SSL_CERT_FILE", str(ROOT / "orchestration" / "one_certificate.pem"))
     os.environ.setdefault("DO_NOT_TRACK", "1")  # no telemetry
+
+
+def _require_way_to_data() -> None:
+    """End with one line where nothing below can be read or written, because a folder above may not be entered."""
+    folder = get_ingestion_settings().data_dir.resolve()
+    try:
+        folder.stat()
+    except FileNotFoundError:
+        return  # it is made later
+    except OSError as error:
+        sys.exit(f"error: {StorageFailed(error.errno, error.strerror or '', None, folder)}")
+
+
+def _ensure_home() -> None:
+    """Take the data folder as home where there is none, or one that may not be written: Prefect needs it."""
+    try:
+        is_usable = os.access(Path.home(), os.W_OK)
+    except RuntimeError:  # no HOME, and a user that the system has no entry of
+        is_usable = False
+    if not is_usable:
+        os.environ["HOME"] = str(get_ingestion_settings().data_dir.resolve())
+
+
+def _spare_this_machine_the_proxy() -> None:
+    """Reach addresses of this machine directly, whatever HTTP_PROXY says: here and in every process we start."""
+    named = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
+    if named.strip() == "*":  # no proxy at all
+        return
+    hosts = [host for host in (part.strip() for part in named.split(",")) if host]
+    hosts += [host for host in _OF_THIS_MACHINE if host not in hosts]
+    os.environ["NO_PROXY"] = os.environ["no_proxy"] = ",".join(hosts)
 
 
 @lru_cache(maxsize=1)

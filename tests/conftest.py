@@ -29,6 +29,7 @@ _OURS = (
     "READ_",
     "SQL_",
     "REQUESTS_PER",
+    "ROOT_PATH",
 )
 
 

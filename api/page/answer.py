@@ -8,6 +8,7 @@ from typing import Any
 
 from fastapi import Request, Response
 
+from api.address import at
 from api.errors import ApiProblem
 from api.page.assets import asset_digest
 from api.page.chart_bundle import try_bundle
@@ -136,7 +137,7 @@ def _etag(asked: _PageRequest, snapshot: OpenSnapshot, shell: Context) -> str:
     """Of the snapshot, the address, the reader, and the few words about now."""
     url, reader, freshness = asked.request.url, asked.reader, shell["freshness"]
     told = (freshness.words, freshness.level) if freshness else ()
-    what = [asset_digest(), snapshot.id, url.path, url.query, reader.tag, reader.zone, *told]
+    what = [asset_digest(), snapshot.id, at(url.path), url.query, reader.tag, reader.zone, *told]
     what += [asked.status.stamp, asked.encoding or ""]
     return make_etag(*what)
 

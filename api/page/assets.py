@@ -11,6 +11,7 @@ from importlib.resources.abc import Traversable
 from fastapi import APIRouter, Request, Response
 from starlette.exceptions import HTTPException
 
+from api.address import at
 from api.page.chart_bundle import BUNDLE_NAME, RECIPE, ensure_bundle
 from api.page.headers import FOREVER, NO_SNIFF
 from api.service import ServiceDep
@@ -38,7 +39,7 @@ def send_asset(request: Request, digest: str, name: str, service: ServiceDep) ->
 
 def asset_url(name: str) -> str:
     """Where a file is. One digest for all of them: modules import one another by relative names."""
-    return f"/static/{asset_digest()}/{name}"
+    return at(f"/static/{asset_digest()}/{name}")
 
 
 @lru_cache(maxsize=1)

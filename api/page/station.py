@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 
 from fastapi import APIRouter, Path, Request, Response
 
+from api.address import at
 from api.page.answer import Context, View, answer
 from api.page.reader import Reader
 from api.warehouse.open.execute import Executor
@@ -95,7 +96,7 @@ def _hours_address(station_id: str, start: datetime, reader: Reader) -> str:
         "tz": reader.zone,
         "limit": _MOST_POINTS,
     }
-    return f"/warehouse/observations?{urlencode(query)}"
+    return at(f"/warehouse/observations?{urlencode(query)}")
 
 
 def _read_days(

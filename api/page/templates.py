@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 from fastapi import Request
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
+from api.address import at
 from api.page.assets import asset_url
 from api.page.chart_bundle import BUNDLE_NAME
 from api.page.messages import LANGUAGES, SPOKEN_BY_SCRIPTS, translations_of
@@ -24,11 +25,11 @@ def render(template: str, reader: Reader, context: Mapping[str, Any]) -> str:
 
     def here(**changes: str | None) -> str:
         """The same view with some of its state changed."""
-        return _address(request.url.path, {**asked, **changes})
+        return _address(at(request.url.path), {**asked, **changes})
 
     def to(path: str, **parameters: str | None) -> str:
         """Another view, in the same language and zone."""
-        return _address(path, {**kept, **parameters})
+        return _address(at(path), {**kept, **parameters})
 
     words = {text: reader.gettext(text) for text in SPOKEN_BY_SCRIPTS}
     here_and_to = {"here": here, "to": to, "asked": asked, "kept": kept, "words": words}
@@ -47,7 +48,8 @@ def _environment(language: str) -> Environment:
     )
     environment.install_gettext_translations(translations_of(language), newstyle=True)  # type: ignore[attr-defined]
     environment.globals |= {
-        "asset": asset_url, "bundle": BUNDLE_NAME, "languages": {"en": "English", "fr": "Français"}, "zones": ZONES,
+        "asset": asset_url, "at": at,
+        "bundle": BUNDLE_NAME, "languages": {"en": "English", "fr": "Français"}, "zones": ZONES,
     }  # fmt: skip
     return environment
 

@@ -12,6 +12,7 @@ from prefect.client.schemas.objects import StateType
 from prefect.client.schemas.sorting import FlowRunSort
 from pydantic import AwareDatetime, BeforeValidator
 
+from api.address import at
 from api.auth import require_key
 from api.errors import BadCursor, problem_responses
 from api.schemas.runs import (
@@ -174,7 +175,7 @@ async def retry_run(run_id: UUID, runs: RunsDep, response: Response) -> Triggere
 
 
 def _accepted(ticket: Ticket, api_url: str, response: Response) -> Triggered:
-    response.headers["Location"] = f"/runs/{ticket.run.id}"
+    response.headers["Location"] = at(f"/runs/{ticket.run.id}")
     return Triggered(**Run.facts(ticket.run, api_url), coalesced=ticket.is_coalesced)
 
 

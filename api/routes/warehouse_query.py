@@ -59,8 +59,7 @@ async def _run(request: Request, body: QueryBody, reads: Reads) -> Response:
     chosen = choose_format(request, body.format)
     watch = asyncio.create_task(_note_leaving(request, has_left))
     try:
-        async with reads.sql_shares.place(request.client.host if request.client else ""):
-            return await reads.answer(request, work, chosen, snapshot=body.snapshot, limiter=reads.sql_limiter)
+        return await reads.answer(request, work, chosen, snapshot=body.snapshot, limiter=reads.sql_limiter)
     finally:
         watch.cancel()
 

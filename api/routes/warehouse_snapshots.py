@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Depends, Path, Request, Response
 from filelock import Timeout
 
+from api.address import at
 from api.auth import require_key
 from api.schemas.answers import DIFF, problem, read_responses
 from api.schemas.snapshots import Rollback, RolledBack, SnapshotList, SnapshotSummary
@@ -92,9 +93,13 @@ def _summary(manifest: Manifest, served_id: str | None) -> SnapshotSummary:
         row_counts=manifest.row_counts,
         size_bytes=manifest.size_bytes,
         links={
-            "latest": f"/warehouse/latest?snapshot={manifest.id}",
-            "download": f"/warehouse/download?snapshot={manifest.id}",
-            **({"diff": f"/warehouse/snapshots/{manifest.previous}/diff/{manifest.id}"} if manifest.previous else {}),
+            "latest": at(f"/warehouse/latest?snapshot={manifest.id}"),
+            "download": at(f"/warehouse/download?snapshot={manifest.id}"),
+            **(
+                {"diff": at(f"/warehouse/snapshots/{manifest.previous}/diff/{manifest.id}")}
+                if manifest.previous
+                else {}
+            ),
         },
     )
 

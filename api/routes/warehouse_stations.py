@@ -16,9 +16,10 @@ from api.warehouse.question.filters import Condition, any_of
 from api.warehouse.question.paging import Ordering, Page, read_page
 from api.warehouse.question.places import inside_box
 from api.warehouse.question.station_profile import read_profile
-from api.warehouse.question.stations import resolve_departments
+from api.warehouse.question.stations import FOLDED_NAME, resolve_departments
 from api.warehouse.question.tables import relation_of
 from api.warehouse.question.units import as_is
+from ingestion.departments import fold
 
 router = APIRouter(prefix="/warehouse/stations", tags=["stations"])
 
@@ -36,13 +37,7 @@ async def stations(request: Request, query: Annotated[StationsQuery, Query()], r
             codes = resolve_departments(query.dept)
             conditions.append(any_of(relation.by_name["department_code"], codes, "dept"))
         if query.q:
-            conditions.append(
-                Condition(
-                    "contains(replace(replace(lower(strip_accents(station_name)), '-', ' '), '''', ' '),"
-                    " replace(replace(lower(strip_accents(?)), '-', ' '), '''', ' '))",
-                    (query.q,),
-                )
-            )
+            conditions.append(Condition(f"contains({FOLDED_NAME}, ?)", (fold(query.q),)))
         if query.bbox:
             conditions.append(inside_box(query.bbox))
         page = Page(

@@ -44,7 +44,13 @@ class FilledFrom(BaseModel):
     distance_km: float
 
 
-class LatestAnswer(RowsAnswer):
+class ObservationsAnswer(RowsAnswer):
+    """Observations."""
+
+    message: str | None = Field(None, description="Which of the stations asked for have no row, and why.")
+
+
+class LatestAnswer(ObservationsAnswer):
     """Latest observations."""
 
     filled_from: dict[str, FilledFrom] | None = Field(None, description="With `fill`: field to station.")
@@ -132,7 +138,7 @@ _PROBLEMS = {
 }
 
 LATEST = (LatestAnswer, "latest")
-OBSERVATIONS = (RowsAnswer, "observations")
+OBSERVATIONS = (ObservationsAnswer, "observations")
 STATIONS = (RowsAnswer, "stations")
 STATION = (DocumentAnswer, "station")
 TABLES = (TablesAnswer, "tables")

@@ -7,6 +7,7 @@ from uuid import UUID
 from prefect.client.schemas.objects import FlowRun, Log, State, TaskRun
 from pydantic import BaseModel, Field
 
+from api.address import at
 from ingestion.departments import Department
 from ingestion.errors import IngestionError
 from orchestration.progress import Record
@@ -86,7 +87,7 @@ class Run(BaseModel):
         except IngestionError:  # a run made by hand, with a département that is none
             departments = ()
         state = run.state or State(type="PENDING", name="Unknown")
-        at = f"/runs/{run.id}"
+        here = at(f"/runs/{run.id}")
         return {
             "id": run.id,
             "name": run.name,
@@ -99,9 +100,9 @@ class Run(BaseModel):
             "ended_at": run.end_time,
             "seconds": lasted(run.estimated_run_time) if run.start_time else None,
             "links": RunLinks(
-                self=at,
-                events=f"{at}/events",
-                logs=f"{at}/logs",
+                self=here,
+                events=f"{here}/events",
+                logs=f"{here}/logs",
                 ui=f"{api_url.removesuffix('/api')}/runs/flow-run/{run.id}",
             ),
         }

@@ -22,6 +22,7 @@ from collections.abc import Sequence
 
 from rapidfuzz import process
 
+from api.address import at
 from api.errors import ApiProblem
 from ingestion.errors import printable
 
@@ -37,7 +38,7 @@ class NoSnapshot(ApiProblem):
             type="/problems/no-snapshot",
             next_step="watch the first run at /runs/latest (or start one: POST /runs), then ask again",
         )
-        self.headers = {"Retry-After": "5", "Link": '</runs/latest>; rel="monitor"'}
+        self.headers = {"Retry-After": "5", "Link": f'<{at("/runs/latest")}>; rel="monitor"'}
 
 
 class SnapshotGone(ApiProblem):
@@ -160,8 +161,18 @@ class TooLarge(ApiProblem):
 class NotFound(ApiProblem):
     """No such thing; names the nearest ones."""
 
-    def __init__(self, what: str, name: str, known: Sequence[str], *, field: str, look_at: str) -> None:
-        close = [hit[0] for hit in process.extract(name, known, limit=3, score_cutoff=60)] if name else []
+    def __init__(
+        self,
+        what: str,
+        name: str,
+        known: Sequence[str],
+        *,
+        field: str,
+        look_at: str,
+        close: Sequence[str] | None = None,
+    ) -> None:
+        if close is None:
+            close = [hit[0] for hit in process.extract(name, known, limit=3, score_cutoff=60)] if name else []
         hint = f"did you mean {' or '.join(close)}? " if close else ""
         super().__init__(
             404,

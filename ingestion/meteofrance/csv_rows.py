@@ -3,12 +3,14 @@
 import csv
 import re
 from collections.abc import Collection
+from dataclasses import replace
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
 from ingestion.errors import HeaderChanged, PayloadNotRecognized, PayloadTruncated
+from ingestion.meteofrance.encoding import decode
 from ingestion.meteofrance.packets import TextRows
 from ingestion.source import MalformedRow, malformed_row
 
@@ -21,9 +23,9 @@ def read_csv_rows(body: bytes, known: Collection[str], expected: Collection[str]
 
     `known` are column names that tell a header from anything else; a lone line without one of the `expected`
     is a header that was cut.
-    Bytes that are not UTF-8 are replaced and their row kept: one bad letter must not cost a measurement.
     """
-    text = _without_blank_end(body.decode("utf-8-sig", "replace").lstrip(" \t\r\n"))
+    decoded, note = decode(body)
+    text = _without_blank_end(decoded.lstrip(" \t\r\n"))
     end = _LINE_END.search(text)
     first, rest = (text[: end.start()], text[end.end() :]) if end else (text, "")
     header = _header(first, text, known)
@@ -36,7 +38,7 @@ def read_csv_rows(body: bytes, known: Collection[str], expected: Collection[str]
         rows, is_cut = _read_at_once(rest, header)
     if is_cut:
         raise PayloadTruncated(f"row {rows.seen} of {rows.seen} breaks off: {rows.malformed[-1].text[-40:]}")
-    return rows
+    return replace(rows, note=note)
 
 
 def _without_blank_end(text: str) -> str:

@@ -7,6 +7,7 @@ from itertools import chain
 import pyarrow as pa
 
 from ingestion.errors import PayloadNotRecognized, PayloadTruncated
+from ingestion.meteofrance.encoding import decode
 from ingestion.meteofrance.packets import TextRows
 from ingestion.source import MalformedRow, malformed_row
 
@@ -15,7 +16,8 @@ _CLOSERS = {"[": "]", "{": "}"}
 
 def read_json_rows(body: bytes, known: Collection[str]) -> TextRows:
     """Read every row as text, numbers exactly as upstream wrote them (`80.0` stays `80.0`)."""
-    text = body.decode("utf-8-sig", "replace").strip()
+    text, note = decode(body)
+    text = text.strip()
     items = _items(_parsed(text), text)
     good: list[Mapping[str, object]] = []
     malformed: list[MalformedRow] = []
@@ -33,7 +35,7 @@ def read_json_rows(body: bytes, known: Collection[str]) -> TextRows:
         raise PayloadNotRecognized("its objects have none of the known fields", text)
     try:
         columns = [_strings([row.get(name) for row in good]) for name in names]
-        return TextRows(pa.table(columns, names=names), tuple(malformed))
+        return TextRows(pa.table(columns, names=names), tuple(malformed), note)
     except UnicodeEncodeError as error:  # an escape such as \ud800 is valid JSON and no text
         raise PayloadNotRecognized(f"it holds half a character: {error.reason}", text) from error
 

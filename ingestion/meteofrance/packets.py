@@ -13,6 +13,7 @@ class TextRows:
 
     table: pa.Table
     malformed: tuple[MalformedRow, ...]
+    note: str = ""  # how the bytes were read, where they were not plain UTF-8
 
     @property
     def seen(self) -> int:

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from ingestion.errors import HeaderChanged, PayloadNotRecognized, PayloadTruncated
 from ingestion.meteofrance import schema
 from ingestion.meteofrance.csv_rows import read_csv_rows
+from ingestion.meteofrance.encoding import decode_start
 from ingestion.meteofrance.json_rows import read_json_rows
 from ingestion.meteofrance.packets import TextRows
 from ingestion.meteofrance.schema import ApiVersion
@@ -43,6 +44,7 @@ def parse_observations(body: bytes, format: PayloadFormat) -> Packet:
         extra_columns=extra,
         malformed=rows.malformed,
         rows_seen=rows.seen,
+        note=rows.note,
     )
 
 
@@ -60,14 +62,14 @@ def parse_stations(body: bytes, format: PayloadFormat = "csv") -> Packet:  # noq
     ids = pc.utf8_trim_whitespace(table[schema.LISTED_STATION_ID])
     table = table.set_column(0, schema.LISTED_STATION_ID, ids)
     present = tuple(name for name in schema.STATION_COLUMNS if name in names)
-    return Packet(table, present, rows.seen, rows.malformed, extra)
+    return Packet(table, present, rows.seen, rows.malformed, extra, note=rows.note)
 
 
 def _refuse_without_good_row(rows: TextRows, body: bytes) -> None:
     """Rows that are all malformed are another format, not bad luck."""
     if rows.malformed and rows.table.num_rows == 0:
         why = f"none of its {rows.seen} rows can be read, the first: {rows.malformed[0].reason}"
-        raise PayloadNotRecognized(why, body[:200].decode("utf-8", "replace"))
+        raise PayloadNotRecognized(why, decode_start(body[:200]))
 
 
 def _missing_gust(names: Collection[str]) -> tuple[str, ...]:

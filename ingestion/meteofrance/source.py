@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from ingestion.departments import Department, all_departments
-from ingestion.errors import TokenMissing
+from ingestion.errors import NotAPacket, TokenMissing
 from ingestion.meteofrance.client import MeteoFranceClient
 from ingestion.meteofrance.parser import parse_observations, parse_stations
+from ingestion.meteofrance.recognise import recognise
 from ingestion.meteofrance.schema import (
     GUST_COLUMNS,
     KEY_COLUMNS,
@@ -47,7 +48,9 @@ OBSERVATIONS = RawTable(
         when observed_at < timestamptz '1990-01-01 00:00:00Z'
             then '{VALIDITY_TIME} is before 1990, when no such station reported'
     end""",
-    last_of_duplicates="insert_time desc nulls last, position desc",
+    last_of_duplicates=(
+        "try_cast(reference_time as timestamptz) desc nulls last, insert_time desc nulls last, position desc"
+    ),
     observed_at=f"try_cast({VALIDITY_TIME} as timestamptz)",
     true_by="reference_time",
     alternatives=tuple(GUST_COLUMNS.values()),
@@ -111,9 +114,12 @@ def plan_run(departments: Sequence[Department], now: datetime) -> list[PacketReq
     return [STATION_LIST, *plan_requests(departments, now)]
 
 
-def dataset_of_file(body: bytes) -> str:
-    """Tell a station list from hourly observations."""
-    return "liste-stations" if body.startswith(LISTED_STATION_ID.encode()) else "paquet-horaire"
+def dataset_of_file(start: bytes) -> str:
+    """Tell which dataset reads a file, by its first bytes; raises NotAPacket for every other kind of file."""
+    kind = recognise(start)
+    if kind.dataset is None:
+        raise NotAPacket(kind.name, kind.advice)
+    return kind.dataset
 
 
 def open_client(settings: IngestionSettings) -> MeteoFranceClient:

@@ -1,12 +1,13 @@
 """HTTP settings of our Prefect clients: retry quickly when the server's SQLite database is busy."""
 
-from http import HTTPMethod
+from http import HTTPMethod, HTTPStatus
 from typing import Any
 
 import httpx
 from httpx_retries import Retry, RetryTransport
 
 from ingestion.tls import tls
+from orchestration.errors import ServerNotReady, ServerRefuses
 
 # Prefect answers 503 when two of its own writers collide. Its client then waits 2 s before it retries, so retry
 # here first, for two seconds in all.
@@ -21,6 +22,13 @@ _SOON = Retry(
 )
 # Shorter than our server keeps an idle connection.
 _LIMITS = httpx.Limits(keepalive_expiry=25)
+
+
+def not_ready(url: str, error: Exception) -> ServerNotReady:
+    """Say what a failed request to the server at `url` means."""
+    if isinstance(error, httpx.HTTPStatusError) and error.response.status_code == HTTPStatus.UNAUTHORIZED:
+        return ServerRefuses(url)
+    return ServerNotReady(url, str(error) or type(error).__name__)
 
 
 def async_settings() -> dict[str, Any]:

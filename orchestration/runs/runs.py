@@ -37,12 +37,11 @@ from orchestration.errors import (
     RunNotCancellable,
     RunNotFound,
     RunNotRetriable,
-    ServerNotReady,
 )
 from orchestration.runs.deployment import Schedule, change_schedule, read_deployment_id, read_schedule
 from orchestration.runs.find_runs import find_runs
 from orchestration.runs.parameters import as_parameter, as_tags, as_texts
-from orchestration.runs.prefect_client import async_settings
+from orchestration.runs.prefect_client import async_settings, not_ready
 
 WAITING = (StateType.SCHEDULED, StateType.PENDING)
 UNDER_WAY = (StateType.PENDING, StateType.RUNNING, StateType.CANCELLING, StateType.PAUSED)
@@ -262,7 +261,7 @@ class Runs:
                 await asyncio.to_thread(require_room, self._paths)
             except StorageFailed as full:
                 raise NoRoom(full) from error
-            raise ServerNotReady(self.api_url, str(error) or type(error).__name__) from error
+            raise not_ready(self.api_url, error) from error
 
     @asynccontextmanager
     async def _one_at_a_time(self) -> AsyncIterator[None]:

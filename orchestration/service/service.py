@@ -22,7 +22,7 @@ from orchestration.errors import NotRegistered, OrchestrationError
 from orchestration.prefect_server.server import ensure_server, is_answering, stop_server
 from orchestration.progress import discard_old_records
 from orchestration.runs.deployment import WORK_POOL, Schedule, register_deployment
-from orchestration.runs.prefect_client import async_settings
+from orchestration.runs.prefect_client import async_settings, not_ready
 from orchestration.runs.recovery import end_orphans, skip_missed
 from orchestration.runs.runs import Runs
 from orchestration.service.leader import Leadership
@@ -76,6 +76,7 @@ class Service:
         self.launcher = Launcher(paths.logs / "runs.log")
         self._server: subprocess.Popen[bytes] | None = None
         self._is_stopping = False
+        self._said: set[str] = set()
         self._tasks: list[asyncio.Task[None]] = []
         folder = str(paths.root.resolve())
         # The same for every process on this directory, so the next leader recognises the previous leader's runs.
@@ -136,13 +137,21 @@ class Service:
                     await self._start_work()
                     await self._watch_server()
             except (OrchestrationError, IngestionError, httpx.HTTPError, OSError) as error:
-                self.health.note("prefect", "failed", str(error))
-                log.error("%s", error)  # noqa: TRY400 - the message says it all
+                url = self.settings.prefect_api_url
+                reason = str(not_ready(url, error) if isinstance(error, httpx.HTTPError) else error)
+                self.health.note("prefect", "failed", reason)
+                self._say_once(reason, logging.ERROR)
                 await asyncio.sleep(WATCH_SECONDS)
             except Exception as error:
                 self.health.note("prefect", "failed", f"{type(error).__name__}; see the service's log")
                 log.exception("the service met an unexpected error and tries again")
                 await asyncio.sleep(WATCH_SECONDS)
+
+    def _say_once(self, text: str, level: int = logging.INFO) -> None:
+        """Log a line unless it was logged since the service last ran well: it is tried again every few seconds."""
+        if text not in self._said:
+            self._said.add(text)
+            log.log(level, "%s", text)
 
     async def _start_server(self) -> None:
         self.health.note("prefect", "starting", f"a Prefect server is starting at {self.settings.prefect_api_url}")
@@ -152,7 +161,7 @@ class Service:
                 self.health.note("prefect", "ready")
                 return
             await self._end_server()
-        starting = asyncio.to_thread(ensure_server, url, paths, log.info, lambda: not self._is_stopping)
+        starting = asyncio.to_thread(ensure_server, url, paths, self._say_once, lambda: not self._is_stopping)
         # Shielded: a thread cannot be cancelled, and we need its child process in order to stop it.
         started = asyncio.ensure_future(starting)
         try:
@@ -172,6 +181,7 @@ class Service:
             if missed := await skip_missed(client, schedule.deployment_id):
                 log.warning("%d scheduled runs were missed; only the newest is made up for", missed)
         self.note_schedule(schedule)
+        self._said.clear()
         log.info(
             "serving weather-hourly-deployment: %s, cron `%s` (UTC)", label_of(schedule.departments), schedule.cron
         )

@@ -81,11 +81,11 @@ def publish_build(paths: DataPaths, *, keep: int, run_id: str | None = None, for
         )
         write_durably(unfinished / MODELS, models.encode())
         write_manifest(unfinished, manifest)
+        # Aim before the rename: if killed right after the rename, the next call can still serve the snapshot.
+        aim_pointer(paths, snapshot_id)
     except OSError:
         shutil.rmtree(unfinished, ignore_errors=True)  # free the space again: the disk may be full
         raise
-    # Aim before the rename: if killed right after the rename, the next call can still serve the snapshot.
-    aim_pointer(paths, snapshot_id)
     unfinished.rename(paths.snapshots / snapshot_id)
     sync(paths.snapshots)
     move_pointer(paths)

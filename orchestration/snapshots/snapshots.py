@@ -1,5 +1,6 @@
 """Published snapshots in `data/snapshots`: list them, find the served one, serve another."""
 
+import errno
 import json
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
@@ -60,6 +61,10 @@ def served_snapshot(paths: DataPaths) -> Manifest | None:
     return _read(paths.published.resolve().parent) if paths.published.is_symlink() else None
 
 
+# symlink(2): EPERM where the file system has no symbolic links. FUSE gives the others.
+_NO_LINKS = (errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP)
+
+
 def serve_snapshot(paths: DataPaths, snapshot_id: str) -> None:
     """Point `data/warehouse.duckdb` at a snapshot: one atomic rename, durable when it returns."""
     aim_pointer(paths, snapshot_id)
@@ -70,7 +75,12 @@ def aim_pointer(paths: DataPaths, snapshot_id: str) -> None:
     """Record the snapshot to serve next, which need not exist yet. `move_pointer` then serves it."""
     link = _next_pointer(paths)
     link.unlink(missing_ok=True)
-    link.symlink_to(Path(paths.snapshots.name) / snapshot_id / WAREHOUSE_FILE)
+    try:
+        link.symlink_to(Path(paths.snapshots.name) / snapshot_id / WAREHOUSE_FILE)
+    except OSError as error:
+        if error.errno in _NO_LINKS:
+            raise OSError(errno.EOPNOTSUPP, "no symbolic link can be made", str(link)) from error
+        raise
     sync(paths.root)
 
 

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from api import settings
-from api.address import address
+from api.address import address, at
 
 
 @pytest.mark.parametrize(
@@ -24,3 +24,12 @@ def test_the_address_is_one_to_click_on(monkeypatch: pytest.MonkeyPatch, host: s
         monkeypatch.setenv("API_PORT", "8123")
         settings.get_settings.cache_clear()
         assert address() == told
+
+
+def test_links_carry_the_path_that_uvicorn_was_given(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("ROOT_PATH", "/ours")
+    settings.get_settings.cache_clear()
+    monkeypatch.setattr(sys, "argv", ["api/__main__.py"])
+    assert at("/runs") == "/ours/runs"
+    monkeypatch.setattr(sys, "argv", ["bin/uvicorn", "api.main:app", "--root-path", "/girouette"])
+    assert at("/runs") == "/girouette/runs"

@@ -249,6 +249,9 @@ def test_no_secret_is_in_any_file_answer_record_or_command_line(
     tally(f"2 secrets searched for in {files} files, {len(answers)} answers, {len(family)} command lines")
 
 
+_UID = 12_345  # as a container gives it: the system has no entry of this user
+
+
 def ordinary_user() -> str:
     """Why a service cannot be started here as an ordinary user; empty when it can."""
     if os.geteuid() != 0 or shutil.which("setpriv") is None or shutil.which("unshare") is None:
@@ -260,7 +263,10 @@ def ordinary_user() -> str:
 @pytest.mark.timeout(900)
 @pytest.mark.skipif(bool(ordinary_user()), reason=ordinary_user())
 def test_the_service_runs_as_an_ordinary_user_with_read_only_code(victim: Victim, tmp_path: Path, tally: Tally) -> None:
-    """In a mount namespace where code and interpreter are read-only, and all else of root's home is hidden."""
+    """In a mount namespace where code and interpreter are read-only, and all else of root's home is hidden.
+
+    Its user has no entry, no HOME and no language, and lets nobody else read its files.
+    """
     home = tmp_path / "home"
     shutil.copytree(victim.paths.root, home / "data", symlinks=True)
     base = Path(sys.base_prefix)
@@ -271,17 +277,17 @@ def test_the_service_runs_as_an_ordinary_user_with_read_only_code(victim: Victim
         mount --bind {ROOT} {ROOT} && mount -o remount,ro,bind {ROOT}
         mkdir -p {tmp_path}/python && mount --bind {base} {tmp_path}/python
         mount -t tmpfs -o mode=755 tmpfs /root && mkdir -p {base} && mount --bind {tmp_path}/python {base}
-        chown -R 65534:65534 {home}
+        chown -R {_UID}:{_UID} {home}
         chmod o+x {" ".join(str(p) for p in home.parents if p not in (Path("/"), Path("/tmp")))}
         cd {ROOT}
-        exec setpriv --reuid 65534 --regid 65534 --clear-groups --no-new-privs \\
+        umask 077
+        exec setpriv --reuid {_UID} --regid {_UID} --clear-groups --no-new-privs \\
             {sys.executable} -m api
     """
     environment = {
-        **os.environ,
+        "PATH": os.environ["PATH"],
         **victim.upstream.environment,
         "DATA_DIR": str(home / "data"),
-        "HOME": str(home),
         "API_PORT": str(port),
         "PREFECT_API_URL": f"http://127.0.0.1:{prefect}/api",
     }
@@ -292,13 +298,13 @@ def test_the_service_runs_as_an_ordinary_user_with_read_only_code(victim: Victim
     service = RunningService.adopt(process, home / "data", port, log)
     try:
         service.until_ready()
-        assert psutil.Process(process.pid).uids().real == 65534
+        assert psutil.Process(process.pid).uids().real == _UID
         run = service.trigger("dept=9&full=true")
         assert service.until_ended(run["id"])["state"]["type"] == "COMPLETED", log.read_text()[-3000:]
         assert service.http.get("/warehouse/query?sql=select%201%20as%20n").json()["data"] == [{"n": 1}]
     finally:
         assert service.stop() == 0
-    tally("1 service as user 65534, its code and interpreter mounted read-only: 1 run, 1 statement")
+    tally(f"1 service as user {_UID}, without an entry or a home, code and interpreter read-only: 1 run, 1 statement")
 
 
 @pytest.mark.slow

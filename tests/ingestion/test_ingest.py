@@ -117,7 +117,7 @@ ROWS_SET_ASIDE = [
     (FaultKind.LONG_ROW, "34 fields where the header has 32"),
     (FaultKind.NUL_VALUE, "holds a NUL byte"),
     (FaultKind.BAD_STATION_ID, "geo_id_insee is not eight digits"),
-    (FaultKind.CONFLICTING_ROWS, "another row of the same payload has this key and a later insert_time"),
+    (FaultKind.CONFLICTING_ROWS, "another row of the same payload has this key and is the later one"),
 ]
 
 

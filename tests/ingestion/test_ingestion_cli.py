@@ -58,6 +58,22 @@ def test_a_file_that_cannot_be_loaded_is_one_line_and_exit_code_1(capsys, tmp_pa
     assert error.count("\n") == 1
 
 
+def test_one_bad_file_is_named_and_costs_the_others_nothing(capsys, tmp_path, as_csv, row, warehouse):
+    files = [tmp_path / name for name in ("a good.csv", "b-quota.json", "été.csv")]
+    for file, station in zip(files, ("09289001", "", "09225001"), strict=True):
+        file.write_bytes(as_csv([row(station)]) if station else b'{"code": 429, "message": "Too many"}')
+    assert main(["--file", *map(str, files)]) == 1
+    said = capsys.readouterr()
+    lines = said.out.splitlines()
+    for line, expected in zip(
+        lines, [f"a good.csv: {COUNTS}", f"été.csv: {COUNTS}", "2 of 3 files loaded"], strict=True
+    ):
+        assert re.fullmatch(expected, line)
+    assert said.err.startswith(f"error: {files[1]}: it is an answer that the quota is used up (“429: Too many”)")
+    assert said.err.count("\n") == 1
+    assert warehouse.query("select count(*) from raw.observations") == [2]
+
+
 def test_demo_and_real_data_do_not_meet(capsys, tmp_path, as_csv, row):
     assert main(["--dept", "9"]) == 0
     file = tmp_path / "packet.csv"

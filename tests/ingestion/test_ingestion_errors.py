@@ -33,6 +33,8 @@ EXAMPLES = [
     errors.NotWhatWasAsked(300, 300, "station 76116001"),
     errors.ValuesImplausible(["12 of 12 temperatures are impossible (degrees Celsius in place of kelvin?)"]),
     errors.CorrectionHeld("erase 576 of 600 known values of t", 30),
+    errors.NotAPacket("the 6-minute packet", "load /paquet/horaire"),
+    errors.FileRefused(Path("a\x1b.csv"), "it is an empty file", "get it again"),
     errors.PayloadNotRecognized("no header", "<html>\x1b[31m\r\n<body>" + "x" * 1000),
     errors.HeaderChanged(["t"], ["température\x00"]),
 ]

@@ -153,9 +153,19 @@ def test_of_two_rows_that_contradict_the_later_insert_time_wins(warehouse, row, 
     assert warehouse.versions() == [(1, "290.15")]
     [(position, reason)] = warehouse.rejected()
     assert position == order.index(0) + 1
-    assert reason == "another row of the same payload has this key and a later insert_time"
+    assert reason == "another row of the same payload has this key and is the later one"
     [text] = warehouse.query("select row_text from meta.rejected_rows")
     assert '"t":"281.15"' in text
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_of_two_rows_that_contradict_the_later_reference_time_wins(warehouse, row, order):
+    rows = [
+        row(t="281.15", reference_time="2026-11-23T04:10:00Z", insert_time="2026-11-23T04:09:00Z"),
+        row(t="290.15", reference_time="2026-11-23T05:10:00Z", insert_time="2026-11-23T04:05:00Z"),
+    ]
+    assert counts(warehouse.load(*[rows[i] for i in order])) == (1, 0, 0, 1)
+    assert warehouse.versions() == [(1, "290.15")]
 
 
 def test_of_two_rows_that_contradict_with_one_insert_time_the_last_wins(warehouse, row):

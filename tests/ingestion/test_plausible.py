@@ -43,7 +43,17 @@ def test_another_departements_body_is_refused_and_changes_nothing(warehouse, pac
 
 
 def test_a_few_stations_from_beyond_the_border_are_kept(warehouse, packet):
-    assert warehouse.load(*packet(stations=[*SEVEN[:5], "31069001", "65059001"])).counts.new == 35
+    result = warehouse.load(*packet(stations=[*SEVEN[:5], "31069001", "65059001"]))
+    assert result.counts.new == 35
+    assert result.remarks == ("10 of 35 rows are not what was asked for (station 31069001)",)
+
+
+def test_far_fewer_or_far_more_stations_than_known_are_told(warehouse, packet):
+    assert warehouse.load(*packet()).remarks == ()
+    assert warehouse.load(*packet(stations=SEVEN[:4])).remarks == ()
+    assert warehouse.load(*packet(stations=SEVEN[:3])).remarks == ("3 stations where 7 are known in these hours",)
+    many = [f"09{number:06}" for number in range(15)]
+    assert warehouse.load(*packet(stations=many)).remarks == ("15 stations where 7 are known in these hours",)
 
 
 def test_another_hour_than_the_one_asked_for_is_refused(warehouse, packet, as_csv):

@@ -1,6 +1,8 @@
 """What is landed can be loaded again: after a kill, from files, and as a whole."""
 
 import gzip
+import json
+import re
 import shutil
 from collections import Counter
 from datetime import timedelta
@@ -8,9 +10,10 @@ from datetime import timedelta
 import duckdb
 import pytest
 
-from ingestion.errors import AllRowsRejected, FileUnreadable, HeaderChanged
+from ingestion.errors import FileRefused, FileUnreadable
 from ingestion.ingest import ingest_packet
 from ingestion.landing import describe_payload, land_payload, landed_payloads
+from ingestion.meteofrance.schema import V2_COLUMNS
 from ingestion.paths import DataPaths
 from ingestion.raw_store import open_build_file
 from ingestion.replay import load_files, load_left_behind, rebuild_raw
@@ -160,13 +163,91 @@ def test_files_are_loaded_in_the_given_order_compressed_or_not(warehouse, row, a
     assert Counter(warehouse.query("select scope from meta.loads")) == {"file": 3}
 
 
-def test_a_file_that_cannot_be_loaded_stops_and_those_before_it_stay(warehouse, row, as_csv, settings, tmp_path):
-    good, bad = tmp_path / "good.csv", tmp_path / "bad.csv"
+def landed_in(warehouse):
+    return [landed.path.name for landed in landed_payloads(warehouse.paths.landing / "demo")]
+
+
+def test_a_file_that_cannot_be_loaded_costs_itself_only_and_leaves_no_copy(warehouse, row, as_csv, settings, tmp_path):
+    good, quota, bad, other = (tmp_path / name for name in ("good.csv", "quota.json", "bad.csv", "other.csv"))
     good.write_bytes(as_csv([row()]))
+    quota.write_text('{"code": "900802", "message": "Message throttled out"}')
     bad.write_bytes(as_csv([row()], columns=["geo_id_insee", "validity_time", "t"]))
-    with pytest.raises(HeaderChanged):
-        list(load_files(settings, [good, bad, good]))
-    assert warehouse.query("select status from meta.loads order by load_id") == ["loaded", "failed"]
+    other.write_bytes(as_csv([row("09225001")]))
+    for _ in range(2):
+        results = list(load_files(settings, [good, quota, bad, other]))
+        assert [isinstance(result, FileRefused) for _, result in results] == [False, True, True, False]
+        assert str(results[1][1]) == (
+            f"{quota}: it is an answer that the quota is used up (“900802: Message throttled out”), not data; "
+            "nothing of it was loaded: wait, then fetch the packet again"
+        )
+        assert str(results[2][1]).startswith(f"{bad}: its columns are not those of a packet: missing tx, tn, ")
+    assert len(landed_in(warehouse)) == 2
+    assert warehouse.query("select geo_id_insee from raw.observations order by 1") == ["09225001", "09289001"]
+
+
+def test_the_same_file_again_is_landed_again_only_when_it_brings_something(warehouse, row, as_csv, settings, tmp_path):
+    first, second = tmp_path / "first.csv", tmp_path / "second.csv"
+    first.write_bytes(as_csv([row(t="281.15")]))
+    second.write_bytes(as_csv([row("09225001")]))
+    list(load_files(settings, [first, second, first, second]))
+    assert len(landed_in(warehouse)) == 2
+    assert len(set(warehouse.query("select payload from meta.loads"))) == 2
+    second.write_bytes(as_csv([row(t="282.15")]))
+    list(load_files(settings, [second, first]))  # the first undoes the second
+    assert len(landed_in(warehouse)) == 4
+    before = warehouse.raw()
+    warehouse.paths.build_file.unlink()
+    rebuild_raw(settings, print)
+    assert warehouse.raw() == before
+
+
+def test_a_station_list_again_after_another_one_is_landed_again(warehouse, settings, tmp_path):
+    header = "Id_station;Id_omm;Nom_usuel;Latitude;Longitude;Altitude;Date_ouverture;Pack\n"
+    line = "31069001;07630;TOULOUSE-BLAGNAC;43.62;1.37;151;1947-01-01;RADOME\n"
+    long, short = tmp_path / "long.csv", tmp_path / "short.csv"
+    long.write_text(header + line + line.replace("31069001", "31157001"))
+    short.write_text(header + line)
+    list(load_files(settings, [long, long, short, long]))
+    assert len(landed_in(warehouse)) == 3
+
+
+def test_a_held_list_stays_landed_and_says_when_it_is_believed(warehouse, settings, tmp_path):
+    lines = [f"31{number:06};;PLACE {number};43.62;1.37;151;1947-01-01;RADOME\n" for number in range(100)]
+    header = "Id_station;Id_omm;Nom_usuel;Latitude;Longitude;Altitude;Date_ouverture;Pack\n"
+    whole, part = tmp_path / "whole.csv", tmp_path / "part.csv"
+    whole.write_text(header + "".join(lines))
+    part.write_text(header + "".join(lines[:50]))
+    (_, held) = list(load_files(settings, [whole, part]))[1]
+    assert re.search(r"nothing of it was loaded: it is kept; load it again \d+ minutes later", str(held))
+    assert len(landed_in(warehouse)) == 2
+    list(load_files(settings, [whole]))  # landed again, so that a rebuild too meets it between two held ones
+    assert len(landed_in(warehouse)) == 3
+
+
+def test_a_file_larger_than_any_packet_is_refused_without_reading_it_whole(
+    row, as_csv, settings, tmp_path, monkeypatch, warehouse
+):
+    monkeypatch.setattr("ingestion.replay.LARGEST_FILE", 2**20)
+    file = tmp_path / "huge.csv.gz"
+    body = as_csv([row()])
+    file.write_bytes(gzip.compress(body + body.splitlines(keepends=True)[1] * 50_000))
+    [(_, refused)] = load_files(settings, [file])
+    assert "it is larger than 1 MB, more than any packet; nothing of it was loaded" in str(refused)
+    assert landed_in(warehouse) == []
+
+
+def test_a_packet_saved_as_utf16_is_recognised_and_loaded(warehouse, row, settings, tmp_path):
+    file = tmp_path / "packet.json"
+    file.write_bytes(json.dumps([dict.fromkeys(V2_COLUMNS) | row()]).encode("utf-16"))
+    [(_, result)] = load_files(settings, [file])
+    assert str(result).endswith("; read as UTF-16")
+    assert warehouse.versions() == [(1, "281.15")]
+
+
+def test_a_folder_and_a_missing_file_are_named(settings, tmp_path):
+    [(_, folder), (_, missing)] = load_files(settings, [tmp_path, tmp_path / "déjà vu.csv"])
+    assert str(folder) == f"{tmp_path} cannot be read (it is a folder): give the files in it"
+    assert f"{tmp_path / 'déjà vu.csv'} cannot be read (No such file or directory)" in str(missing)
 
 
 @pytest.mark.parametrize(
@@ -175,8 +256,9 @@ def test_a_file_that_cannot_be_loaded_stops_and_those_before_it_stay(warehouse, 
 def test_a_damaged_file_is_named(settings, tmp_path, damage):
     file = tmp_path / "damaged.csv.gz"
     file.write_bytes(damage)
-    with pytest.raises(FileUnreadable, match=r"damaged.csv.gz cannot be read \(its gzip data is damaged"):
-        list(load_files(settings, [file]))
+    [(_, error)] = load_files(settings, [file])
+    assert isinstance(error, FileUnreadable)
+    assert "damaged.csv.gz cannot be read (its gzip data is damaged" in str(error)
 
 
 def test_after_a_file_by_hand_the_same_packet_from_upstream_counts_again(upstream, tmp_path, row, as_csv, data_dir):
@@ -203,7 +285,9 @@ def test_a_file_that_loses_every_row_is_an_error_each_time(settings, warehouse, 
     file = tmp_path / "packet.csv"
     file.write_bytes(as_csv([row(hour="yesterday"), row(hour="today")]))
     for _ in range(2):
-        with pytest.raises(AllRowsRejected, match=r"all 2 rows .* not a time with Z or an offset: raw is unchanged"):
-            list(load_files(settings, [file]))
+        [(_, error)] = load_files(settings, [file])
+        assert isinstance(error, FileRefused)
+        assert re.search(r"all 2 rows .* not a time with Z or an offset; nothing of it was loaded", str(error))
+    assert landed_in(warehouse) == []
     assert warehouse.versions() == []
     assert len(warehouse.rejected()) == 4

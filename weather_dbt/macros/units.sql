@@ -5,6 +5,11 @@
     case when isfinite(try_cast({{ column }} as double)) then try_cast({{ column }} as double) end
 {%- endmacro %}
 
+{# A coordinate, or null where there is no such place: the marts' contracts would refuse every station for one slip. #}
+{% macro degrees(column, limit) -%}
+    case when abs({{ number(column) }}) <= {{ limit }} then {{ number(column) }} end
+{%- endmacro %}
+
 {# A reading in our unit. Upstream writes rr1 = -0.1 for a trace, which is too little to measure: 0 mm. #}
 {% macro converted(field, unit) -%}
     {%- if unit == 'K' -%} round({{ number(field) }} - 273.15, 2)

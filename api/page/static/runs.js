@@ -7,7 +7,7 @@ export function followRuns(show) {
   document.querySelector("[data-run-form]")?.addEventListener("submit", (event) => {
     event.preventDefault();
     const wish = new URLSearchParams([...new FormData(event.target)].filter(([, value]) => value));
-    change(`/runs?${wish}`, "The run is requested.", show);
+    change(`${event.target.action}?${wish}`, "The run is requested.", show);
   });
   for (const button of document.querySelectorAll("[data-change]")) {
     button.addEventListener("click", () => change(button.dataset.change, button.dataset.said, show, button));
@@ -65,8 +65,7 @@ function listen(section, show) {
   stream?.close();
   stream = null;
   if (!section) return;
-  const id = section.dataset.run;
-  const mine = stream = new EventSource(`/runs/${id}/events`);
+  const mine = stream = new EventSource(section.dataset.events);
   const nodes = section.querySelector("#nodes");
   const packets = section.querySelector("#packets tbody");
   const seconds = new Intl.NumberFormat(locale(), { minimumFractionDigits: 2, maximumFractionDigits: 2 });
@@ -121,7 +120,7 @@ function listen(section, show) {
     reading = true;
     await new Promise((resolve) => setTimeout(resolve, 1000));
     try {
-      const answer = mine === stream && (await fetch(`/runs/${id}/logs?offset=${lines}`));
+      const answer = mine === stream && (await fetch(`${section.dataset.log}?offset=${lines}`));
       const log = document.getElementById("log");
       if (answer?.ok && log) {
         const clock = new Intl.DateTimeFormat(locale(), { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });

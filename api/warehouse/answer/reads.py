@@ -14,17 +14,18 @@ from anyio import CapacityLimiter, to_thread
 from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
 
+from api.address import at
 from api.warehouse.answer.cache import AnswerCache, Encoded, Key
 from api.warehouse.answer.encodings import WORTH_COMPRESSING, choose_encoding, compress, compress_stream
 from api.warehouse.answer.etags import is_unchanged, make_etag, not_modified
 from api.warehouse.answer.formats import GEOJSON, JSON, Format
 from api.warehouse.answer.render import Document, Rows, render, render_document
+from api.warehouse.answer.shares import Shares
 from api.warehouse.open.execute import Executor
 from api.warehouse.open.pool import Warehouse
 from api.warehouse.open.snapshot import OpenSnapshot
 from api.warehouse.problems import Busy, SnapshotDamaged
 from api.warehouse.settings import WarehouseSettings
-from api.warehouse.sql.shares import Shares
 from api.warehouse.sql.sql_runner import SqlRunner
 
 _T = TypeVar("_T")
@@ -48,6 +49,7 @@ class Reads:
         self.sql = SqlRunner(settings)
         self.cache = AnswerCache(settings.read_cache_mb * 2**20)
         self._limiter = CapacityLimiter(settings.read_concurrency)
+        self._shares = Shares(settings.read_concurrency, settings.read_queue_seconds)
         self._asked_at = -math.inf
         self._computing: dict[Key, anyio.Event] = {}  # answers that a request is computing
         # Separate, so that slow SQL of callers never delays other reads.
@@ -129,8 +131,10 @@ class Reads:
         """Answer a read: `work` gives the rows from a snapshot, everything else is the same for all of them."""
         key: Key | None = getattr(request.state, "read_key", None)
         asked = _ReadRequest(request, key, format, choose_encoding(request.headers), snapshot, pinned_by)
+        shares = self.sql_shares if limiter is self.sql_limiter else self._shares
         try:
-            return await self.in_thread(lambda: self._answer(asked, work), limiter)
+            async with shares.place(request.client.host if request.client else ""):
+                return await self.in_thread(lambda: self._answer(asked, work), limiter)
         finally:
             if key is not None:
                 self._computed(key)  # before the body is sent: a slow client must not keep the others waiting
@@ -148,7 +152,7 @@ class Reads:
         with self.warehouse.lease(asked.snapshot, field=asked.pinned_by) as snapshot:
             url = asked.request.url
             etag = make_etag(
-                _SOFTWARE, snapshot.id, url.path, url.query, asked.format.name, asked.encoding or "identity"
+                _SOFTWARE, snapshot.id, at(url.path), url.query, asked.format.name, asked.encoding or "identity"
             )
             if is_unchanged(asked.request.headers, etag):
                 return not_modified({"ETag": etag, **asked.caching})
@@ -206,7 +210,7 @@ def _headers(asked: _ReadRequest, facts: dict[str, Any], answer: Rows | Document
             headers |= {name: text for name, text in told.items() if len(text) <= _LONGEST_HEADER}
         if answer.next_cursor is not None:
             url = asked.request.url.include_query_params(cursor=answer.next_cursor)
-            headers["Link"] = f'<{url.path}?{url.query}>; rel="next"'
+            headers["Link"] = f'<{at(url.path)}?{url.query}>; rel="next"'
             headers["X-Next-Cursor"] = answer.next_cursor
     return headers
 

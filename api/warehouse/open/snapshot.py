@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,19 @@ from ingestion.storage import is_refusal
 from orchestration.snapshots.snapshots import MODELS, Manifest, read_manifest
 
 
+@dataclass(frozen=True)
+class KnownStation:
+    """What finding a station by its name needs to know of it."""
+
+    station_id: str
+    name: str | None
+    place: tuple[float, float] | None
+    hours: tuple[datetime, datetime] | None  # its first and last; None for a listed station that has sent none
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.station_id})" if self.name else self.station_id
+
+
 @dataclass(eq=False)
 class OpenSnapshot:
     """A snapshot's file, opened once and read through one cursor per call; close() it when no reader is left."""
@@ -34,6 +48,7 @@ class OpenSnapshot:
     latest: dict[Units, pa.RecordBatch] = field(default_factory=dict)  # by units, filled at the first request
     # Its rows as JSON by their position, by units and time zone; filled at the first request.
     latest_json: dict[tuple[Units, str], dict[int, bytes]] = field(default_factory=dict)
+    stations: Mapping[str, KnownStation] | None = None  # by id, filled at the first request
     station_names: Mapping[str, list[str]] | None = None  # by folded id and name, filled at the first request
     post_names: Mapping[str, list[str]] | None = None  # the same with the archive's posts, closed ones too
 

@@ -16,7 +16,7 @@ from api.warehouse.open.units import Units
 from api.warehouse.problems import BadValue
 from api.warehouse.question.filters import Condition, any_of
 from api.warehouse.question.places import DISTANCE, Point, inside_box, read_point
-from api.warehouse.question.stations import resolve_departments, resolve_stations
+from api.warehouse.question.stations import resolve_departments, resolve_stations, say_if_silent
 from api.warehouse.question.tables import relation_of
 from api.warehouse.question.units import Selected, in_units, select_fields
 
@@ -54,24 +54,25 @@ class LatestRequest:
 def read_latest(snapshot: OpenSnapshot, executor: Executor, request: LatestRequest) -> Rows:
     """Read the latest observations asked for; nearest first with `near`, by station otherwise."""
     relation = relation_of(snapshot, *_LATEST)
+    said = say_if_silent(snapshot, executor, request.station)
     if request.is_by_name:
         named = stations_named(snapshot, executor, request)
         table = pa.Table.from_batches([whole_table(snapshot, executor, request.units).take(named)])
-        return Rows(select_columns(snapshot, table, request), tz=request.tz)
+        return Rows(select_columns(snapshot, table, request), members=said, tz=request.tz)
     conditions = _conditions(snapshot, executor, relation, request)
     is_lasting = request.max_age is None  # an age is measured from now, not from the snapshot
     if request.near is None:
         if request.fill:
             raise BadValue("fill", "filling needs a place to be near to", "add near=latitude,longitude")
         table = _select(snapshot, executor, relation, conditions, request, None)
-        return Rows(table, tz=request.tz, is_lasting=is_lasting)
+        return Rows(table, members=said, tz=request.tz, is_lasting=is_lasting)
     point = read_point(request.near)
     conditions.append(Condition(f"{DISTANCE} <= ?", (*point.params, request.max_km)))
     table = _select(snapshot, executor, relation, conditions, request, point)
     if not request.fill or table.num_rows == 0:
-        return Rows(table, tz=request.tz, is_lasting=is_lasting)
+        return Rows(table, members=said, tz=request.tz, is_lasting=is_lasting)
     filled, sources = _fill(snapshot, executor, relation, conditions, _selected(relation, request), point)
-    return Rows(filled, members={"filled_from": sources}, tz=request.tz, is_lasting=is_lasting)
+    return Rows(filled, members={"filled_from": sources, **said}, tz=request.tz, is_lasting=is_lasting)
 
 
 def stations_named(snapshot: OpenSnapshot, executor: Executor, request: LatestRequest) -> pa.Array:

@@ -14,6 +14,7 @@ from api.warehouse.open.execute import Executor
 from api.warehouse.open.snapshot import OpenSnapshot
 from api.warehouse.open.units import Units
 from api.warehouse.question.latest import LatestRequest, read_latest, select_columns, stations_named, whole_table
+from api.warehouse.question.stations import say_if_silent
 
 _KEPT = 4  # pairs of units and time zone; 5 MB each for all of France
 
@@ -27,7 +28,8 @@ def read_latest_json(snapshot: OpenSnapshot, executor: Executor, request: Latest
     places = stations_named(snapshot, executor, request).to_pylist()
     written = _write(snapshot, executor, request.units, request.tz, places)
     rows = [written[place] for place in places]
-    return Document(orjson.Fragment(b"[" + b",".join(rows) + b"]"), row_count=len(rows))
+    said = say_if_silent(snapshot, executor, request.station)
+    return Document(orjson.Fragment(b"[" + b",".join(rows) + b"]"), members=said, row_count=len(rows))
 
 
 def prepare_latest(snapshot: OpenSnapshot, before: OpenSnapshot, executor: Executor) -> None:

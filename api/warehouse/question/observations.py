@@ -13,7 +13,7 @@ from api.warehouse.open.units import Units
 from api.warehouse.problems import BadValue
 from api.warehouse.question.filters import Condition, any_of, read_instant
 from api.warehouse.question.paging import Ordering, Page, read_page
-from api.warehouse.question.stations import resolve_departments, resolve_stations
+from api.warehouse.question.stations import resolve_departments, resolve_stations, say_if_silent
 from api.warehouse.question.tables import relation_of
 from api.warehouse.question.units import select_fields
 
@@ -60,7 +60,9 @@ def read_observations(snapshot: OpenSnapshot, executor: Executor, request: Obser
         cursor=request.cursor,
     )
     table, following = read_page(snapshot, executor, page)
-    return Rows(table, following, tz=request.tz)
+    is_empty = table.num_rows == 0 and request.cursor is None
+    said = say_if_silent(snapshot, executor, request.station, is_empty=is_empty)
+    return Rows(table, following, members=said, tz=request.tz)
 
 
 def _time_column(relation: Relation) -> Column:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from api.address import at
 from api.warehouse.answer.render import Document
 from api.warehouse.open.catalog import Relation
 from api.warehouse.open.execute import Executor
@@ -57,7 +58,7 @@ def _findings(snapshot: OpenSnapshot, executor: Executor) -> dict[str, Any]:
             f"select department_code, count(*) as count from {relation.sql}"
             " group by all order by count desc, department_code",
         ),
-        "rows": f"/warehouse/tables/{relation.schema}/{relation.name}",
+        "rows": at(f"/warehouse/tables/{relation.schema}/{relation.name}"),
     }
 
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from api.address import at
 from api.warehouse.open.catalog import Column, Relation
 from api.warehouse.open.execute import Executor
 from api.warehouse.open.snapshot import OpenSnapshot
@@ -27,7 +28,7 @@ def describe(relation: Relation) -> dict[str, Any]:
         "rows": relation.rows,
         "tests": list(relation.tests),
         "columns": [_describe_column(column) for column in relation.columns],
-        "href": f"/warehouse/tables/{relation.schema}/{relation.name}",
+        "href": at(f"/warehouse/tables/{relation.schema}/{relation.name}"),
     }
 
 

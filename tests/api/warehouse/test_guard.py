@@ -17,10 +17,10 @@ import httpx
 import pytest
 from attacks import BOMBS, NASTY_FILTERS, REFUSED, WELCOME
 
+from api.warehouse.answer.shares import Shares
 from api.warehouse.problems import Busy
 from api.warehouse.sql.functions import FUNCTIONS, TABLE_FUNCTIONS
 from api.warehouse.sql.guard import Refused, check
-from api.warehouse.sql.shares import Shares
 from ingestion.paths import DataPaths
 
 pytestmark = [
@@ -229,7 +229,7 @@ def test_a_statement_ends_when_its_caller_hangs_up(
 
 
 def test_one_caller_never_holds_every_process() -> None:
-    shares = Shares(processes=2, queue_seconds=0.05)
+    shares = Shares(places=2, queue_seconds=0.05)
 
     async def ask() -> None:
         async with shares.place("2001:db8::1"):

@@ -51,10 +51,50 @@ def test_stations_by_id_or_name(client: httpx.Client) -> None:
     for name in ("St Girons", "saint-girons", "ST GIRONS"):
         assert latest(client, station=name)["data"] == by_id
     body = assert_problem(client.get("/warehouse/latest", params={"station": "st giron"}), 404, "station")
-    assert "girons" in body["next_step"]
+    assert body["next_step"].startswith("did you mean ST GIRONS (09289001)? ")
     for path in ("latest", "observations"):
         for nobody in ("", ",", " "):
             assert_problem(client.get(f"/warehouse/{path}", params={"station": nobody}), 422, "station")
+
+
+def test_a_listed_station_without_data_says_so(client: httpx.Client) -> None:
+    body = latest(client, station="Marseille")
+    assert body["data"] == []
+    assert body["message"] == (
+        "no hour is known of MARSEILLE (13039901), only the entry in the station list: "
+        "/warehouse/latest?near=43.3,5.4 gives the stations around"
+    )
+    assert client.get("/warehouse/observations?station=13039901").json()["message"] == body["message"]
+    assert latest(client, station="Marseille", max_age="1h")["message"] == body["message"]
+    some = latest(client, station=["13039901", "09289001"])
+    assert [row["station_id"] for row in some["data"]] == ["09289001"]
+    assert some["message"] == body["message"]
+    assert "message" not in latest(client, station="09289001")
+    as_csv = client.get("/warehouse/latest?station=Marseille&format=csv")
+    assert "MARSEILLE (13039901)" in as_csv.headers["X-Message"]
+
+
+def test_a_range_without_a_row_says_which_hours_the_station_has(client: httpx.Client, in_file: Ask) -> None:
+    body = client.get("/warehouse/observations?station=09289001&start=1999-01-01&end=1999-02-01").json()
+    ((first, last),) = in_file(
+        "select strftime(min(observed_at), '%Y-%m-%dT%H:%MZ'), strftime(max(observed_at), '%Y-%m-%dT%H:%MZ')"
+        " from marts.hourly_observations where station_id = '09289001'"
+    )
+    assert body["data"] == []
+    assert body["message"] == f"no row fits; hours of ST GIRONS (09289001): {first} to {last}"
+
+
+def test_a_name_that_no_station_bears_names_those_that_begin_with_it(client: httpx.Client) -> None:
+    body = assert_problem(client.get("/warehouse/latest", params={"station": "Lill"}), 404, "station")
+    assert body["next_step"].startswith("did you mean LILLE (59039901) or LILLE SUD (59039902) or ")
+    body = assert_problem(client.get("/warehouse/stations/9289001"), 404, "station_id")
+    assert body["next_step"].startswith("did you mean ST GIRONS (09289001)")
+
+
+def test_part_of_a_name_is_found_however_it_is_written(client: httpx.Client) -> None:
+    for written in ("st-girons", "Saint Girons", "SAINT GIR", "t GÎRONS"):
+        rows = client.get("/warehouse/stations", params={"q": written}).json()["data"]
+        assert [row["station_id"] for row in rows] == ["09289001"], written
 
 
 def great_circle_km(a: tuple[float, float], b: tuple[float, float]) -> float:

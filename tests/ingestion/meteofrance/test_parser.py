@@ -191,9 +191,48 @@ def test_quoted_fields_are_read_without_their_quotes():
     assert rows["ff"].null_count == 2
 
 
-def test_bytes_that_are_not_utf8_are_replaced_and_their_row_kept():
+def test_bytes_that_are_not_utf8_are_read_as_windows_1252_and_their_row_kept():
     packet = parse_csv(as_csv([row(t="BAD")]).replace(b"BAD", b"28\xe98"))
-    assert packet.rows["t"].to_pylist() == ["28�8"]
+    assert packet.rows["t"].to_pylist() == ["28é8"]
+    assert packet.note == "letters that are not UTF-8 read as Windows-1252"
+
+
+LIST_HEADER = "Id_station;Id_omm;Nom_usuel;Latitude;Longitude;Altitude;Date_ouverture;Pack\n"
+SAINT_ETIENNE = "42218001;07475;SAINT-ÉTIENNE;45.543000;4.295000;400;1946-01-01;RADOME\n"
+
+
+@pytest.mark.parametrize(
+    ("body", "note"),
+    [
+        ((LIST_HEADER + SAINT_ETIENNE).encode(), ""),
+        ((LIST_HEADER + SAINT_ETIENNE).encode("utf-8-sig"), ""),
+        ((LIST_HEADER + SAINT_ETIENNE).encode("latin-1"), "letters that are not UTF-8 read as Windows-1252"),
+        ((LIST_HEADER + SAINT_ETIENNE).encode("utf-16"), "read as UTF-16"),
+        (b"\xfe\xff" + (LIST_HEADER + SAINT_ETIENNE).encode("utf-16-be"), "read as UTF-16"),
+    ],
+    ids=["utf-8", "utf-8 with a mark", "latin-1", "utf-16", "utf-16 of the other order"],
+)
+def test_a_list_is_read_in_the_encoding_it_was_saved_in(body, note):
+    packet = parse_stations(body)
+    assert packet.rows["Nom_usuel"].to_pylist() == ["SAINT-ÉTIENNE"]
+    assert packet.note == note
+
+
+def test_one_letter_in_another_encoding_does_not_spoil_the_others():
+    body = (LIST_HEADER + SAINT_ETIENNE).encode() + SAINT_ETIENNE.replace("ÉTIENNE", "CŒUR").encode("cp1252")
+    assert parse_stations(body).rows["Nom_usuel"].to_pylist() == ["SAINT-ÉTIENNE", "SAINT-CŒUR"]
+
+
+def test_json_that_is_not_utf8_is_read_too():
+    fields = {**dict.fromkeys(V2_COLUMNS), **row(), "remark": "gelée"}
+    packet = parse_observations(json.dumps([fields], ensure_ascii=False).encode("latin-1"), "json")
+    assert packet.rows["extra"].to_pylist() == ['{"remark": "gelée"}']
+    assert packet.note == "letters that are not UTF-8 read as Windows-1252"
+
+
+def test_utf16_that_breaks_off_is_cut_short():
+    with pytest.raises(PayloadTruncated, match="its UTF-16 breaks off"):
+        parse_stations((LIST_HEADER + SAINT_ETIENNE).encode("utf-16")[:-1])
 
 
 @pytest.mark.parametrize("text", ["NaN", "nan", "NULL", "N/A", "-0.1", "1e3", "mq"])
@@ -274,7 +313,7 @@ def test_an_empty_body_is_truncated(format):
         b"<!DOCTYPE html><html><body>Maintenance</body></html>",
         b'<?xml version="1.0"?><am:fault/>',
         b"\x1f\x8b\x08\x00binary",
-        "lat;lon;geo_id_insee".encode("utf-16"),
+        "<html></html>".encode("utf-16"),
         b'"just a text"',
         b"12",
         b'{"message": "Bad Request"}',

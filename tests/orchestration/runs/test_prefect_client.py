@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import httpx
 import pytest
 
-from orchestration.runs.prefect_client import sync_settings
+from orchestration.runs.prefect_client import not_ready, sync_settings
 from orchestration.settings import export_prefect_settings, get_settings
 
 
@@ -64,3 +64,18 @@ def test_prefect_reads_one_certificate_where_it_needs_none(url: str, certificate
     get_settings.cache_clear()
     file = os.environ.get("PREFECT_API_SSL_CERT_FILE")
     assert (file and len(ssl.create_default_context(cafile=file).get_ca_certs())) == certificates
+
+
+def test_a_server_that_refuses_us_is_told_with_the_setting_to_mend(server):
+    url = f"http://127.0.0.1:{server.server_port}/api"
+    Busy.answers = [401, 404]
+    told = []
+    with httpx.Client(**sync_settings()) as client:
+        for _ in range(2):
+            with pytest.raises(httpx.HTTPStatusError) as caught:
+                client.post(f"{url}/flow_runs", json={}).raise_for_status()
+            told.append(str(not_ready(url, caught.value)))
+    assert told[0].startswith(
+        f"the Prefect server at {url} is not ready: it refuses us (401 Unauthorized): set PREFECT_"
+    )
+    assert "404" in told[1]

@@ -1,12 +1,16 @@
 """Publishing: an atomic pointer, a manifest that tells the truth, and nothing half-done ever served."""
 
+import errno
 import json
 import os
+from pathlib import Path
 
 import duckdb
 import pytest
 
 from ingestion.__main__ import main as ingest
+from ingestion.errors import StorageFailed
+from ingestion.storage import storage_faults
 from orchestration.build.build_log import begin_build, finish_build
 from orchestration.errors import NothingToPublish
 from orchestration.snapshots import publish as publish_module
@@ -186,3 +190,17 @@ def test_a_kernel_that_copies_nothing_and_calls_it_success_makes_no_half_snapsho
     (tmp_path / "a").write_bytes(os.urandom(50_000))
     publish_module.copy_file(tmp_path / "a", tmp_path / "b")
     assert (tmp_path / "b").read_bytes() == (tmp_path / "a").read_bytes()
+
+
+@pytest.mark.parametrize("number", [errno.EPERM, errno.ENOSYS], ids=["vfat", "exfat by FUSE"])
+def test_a_file_system_without_symbolic_links_is_named_and_left_clean(published, monkeypatch, number):
+    def refuse(link, _):
+        raise OSError(number, os.strerror(number), "snapshots/000002", None, str(link))
+
+    served = served_snapshot(published)
+    monkeypatch.setattr(Path, "symlink_to", refuse)
+    advice = "set DATA_DIR to a folder on a file system with symbolic links"
+    with pytest.raises(StorageFailed, match=advice), storage_faults(published):
+        publish_build(published, keep=24)
+    assert [path.name for path in published.snapshots.iterdir()] == [served.id]
+    assert served_snapshot(published) == served

@@ -44,8 +44,8 @@ renamed as (
     select
         geo_id_insee as station_id,
         observed_at,
-        {{ number('lat') }} as latitude,
-        {{ number('lon') }} as longitude,
+        {{ degrees('lat', 90) }} as latitude,
+        {{ degrees('lon', 180) }} as longitude,
         {{ readings_from(fields) }},
         {{ number('rr1') }} = -0.1 as is_trace,
         {{ unreadable_findings(fields) }} as unreadable,

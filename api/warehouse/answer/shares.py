@@ -1,4 +1,4 @@
-"""How many of the SQL processes one caller may hold at once, so that the others always find one."""
+"""How many of the places for reads, or of the SQL processes, one caller may hold, so that others find one."""
 
 import ipaddress
 from collections.abc import AsyncIterator
@@ -10,10 +10,10 @@ from api.warehouse.problems import Busy
 
 
 class Shares:
-    """A place each for a caller's statements: all of the processes but one, and at least one."""
+    """A caller's share: all of the places but one, and at least one."""
 
-    def __init__(self, processes: int, queue_seconds: float) -> None:
-        self._each = max(1, processes - 1)
+    def __init__(self, places: int, queue_seconds: float) -> None:
+        self._each = max(1, places - 1)
         self._queue_seconds = queue_seconds
         self._callers: dict[str, tuple[anyio.Semaphore, list[None]]] = {}
 
