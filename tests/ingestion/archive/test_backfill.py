@@ -1,4 +1,4 @@
-"""The listing and the downloads: what is known is not fetched again, what breaks off goes on, what fails is reported."""
+"""The listing and the downloads: known files are not fetched again, a cut one goes on, a failed one is reported."""
 
 import gzip
 import json
