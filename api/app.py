@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from fastapi import Depends, FastAPI
 
 from api.address import root_path
+from api.cors import CorsForReads
 from api.errors import Problem, install_problem_handlers
 from api.page.router import add_page
 from api.prefix import WithoutPrefix
@@ -51,6 +52,8 @@ def create_app() -> FastAPI:
         dependencies=[Depends(limit_requests)],
         servers=[{"url": root_path()}] if root_path() else None,
     )
+    if origins := get_settings().cors_origins:
+        app.add_middleware(CorsForReads, origins=origins)
     app.add_middleware(RequestLog)
     install_problem_handlers(app)
     for module in (runs, events, schedule, health, metrics):

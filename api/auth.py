@@ -66,7 +66,7 @@ def check_is_local(request: Request) -> None:
     speaks HTTP/1.0, or it adds headers. One that does none of these needs API_KEYS.
     """
     if root_path():
-        raise NotFromHere("the service is shown by a proxy (ROOT_PATH)")
+        raise NotFromHere("the service is shown by a proxy (ROOT_PATH)", is_proxied=True)
     client, server = request.client, request.scope.get("server")
     if client is None or server is None or not local_peer.is_loopback(client.host):
         raise NotFromHere("the request comes from another machine")

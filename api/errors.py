@@ -78,13 +78,14 @@ class KeyMissing(ApiProblem):
 class NotFromHere(ApiProblem):
     """No keys are configured, and the request may come from elsewhere."""
 
-    def __init__(self, detail: str) -> None:
+    def __init__(self, detail: str, *, is_proxied: bool = False) -> None:
+        otherwise = "" if is_proxied else ", or call http://127.0.0.1 on the machine itself"
         super().__init__(
             403,
             "Changes are accepted from this machine only",
             f"no API key is configured, and {detail}",
             type="/problems/not-from-here",
-            next_step="set API_KEYS on the service and send a key, or call http://127.0.0.1 on the machine itself",
+            next_step=f"set API_KEYS on the service and send a key{otherwise}",
         )
 
 

@@ -9,6 +9,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from ingestion.settings import read_settings
 
+# As browsers send it: lower case, without a path.
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\sA-Z]+")
 _PATH = re.compile(r"(/[\w.~-]+)*", re.ASCII)
 
 
@@ -37,6 +39,11 @@ class ApiSettings(BaseSettings):
         description="Keys that may change things, separated by commas; each plain, or `sha256:` and the key's "
         "SHA-256 in hex. Without any, changes are accepted from this machine only.",
     )
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Origins whose pages may read in a browser, separated by commas, e.g. `http://localhost:8888` for "
+        "a notebook; `*` for all. They can change nothing.",
+    )
     rate_limit_changes: str = Field(
         "120/minute", description="Changes one client may ask for, e.g. `120/minute` or `10/second;200/hour`."
     )
@@ -51,12 +58,21 @@ class ApiSettings(BaseSettings):
         "auto", description="`auto` is pretty on a terminal and JSON otherwise."
     )
 
-    @field_validator("api_keys", mode="before")
+    @field_validator("api_keys", "cors_origins", mode="before")
     @classmethod
     def _split_on_commas(cls, value: object) -> object:
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _check_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        """Refuse what no browser sends, which would never match."""
+        for origin in origins:
+            if origin != "*" and not _ORIGIN.fullmatch(origin):
+                raise ValueError(f"`{origin}` is no origin: write scheme, host and port, e.g. `http://localhost:8888`")
+        return origins
 
 
 @lru_cache(maxsize=1)

@@ -51,6 +51,7 @@ async def describe(service: Service) -> list[tuple[str, str]]:
         ("Docs", f"{url}/docs"),
         ("Prefect UI", describe_prefect_ui(service)),
         ("Source", SOURCES[source].title),
+        ("Data folder", str(service.paths.root.resolve())),
         ("Départements", departments),
         ("Newest observation", (snapshot and snapshot.newest_observation) or "none yet: a first run fetches them"),
         ("Next run", following),

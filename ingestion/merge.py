@@ -118,9 +118,6 @@ def merge_rows(
             known.first_seen_at,
             known.version is not null as is_known,
             case when {is_same_text} then false else {differs} end as has_other_values,
-            {_flags('known."{0}" is not null', told)} as known_has,
-            case when not ({is_same_text}) then {_flags(is_other, told)} end as corrects,
-            case when not ({is_same_text}) then {_flags('incoming."{0}" is null', told)} end as erases,
             known.version is not null and case
                 when is_older then {_fills(target, present)}
                 else has_other_values or ({outdated}) or {returns}
@@ -129,7 +126,7 @@ def merge_rows(
     """)
     connection.unregister("packet")
     if not (is_confirmed or repeats_what_was_held(connection, target, told, held)):
-        hold_mass_correction(connection, told)
+        hold_mass_correction(connection, target, told, is_other, _where_known_can_be(connection, target))
     left = _leave(connection, target, packet, load_id, fetched_at, is_confirmed=is_confirmed, held=held)
     columns = _names((*hour, *target.columns))
     connection.execute(
@@ -271,10 +268,6 @@ def _names(columns: Sequence[str], table: str = "", *, trailing: bool = False) -
     prefix = f"{table}." if table else ""
     listed = ", ".join(f'{prefix}"{column}"' for column in columns)
     return f"{listed}," if trailing and listed else listed
-
-
-def _flags(condition: str, columns: Sequence[str]) -> str:
-    return f"[{', '.join(condition.format(name) for name in columns)}]"
 
 
 def _carried(target: RawTable, present: Sequence[str]) -> str:

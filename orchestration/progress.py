@@ -12,7 +12,7 @@ from typing import Any
 
 from ingestion.paths import DataPaths
 
-# Prefect keeps the runs themselves; their step-by-step records are deleted after a season.
+# Longer than our Prefect server keeps the runs (90 days).
 KEPT_DAYS = 100
 
 Record = dict[str, Any]
@@ -45,9 +45,10 @@ def read_records(paths: DataPaths, run_id: str, skip: int = 0) -> list[Record]:
 def discard_old_records(paths: DataPaths) -> None:
     """Delete the records of runs that ended long ago."""
     oldest = time.time() - KEPT_DAYS * 86_400
-    for file in paths.run_records.glob("*.jsonl"):
-        if file.stat().st_mtime < oldest:
-            file.unlink(missing_ok=True)
+    with suppress(OSError):  # tried again in an hour
+        for file in paths.run_records.glob("*.jsonl"):
+            if file.stat().st_mtime < oldest:
+                file.unlink(missing_ok=True)
 
 
 def record_file(paths: DataPaths, run_id: str) -> Path:

@@ -66,6 +66,9 @@ def export_prefect_settings() -> None:
     _spare_this_machine_the_proxy()
     _ensure_home()
     os.environ.setdefault("PREFECT_API_URL", settings.prefect_api_url)
+    # A profile in the user's home names the server, key, database or log level of another project. Ours has none.
+    folder = get_ingestion_settings().data_dir.resolve() / "prefect"
+    os.environ.setdefault("PREFECT_PROFILES_PATH", str(folder / "profiles.toml"))
     if settings.prefect_auth:
         paths = DataPaths(get_ingestion_settings().data_dir)
         os.environ.setdefault("PREFECT_API_AUTH_STRING", read_or_make(paths))

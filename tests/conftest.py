@@ -26,6 +26,7 @@ _OURS = (
     "SNAPSHOTS_",
     "CLOSE_",
     "API_",
+    "CORS_",
     "READ_",
     "SQL_",
     "REQUESTS_PER",

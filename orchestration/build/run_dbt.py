@@ -3,7 +3,8 @@
 import hashlib
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -154,9 +155,27 @@ def _invoke(
     told = ["--log-level", "none", "--log-level-file", settings.dbt_log_level_file, "--no-use-colors"]
     hear_only_what_is_logged(settings.dbt_log_level_file)
     try:
-        return runner.invoke([*arguments, *told, *places])
+        with _own_options():
+            return runner.invoke([*arguments, *told, *places])
     finally:
         _close_files()
+
+
+@contextmanager
+def _own_options() -> Iterator[None]:
+    """Hide the DBT_ variables that are options of dbt's command line: another project's may drop tests or rows.
+
+    Ours are passed as arguments. Those named DBT_ENV_ are no options: a profile of one's own may read them.
+    """
+    hidden = {
+        name: value for name, value in os.environ.items() if name.startswith("DBT_") and not name.startswith("DBT_ENV_")
+    }
+    for name in hidden:
+        del os.environ[name]
+    try:
+        yield
+    finally:
+        os.environ.update(hidden)
 
 
 def _close_files() -> None:

@@ -1,7 +1,9 @@
 """The one query for the deployment's runs."""
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
+from itertools import count
+from typing import TypeVar
 from uuid import UUID
 
 from prefect.client.orchestration import PrefectClient
@@ -13,8 +15,11 @@ from prefect.client.schemas.filters import (
     FlowRunFilterStateType,
     FlowRunFilterTags,
 )
-from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.client.schemas.objects import FlowRun, StateType, TaskRun
 from prefect.client.schemas.sorting import FlowRunSort
+
+_PAGE = 200  # Prefect's own limit
+_Run = TypeVar("_Run", FlowRun, TaskRun)
 
 
 async def find_runs(
@@ -43,3 +48,22 @@ async def find_runs(
         sort=sort,
     )
     return found
+
+
+async def read_pages(read_page: Callable[[int, int], Awaitable[list[_Run]]]) -> list[_Run]:
+    """Return every run of a query. `read_page` takes a limit and an offset, and asks the same query each time."""
+    found: dict[UUID, _Run] = {}
+    for offset in count(step=_PAGE):
+        page = await read_page(_PAGE, offset)
+        found |= {run.id: run for run in page}
+        if len(page) < _PAGE:
+            break
+    return list(found.values())
+
+
+async def find_due(client: PrefectClient, deployment_id: UUID, states: Sequence[StateType]) -> list[FlowRun]:
+    """Return every run in these states that is due or past, newest first."""
+    now = datetime.now(UTC)
+    return await read_pages(
+        lambda limit, offset: find_runs(client, deployment_id, states=states, before=now, limit=limit, offset=offset)
+    )

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Collection
 from contextlib import suppress
-from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 from prefect.client.orchestration import PrefectClient
@@ -16,7 +15,7 @@ from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Cancelled, Crashed
 
-from orchestration.runs.find_runs import find_runs
+from orchestration.runs.find_runs import find_due, read_pages
 
 _WORKER_LABEL = "prefect.worker.name"
 
@@ -31,7 +30,7 @@ async def end_orphans(
     """
     orphans = []
     begun = (StateType.PENDING, StateType.RUNNING, StateType.CANCELLING)
-    for run in await find_runs(client, deployment_id, states=begun, before=datetime.now(UTC)):
+    for run in await find_due(client, deployment_id, begun):
         if run.id in alive() or run.labels.get(_WORKER_LABEL, worker_name) != worker_name:
             continue
         is_cancelling = run.state is not None and run.state.is_cancelling()
@@ -42,11 +41,11 @@ async def end_orphans(
 
 
 async def skip_missed(client: PrefectClient, deployment_id: UUID) -> int:
-    """Cancel all but the newest scheduled run that came due while no service ran: one run fetches everything."""
-    found = await find_runs(client, deployment_id, states=[StateType.SCHEDULED], before=datetime.now(UTC))
-    due = [run for run in found if run.auto_scheduled]
+    """Cancel all but the newest scheduled run that came due while none could run: one run fetches everything."""
+    due = [run for run in await find_due(client, deployment_id, [StateType.SCHEDULED]) if run.auto_scheduled]
     for run in due[1:]:
-        await end_run(client, run.id, Cancelled(name="Skipped", message="missed while the service was stopped"))
+        message = "came due while the service was stopped, slept or was busy; a later run fetches its hours"
+        await end_run(client, run.id, Cancelled(name="Skipped", message=message))
     return len(due[1:])
 
 
@@ -66,5 +65,8 @@ async def end_tasks(client: PrefectClient, flow_run_id: UUID, state: State) -> N
         flow_run_id=TaskRunFilterFlowRunId(any_=[flow_run_id]),
         state=TaskRunFilterState(type=TaskRunFilterStateType(any_=[StateType.PENDING, StateType.RUNNING])),
     )
-    for task_run in await client.read_task_runs(task_run_filter=unfinished):
+    found = await read_pages(
+        lambda limit, offset: client.read_task_runs(task_run_filter=unfinished, limit=limit, offset=offset)
+    )
+    for task_run in found:
         await client.set_task_run_state(task_run.id, state.model_copy(update={"id": uuid4()}), force=True)

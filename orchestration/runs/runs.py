@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import count
 from typing import Any, TypedDict, cast
 from uuid import UUID
 
@@ -39,7 +38,7 @@ from orchestration.errors import (
     RunNotRetriable,
 )
 from orchestration.runs.deployment import Schedule, change_schedule, read_deployment_id, read_schedule
-from orchestration.runs.find_runs import find_runs
+from orchestration.runs.find_runs import find_runs, read_pages
 from orchestration.runs.parameters import as_parameter, as_tags, as_texts
 from orchestration.runs.prefect_client import async_settings, not_ready
 
@@ -48,7 +47,6 @@ UNDER_WAY = (StateType.PENDING, StateType.RUNNING, StateType.CANCELLING, StateTy
 ENDED = (StateType.COMPLETED, StateType.FAILED, StateType.CRASHED, StateType.CANCELLED)
 # The scheduled run waits behind them all: at half a minute each, for less than an hour.
 MOST_WAITING = 100
-_PAGE = 200  # Prefect's own limit
 # Longer than any healthy answer. The leader finds out whether a server hangs or is only slow.
 ANSWER_SECONDS = 15
 
@@ -153,14 +151,8 @@ class Runs:
 
     async def find_all(self, *, states: Sequence[StateType]) -> list[FlowRun]:
         """Find every run in these states, page by page: Prefect gives at most 200 at once."""
-        found: dict[UUID, FlowRun] = {}
-        before = datetime.now(UTC)
-        for offset in count(step=_PAGE):
-            page = await self.find(states=states, before=before, limit=_PAGE, offset=offset)
-            found |= {run.id: run for run in page}
-            if len(page) < _PAGE:
-                break
-        return list(found.values())
+        now = datetime.now(UTC)
+        return await read_pages(lambda limit, offset: self.find(states=states, before=now, limit=limit, offset=offset))
 
     async def read(self, run_id: UUID) -> FlowRun:
         """Read one run of the flow; raises RunNotFound."""
@@ -180,8 +172,10 @@ class Runs:
         """Read a run's tasks in the order they began."""
         of_run = TaskRunFilter(flow_run_id=TaskRunFilterFlowRunId(any_=[run_id]))
         async with self._prefect() as client:
-            found: list[TaskRun] = await client.read_task_runs(
-                task_run_filter=of_run, sort=TaskRunSort.EXPECTED_START_TIME_ASC
+            found: list[TaskRun] = await read_pages(
+                lambda limit, offset: client.read_task_runs(
+                    task_run_filter=of_run, limit=limit, offset=offset, sort=TaskRunSort.EXPECTED_START_TIME_ASC
+                )
             )
         return sorted(found, key=lambda task: task.start_time or task.created or datetime.now(UTC))
 

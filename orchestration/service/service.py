@@ -20,12 +20,12 @@ from ingestion.paths import DataPaths
 from ingestion.storage import storage_faults
 from orchestration.errors import NotRegistered, OrchestrationError
 from orchestration.prefect_server.server import ensure_server, is_answering, stop_server
-from orchestration.progress import discard_old_records
 from orchestration.runs.deployment import WORK_POOL, Schedule, register_deployment
 from orchestration.runs.prefect_client import async_settings, not_ready
 from orchestration.runs.recovery import end_orphans, skip_missed
 from orchestration.runs.runs import Runs
 from orchestration.service.leader import Leadership
+from orchestration.service.tidy import TIDY_SECONDS, tidy
 from orchestration.settings import OrchestrationSettings
 from orchestration.snapshots.snapshots import newest_snapshot
 from orchestration.worker.cores import leave_a_core_to_readers, use_all_cores
@@ -88,10 +88,10 @@ class Service:
             while not await self._try_to_lead(client):
                 await asyncio.sleep(1)
         self.health.note("role", "leader")
-        await asyncio.to_thread(discard_old_records, self.paths)
         async with asyncio.TaskGroup() as parts:
             parts.create_task(self._preload())
             parts.create_task(self._watch_wake_file())
+            parts.create_task(self._tidy())
             parts.create_task(self._keep_serving())
 
     async def _try_to_lead(self, client: httpx.AsyncClient) -> bool:
@@ -271,6 +271,11 @@ class Service:
         await asyncio.to_thread(self.launcher.preload)
         if self.worker is not None:
             self.health.note("worker", "ready" if self.launcher.is_warm else "cold")
+
+    async def _tidy(self) -> None:
+        while True:
+            await asyncio.to_thread(tidy, self.paths)
+            await asyncio.sleep(TIDY_SECONDS)
 
     async def _watch_wake_file(self) -> None:
         """Wake the worker when another process has asked for a run."""

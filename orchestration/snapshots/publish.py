@@ -64,6 +64,7 @@ def publish_build(paths: DataPaths, *, keep: int, run_id: str | None = None, for
         if archive.in_use():
             show_archive(unfinished / WAREHOUSE_FILE, paths, archive)
             sync(unfinished / WAREHOUSE_FILE)
+        _forbid_writing(unfinished / WAREHOUSE_FILE)
         manifest = Manifest(
             id=snapshot_id,
             sequence=sequence,
@@ -92,6 +93,14 @@ def publish_build(paths: DataPaths, *, keep: int, run_id: str | None = None, for
     discard_old(paths, keep)
     discard_unused(paths)
     return manifest
+
+
+def _forbid_writing(file: Path) -> None:
+    """Let tools open a snapshot to read it only. Many open a file to write unless told otherwise.
+
+    DuckDB's lock would then keep the service out, and the tool could change what is served.
+    """
+    file.chmod(file.stat().st_mode & ~0o222)
 
 
 def is_up_to_date(paths: DataPaths) -> bool:
@@ -138,6 +147,8 @@ def discard_old(paths: DataPaths, keep: int) -> list[str]:
 def sweep(paths: DataPaths) -> None:
     """Finish a killed publication if only its pointer was missing, and delete other leftovers."""
     move_pointer(paths)
+    # A tool that opened the pointer to write and was killed left it. DuckDB would apply it to a later snapshot.
+    paths.published.with_name(f"{WAREHOUSE_FILE}.wal").unlink(missing_ok=True)
     for prefix in (_UNFINISHED, _DISCARDED):
         for folder in paths.snapshots.glob(f"{prefix}*"):
             shutil.rmtree(folder)

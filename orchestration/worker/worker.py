@@ -19,8 +19,9 @@ from prefect.workers.process import ProcessJobConfiguration, ProcessVariables, P
 
 from ingestion.departments import resolve_all
 from ingestion.errors import IngestionError
+from orchestration.runs.deployment import read_deployment_id
 from orchestration.runs.parameters import as_tags, as_texts
-from orchestration.runs.recovery import end_run, end_tasks
+from orchestration.runs.recovery import end_run, end_tasks, skip_missed
 from orchestration.worker.launcher import Launcher
 
 log = logging.getLogger("girouette.worker")
@@ -29,6 +30,9 @@ log = logging.getLogger("girouette.worker")
 CANCEL_POLL_SECONDS = 1.0
 # A run taken by the worker has a process within this time, or it failed to start.
 TAKEN_SECONDS = 120.0
+# Several scheduled runs can come due while none was taken for so long: the machine slept, the clock jumped, a run was
+# long.
+GAP_SECONDS = 60.0
 # How long Prefect's server may take to record a run's last events.
 LATE_EVENTS_SECONDS = 5.0
 
@@ -56,6 +60,8 @@ class WarmWorker(BaseWorker[ProcessJobConfiguration, ProcessVariables, ProcessWo
         self._taken: dict[UUID, float] = {}
         self._look: dict[UUID, asyncio.Event] = {}
         self._sweeps: set[asyncio.Task[None]] = set()
+        self._free_at = time.time()
+        self._catching_up = asyncio.Lock()
 
     @classmethod
     def __dispatch_key__(cls) -> str:
@@ -91,11 +97,27 @@ class WarmWorker(BaseWorker[ProcessJobConfiguration, ProcessVariables, ProcessWo
 
     async def get_and_submit_flow_runs(self) -> list[FlowRun]:
         """Take the runs that are due, unless the service is stopping."""
+        await self._catch_up()
         taken = await super().get_and_submit_flow_runs() if self._accepting else []
         now = time.monotonic()
         recent = {run_id: at for run_id, at in self._taken.items() if at > now - TAKEN_SECONDS}
         self._taken = recent | dict.fromkeys((run.id for run in taken), now)
         return taken
+
+    async def _catch_up(self) -> None:
+        """After a gap, leave only the newest of the scheduled runs that came due."""
+        async with self._catching_up:  # a second poll waits here, so that it takes none of them
+            if self._children:
+                return
+            # The wall clock: a monotonic one stands still while a machine sleeps.
+            if abs(time.time() - self._free_at) > GAP_SECONDS:
+                try:
+                    if missed := await skip_missed(self.client, await read_deployment_id(self.client)):
+                        log.warning("%d scheduled runs came due meanwhile; only the newest is run", missed)
+                except (httpx.HTTPError, ObjectNotFound) as error:
+                    log.debug("missed runs were not looked for: %s", error)
+                    return
+            self._free_at = time.time()
 
     async def run(
         self,

@@ -225,3 +225,37 @@ def test_a_server_whose_clock_is_wrong_runs_what_is_asked(
         server.terminate()
         server.wait()
     tally(f"clock {offset}: 1 run")
+
+
+def test_a_machine_that_slept_makes_up_for_it_by_one_run(victim: Victim, tally: Tally) -> None:
+    url = f"http://127.0.0.1:{free_port()}/api"
+    settings = {"SCHEDULE_CRON": "* * * * *", **victim.upstream.environment}
+    service = RunningService(victim.paths.root, url, **settings)
+    try:
+        service.until_ready()
+        family = [psutil.Process(service.process.pid), *service.processes()]
+        asleep = datetime.now(UTC)
+        for process in family:
+            process.suspend()
+        time.sleep(190)  # three runs come due
+        for process in reversed(family):
+            process.resume()
+        awake = datetime.now(UTC)
+
+        def due_while_asleep() -> list[str]:
+            runs = service.http.get("/runs", params={"limit": 20}).json()["runs"]
+            return [run["state"]["name"] for run in runs if asleep < datetime.fromisoformat(run["due_at"]) < awake]
+
+        def is_settled() -> bool:
+            return len(due_while_asleep()) >= 3 and not {"Scheduled", "Late", "Pending", "Running"} & {
+                *due_while_asleep()
+            }
+
+        service.until(is_settled, "the end of what came due")
+        states = due_while_asleep()
+        assert states.count("Skipped") == len(states) - 1, states
+        after = service.trigger("dept=9&full=true")
+        assert service.until_ended(after["id"])["state"]["type"] == "COMPLETED"
+    finally:
+        service.stop()
+    tally("slept for 190 s: 1 machine")

@@ -154,6 +154,12 @@ def test_a_packet_that_comes_back_after_the_held_one_is_landed_for_a_rebuild_to_
         assert last_load(connection, "paquet-horaire", "9") is not None
 
 
+def test_values_that_were_missing_may_all_come_at_once(warehouse, packet):
+    both = [*SEVEN, *[f"0922500{number}" for number in range(1, 8)]]  # 70 rows, of which 32 have a wind
+    warehouse.load(*packet(lambda place: {"ff": "3"} if place < 32 else {}, both))
+    assert warehouse.load(*packet(lambda _: {"ff": "3"}, both)).counts.changed == 38
+
+
 def test_values_shifted_all_at_once_are_held(warehouse, packet):
     warehouse.load(*packet())
     with pytest.raises(CorrectionHeld, match="change 35 of 35 known values of t"):

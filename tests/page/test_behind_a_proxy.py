@@ -77,6 +77,7 @@ def test_behind_a_proxy_nobody_changes_anything_without_a_key(proxied: TestClien
     refused = proxied.post("/warehouse/rollback")
     assert refused.status_code == 403
     assert "ROOT_PATH" in refused.json()["detail"]
+    assert refused.json()["next_step"] == "set API_KEYS on the service and send a key"
     monkeypatch.setenv("API_KEYS", "a-key")
     get_settings.cache_clear()
     assert proxied.post("/warehouse/rollback").status_code == 401

@@ -1,10 +1,12 @@
 """dbt in this process: what its nodes say, what its failures say, and that it lets go of the file."""
 
+import os
 import shutil
 import subprocess
 import sys
 
 import pytest
+from run_fixtures import query_file
 
 from orchestration.build import run_dbt
 from orchestration.build.run_dbt import NodeResult, build_models, has_packages, project_digest, run_command
@@ -28,6 +30,38 @@ def test_a_command_dbt_cannot_run_says_why(published):
             published,
         )
     assert raised.value.failed == ()
+
+
+# What the shell of another dbt project may hold, each of which would change a build of ours.
+OTHER_PROJECT = {
+    "DBT_TARGET": "prod",
+    "DBT_PROFILE": "other",
+    "DBT_PROJECT_DIR": "/nowhere",
+    "DBT_TARGET_PATH": "/nowhere",
+    "DBT_EMPTY": "1",
+    "DBT_ENGINE_EMPTY": "1",
+    "DBT_EXCLUDE_RESOURCE_TYPES": "test",
+    "DBT_FULL_REFRESH": "1",
+    "DBT_WARN_ERROR": "1",
+    "DBT_STORE_FAILURES": "1",
+}
+
+
+def test_options_of_another_dbt_project_change_no_build(published, monkeypatch):
+    def build() -> tuple[list[str], int]:
+        nodes = build_models(get_settings(), published)
+        return sorted(node.name for node in nodes), query_file(
+            published.build_file, "select count(*) from marts.hourly_observations"
+        )[0][0]
+
+    names, rows = build()
+    for name, value in OTHER_PROJECT.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("DBT_ENV_SECRET_OF_A_PROFILE", "kept")
+    assert build() == (names, rows)
+    assert rows > 0
+    assert any(name.startswith("assert_") for name in names)
+    assert {name: os.environ[name] for name in OTHER_PROJECT} == OTHER_PROJECT  # given back
 
 
 def test_after_dbt_another_process_can_open_the_build_file(published):

@@ -82,6 +82,18 @@ def test_a_reader_keeps_the_snapshot_it_has_open_after_it_was_deleted(published)
         assert reader.execute("select count(*) from marts.hourly_observations where temperature_c > -90").fetchone()[0]
 
 
+def test_a_snapshot_may_not_be_written(published):
+    assert published.published.stat().st_mode & 0o222 == 0
+    assert published.build_file.stat().st_mode & 0o200
+
+
+def test_what_a_killed_tool_left_beside_the_pointer_is_not_applied_to_the_next_snapshot(published):
+    left = published.root / "warehouse.duckdb.wal"  # where DuckDB up to 1.4 puts it
+    left.write_bytes(b"changes of a snapshot that is no longer served")
+    publish_build(published, keep=24)
+    assert not left.exists()
+
+
 def test_sequence_numbers_go_on_after_a_rollback(published):
     first = served_snapshot(published).id
     publish_build(published, keep=24)
