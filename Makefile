@@ -51,6 +51,12 @@ flow-serve: $(VENV)/.runtime ## serve weather-hourly-deployment on its cron: mak
 dwh-ingest: $(VENV)/.runtime ## only fetch and load: make dwh-ingest DEPT=9
 	@$(BIN)/python -m ingestion $(call depts,$(DEPT))
 
+SINCE ?= 1991
+.PHONY: backfill
+backfill: $(VENV)/.runtime ## load official days of the open archive and publish: make backfill DEPT=9 SINCE=1991
+	@$(BIN)/python -m ingestion.archive $(call depts,$(DEPT)) --since "$(SINCE)"
+	@$(BIN)/python -m orchestration publish
+
 .PHONY: dbt-build
 dbt-build: $(VENV)/.runtime ## only build and test the models in the build file
 	@$(BIN)/python -m orchestration build

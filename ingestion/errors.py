@@ -10,6 +10,8 @@ IngestionError
 ├── FileUnreadable           a captured file cannot be read
 ├── FileRefused              a captured file was read and cannot be loaded
 ├── ClosedMonthDamaged       a closed month's file is missing, or not the one that was written
+├── ArchiveFileRefused       a file of the open archive is cut, shrank, or is not what it should be
+├── ArchiveUnreadable        the archive's ledger cannot be read
 ├── UpstreamError            Météo-France did not give an answer that can be used
 │   ├── TokenMissing         no METEOFRANCE_TOKEN
 │   ├── TokenRefused         401: bad or expired, or not a token at all
@@ -160,6 +162,27 @@ class ClosedMonthDamaged(IngestionError):
         super().__init__(
             f"{file} {why}: put it back from a backup, or run `make rebuild`, which rebuilds everything "
             "from the landing zone"
+        )
+
+
+class ArchiveFileRefused(IngestionError):
+    """A file of the open archive cannot take its place; what was loaded before stays."""
+
+    def __init__(self, name: str, why: str) -> None:
+        self.name, self.why = name, why
+        super().__init__(
+            f"{printable(name, 120)} was refused: {printable(why)}; what was loaded before stays: "
+            "get the file again, and if it comes the same, look at it"
+        )
+
+
+class ArchiveUnreadable(IngestionError):
+    """The list of the archive's files cannot be read; nothing was touched."""
+
+    def __init__(self, file: Path, why: str) -> None:
+        super().__init__(
+            f"{file} cannot be read ({printable(why)}): put it back from a backup, or move the archive's folder away "
+            "and load its files again"
         )
 
 

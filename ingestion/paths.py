@@ -38,6 +38,11 @@ class DataPaths:
         return self.root / "closed"
 
     @property
+    def archive(self) -> Path:
+        """Official days of the open archive and what is computed from them: a ledger and Parquet files."""
+        return self.root / "archive"
+
+    @property
     def published(self) -> Path:
         """Symbolic link to the served snapshot's file."""
         return self.root / WAREHOUSE_FILE

@@ -1,4 +1,7 @@
-"""Record api/schemas/examples.json from a running demo service: `python tests/record_examples.py ADDRESS`."""
+"""Record api/schemas/examples.json from a running demo service: `python tests/record_examples.py ADDRESS`.
+
+The service needs history: `make backfill` first, then a run.
+"""
 
 import json
 import sys
@@ -20,6 +23,11 @@ ADDRESSES = {
     "query": "/warehouse/query?sql=select department_code, round(avg(temperature_c), 1) as mean_c"
     " from marts.hourly_observations group by all order by all",
     "quality": "/quality",
+    "normals": "/climate/09289001/normals?quantity=temperature_max_c",
+    "records": "/climate/09289001/records?quantity=temperature_max_c",
+    "history": "/climate/09289001/history?from=2024-07-01&to=2024-07-14",
+    "normal": "/climate/normal?station=09289001&date=2024-07-14&quantity=temperature_max_c",
+    "coverage": "/archive/coverage?station=09289001&by=year",
 }
 _ITEMS = 2  # of each list: an example shows the shape, not the data
 

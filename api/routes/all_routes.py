@@ -4,6 +4,7 @@ from fastapi import FastAPI
 from starlette.middleware import Middleware
 
 from api.routes import (
+    climate,
     quality,
     warehouse_download,
     warehouse_latest,
@@ -26,6 +27,7 @@ _READS = (
     warehouse_download,
     warehouse_questions,
     quality,
+    climate,
 )
 
 

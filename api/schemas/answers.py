@@ -99,6 +99,19 @@ class DocumentAnswer(Answer):
     data: dict[str, Any]
 
 
+class NormalsAnswer(RowsAnswer):
+    """Normals, and when a value counts."""
+
+    period: str
+    rule: str = Field(description="Which years and months count.")
+
+
+class ClimateAnswer(RowsAnswer):
+    """Rows of a station's history."""
+
+    rule: str | None = Field(None, description="Which years and months count.")
+
+
 class QueryColumn(BaseModel):
     """One column of a query's answer."""
 
@@ -133,6 +146,11 @@ TABLE = (TableRowsAnswer, "table")
 QUERY = (QueryAnswer, "query")
 QUALITY = (DocumentAnswer, "quality")
 DIFF = (DocumentAnswer, "diff")
+NORMALS = (NormalsAnswer, "normals")
+RECORDS = (ClimateAnswer, "records")
+HISTORY = (ClimateAnswer, "history")
+NORMAL = (DocumentAnswer, "normal")
+COVERAGE = (RowsAnswer, "coverage")
 
 
 def problem(status: int, description: str | None = None) -> dict[int | str, dict[str, Any]]:

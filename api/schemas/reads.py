@@ -1,7 +1,7 @@
 """The query parameters of the read addresses."""
 
 import re
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
@@ -99,6 +99,60 @@ class StationsQuery(RowsQuery):
     dept: list[str] = Field([], description="Département: code or name; repeats.", max_length=120)
     q: str | None = Field(None, max_length=80, description="Part of the station's name.")
     bbox: str | None = Field(None, max_length=120, description="`west,south,east,north` in degrees.")
+    limit: int | None = Field(None, ge=1, description="Most rows; `next` leads to the rest.")
+    cursor: str | None = Field(None, max_length=4000, description="`next` of the page before.")
+
+
+class ClimateQuery(ReadQuery):
+    """Parameters of /climate/{station}/records."""
+
+    quantity: str | None = Field(
+        None, max_length=60, description="One quantity, such as `temperature_max_c`; all without it."
+    )
+
+
+class NormalsQuery(ClimateQuery):
+    """Parameters of /climate/{station}/normals."""
+
+    resolution: str = Field(
+        "month", pattern="^(month|day)$", description="`month`, with the year as month null, or `day`."
+    )
+
+
+class HistoryQuery(ReadQuery):
+    """Parameters of /climate/{station}/history."""
+
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+    start: date | None = Field(None, alias="from", description="First day, inclusive.")
+    end: date | None = Field(None, alias="to", description="Last day, inclusive.")
+    resolution: str = Field(
+        "day", pattern="^(day|month|year)$", description="`day`, or `month` or `year`, whose values are of whole ones."
+    )
+    limit: int | None = Field(None, ge=1, description="Most rows; `next` leads to the rest.")
+    cursor: str | None = Field(None, max_length=4000, description="`next` of the page before.")
+
+
+class NormalQuery(ReadQuery):
+    """Parameters of /climate/normal."""
+
+    station: str = Field(max_length=120, description="Station: id or name.", examples=["09289001"])
+    day: date = Field(alias="date", description="The day asked about.", examples=["2025-07-01"])
+    quantity: str = Field(
+        "temperature_max_c", max_length=60, description="A quantity of /climate/{station}/normals?resolution=day."
+    )
+
+
+class CoverageQuery(ReadQuery):
+    """Parameters of /archive/coverage."""
+
+    dept: list[str] = Field([], description="Département: code or name; repeats.", max_length=120)
+    station: str | None = Field(None, max_length=120, description="Station: id or name.")
+    by: str = Field(
+        "station",
+        pattern="^(station|year|month)$",
+        description="One row per station, or per station and year or month.",
+    )
     limit: int | None = Field(None, ge=1, description="Most rows; `next` leads to the rest.")
     cursor: str | None = Field(None, max_length=4000, description="`next` of the page before.")
 

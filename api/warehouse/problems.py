@@ -184,6 +184,19 @@ class NotFound(ApiProblem):
         )
 
 
+class ArchiveEmpty(ApiProblem):
+    """The snapshot has no history."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            404,
+            "No archive loaded",
+            "this warehouse has no days of the open archive yet",
+            type="/problems/archive-empty",
+            next_step="`make backfill DEPT=9 SINCE=1991` loads them; GET /archive/coverage then says what is there",
+        )
+
+
 class BadValue(ApiProblem):
     """A parameter that cannot be read."""
 

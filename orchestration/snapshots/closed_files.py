@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 
 import duckdb
 
+from ingestion.archive.ledger import read_ledger
 from ingestion.closed_months import VARIABLE, ClosedFile, missing_files, recent_name
 from ingestion.errors import ClosedMonthDamaged
 from ingestion.paths import DataPaths
@@ -83,24 +84,26 @@ def closed_rows(files: Sequence[str], paths: DataPaths, stations: str | None) ->
 
 
 def discard_unused(paths: DataPaths) -> list[Path]:
-    """Delete the closed files that no kept snapshot has named for a day; return them.
+    """Delete the closed and archive files that nothing has named for a day; return them.
 
-    Called right after a publication: what the build file's registry names, the newest snapshot names too.
+    Called right after a publication: what the build file's registry names, the newest snapshot names too. Files of the
+    archive that no snapshot reads yet are named by its ledger.
     """
-    if not paths.closed.exists():
+    if not paths.closed.exists() and not paths.archive.exists():
         return []
-    named = {file for manifest in kept_snapshots(paths) for file in manifest.closed}
+    named = {file for manifest in kept_snapshots(paths) for file in manifest.shared_files}
+    named |= set(read_ledger(paths).parquet_files())
     now = datetime.now(UTC)
     known = _read_unused(paths)
+    present = [*paths.closed.glob("*/*"), *(path for path in paths.archive.glob("*/**/*") if path.is_file())]
     unused = {
-        file: known.get(file, now)
-        for path in paths.closed.glob("*/*")
-        if (file := path.relative_to(paths.root).as_posix()) not in named
+        file: known.get(file, now) for path in present if (file := path.relative_to(paths.root).as_posix()) not in named
     }
     old = [paths.root / file for file, since in unused.items() if now - since >= GRACE]
     for path in old:
         path.unlink()
     kept = {file: since.isoformat() for file, since in unused.items() if now - since < GRACE}
+    paths.closed.mkdir(exist_ok=True)
     partial = paths.closed / f".{_UNUSED_SINCE}.partial"
     partial.write_text(json.dumps(kept, indent=1))
     partial.replace(paths.closed / _UNUSED_SINCE)

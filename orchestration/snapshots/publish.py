@@ -19,6 +19,7 @@ from orchestration.build.build_log import last_build
 from orchestration.build.model_docs import describe_models
 from orchestration.build.run_dbt import project_digest
 from orchestration.errors import NothingToPublish, WarehouseShrank
+from orchestration.snapshots.archive_views import ARCHIVE_DOCS, archive_of, show_archive
 from orchestration.snapshots.closed_files import discard_unused, unite_closed
 from orchestration.snapshots.snapshots import (
     MODELS,
@@ -59,6 +60,10 @@ def publish_build(paths: DataPaths, *, keep: int, run_id: str | None = None, for
         if closed:
             unite_closed(unfinished / WAREHOUSE_FILE, paths, closed)
             sync(unfinished / WAREHOUSE_FILE)
+        archive = archive_of(paths, facts["source"])
+        if archive.in_use():
+            show_archive(unfinished / WAREHOUSE_FILE, paths, archive)
+            sync(unfinished / WAREHOUSE_FILE)
         _forbid_writing(unfinished / WAREHOUSE_FILE)
         manifest = Manifest(
             id=snapshot_id,
@@ -69,9 +74,12 @@ def publish_build(paths: DataPaths, *, keep: int, run_id: str | None = None, for
             run_id=run_id,
             size_bytes=(unfinished / WAREHOUSE_FILE).stat().st_size,
             closed=[part.file for part in closed],
+            archive=archive.parquet_files(),
             **facts,
         )
-        models = json.dumps(describe_models(paths), ensure_ascii=False, indent=1)
+        models = json.dumps(
+            describe_models(paths) | (ARCHIVE_DOCS if archive.in_use() else {}), ensure_ascii=False, indent=1
+        )
         write_durably(unfinished / MODELS, models.encode())
         write_manifest(unfinished, manifest)
         # Aim before the rename: if killed right after the rename, the next call can still serve the snapshot.
@@ -96,7 +104,7 @@ def _forbid_writing(file: Path) -> None:
 
 
 def is_up_to_date(paths: DataPaths) -> bool:
-    """Whether the newest snapshot holds every load and was built by the current dbt project.
+    """Whether the newest snapshot holds every load and the archive, and was built by the current dbt project.
 
     The manifest alone is not enough: a rebuilt build file numbers its loads from 1 again.
     """
@@ -104,6 +112,8 @@ def is_up_to_date(paths: DataPaths) -> bool:
     with connect(paths.build_file) as connection:
         build = last_build(connection)
     if newest is None or served_snapshot(paths) is None or build is None or not build.passed or not build.is_newest:
+        return False
+    if newest.archive != archive_of(paths, newest.source).parquet_files():
         return False
     return (
         build.last_load_id == newest.last_load_id and build.project_digest == project_digest() == newest.project_digest

@@ -36,6 +36,12 @@ class Manifest:
     project_digest: str = ""
     duckdb_version: str = ""
     closed: list[str] = field(default_factory=list)  # files of closed months it reads, relative to the data directory
+    archive: list[str] = field(default_factory=list)  # files of the archive it reads, likewise
+
+    @property
+    def shared_files(self) -> list[str]:
+        """The Parquet files it reads beside its own file."""
+        return [*self.closed, *self.archive]
 
 
 def kept_snapshots(paths: DataPaths) -> list[Manifest]:

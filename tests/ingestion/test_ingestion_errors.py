@@ -14,6 +14,8 @@ EXAMPLES = [
     errors.WarehouseOlder(0, 1, "data"),
     errors.WarehouseDamaged(Path("warehouse.duckdb"), "not a\nDuckDB file"),
     errors.ClosedMonthDamaged(Path("2025-01.parquet"), "is missing"),
+    errors.ArchiveFileRefused("Q_09.csv.gz", "it is cut\nor damaged"),
+    errors.ArchiveUnreadable(Path("ledger.json"), "it is missing"),
     errors.StorageFailed(28, "No space left on device", "landing/a.gz", "data"),
     errors.StorageFailed(None, "something\nelse", None, "data"),
     errors.FileUnreadable(Path("captured.json"), "gone"),

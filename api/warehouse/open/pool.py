@@ -120,9 +120,9 @@ class Warehouse:
             return None
         except (ValueError, TypeError) as error:
             return str(error)
-        if missing := next(missing_files(self.paths, manifest.closed), None):
-            return f"its closed month {missing.name} is missing in {missing.parent}"
-        return find_damage(folder / WAREHOUSE_FILE, self.paths.closed if manifest.closed else None)
+        if missing := next(missing_files(self.paths, manifest.shared_files), None):
+            return f"its file {missing.name} is missing in {missing.parent}"
+        return find_damage(folder / WAREHOUSE_FILE, self.paths.closed if manifest.shared_files else None)
 
     def _replace_connection(self, snapshot_id: str) -> None:
         """Reopen a file whose connection no longer answers: a fatal error of DuckDB ends all its cursors."""

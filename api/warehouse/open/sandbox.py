@@ -4,7 +4,9 @@ from pathlib import Path
 
 import duckdb
 
+from ingestion.archive.ledger import VARIABLE as ARCHIVE_VARIABLE
 from ingestion.closed_months import VARIABLE
+from ingestion.paths import DataPaths
 
 
 def connect_sandbox(
@@ -12,8 +14,8 @@ def connect_sandbox(
 ) -> duckdb.DuckDBPyConnection:
     """Connect read-only in a sandbox: no other file, no network, no extension, no setting, nothing spilled to disk.
 
-    A snapshot with closed months may also read the folder `closed_months`. DuckDB would allow COPY into it too: the
-    guard refuses COPY, and the files are read-only.
+    A snapshot with closed months may also read the folder `closed_months`, and `archive` beside it. DuckDB would allow
+    COPY into them too: the guard refuses COPY, and the files are read-only.
     """
     connection = duckdb.connect(
         str(file),
@@ -32,7 +34,7 @@ def connect_sandbox(
     if closed_months is not None:
         # Read each file's footer once, not at each query: the files never change.
         connection.execute("set global parquet_metadata_cache = true")
-        connection.execute("set allowed_directories = [?]", [f"{closed_months}/"])
+        connection.execute("set allowed_directories = [?, ?]", [f"{closed_months}/", f"{_archive(closed_months)}/"])
     connection.execute("set enable_external_access = false")
     connection.execute("set lock_configuration = true")
     return connection
@@ -43,4 +45,9 @@ def open_cursor(connection: duckdb.DuckDBPyConnection, closed_months: Path | Non
     cursor = connection.cursor()
     if closed_months is not None:
         cursor.execute(f"set variable {VARIABLE} = ?", [str(closed_months)])
+        cursor.execute(f"set variable {ARCHIVE_VARIABLE} = ?", [str(_archive(closed_months))])
     return cursor
+
+
+def _archive(closed_months: Path) -> Path:
+    return DataPaths(closed_months.parent).archive

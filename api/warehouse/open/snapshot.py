@@ -50,6 +50,7 @@ class OpenSnapshot:
     latest_json: dict[tuple[Units, str], dict[int, bytes]] = field(default_factory=dict)
     stations: Mapping[str, KnownStation] | None = None  # by id, filled at the first request
     station_names: Mapping[str, list[str]] | None = None  # by folded id and name, filled at the first request
+    post_names: Mapping[str, list[str]] | None = None  # the same with the archive's posts, closed ones too
 
     @property
     def id(self) -> str:
@@ -84,8 +85,8 @@ class OpenSnapshot:
 
     @cached_property
     def closed_months(self) -> Path | None:
-        """The folder of closed months, when the snapshot reads any."""
-        return self.paths.closed if self.manifest.closed else None
+        """The folder of closed months, when the snapshot reads any file of them or of the archive beside it."""
+        return self.paths.closed if self.manifest.shared_files else None
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
         """Open a session for one call."""
@@ -118,13 +119,13 @@ def open_snapshot(folder: Path, settings: WarehouseSettings) -> OpenSnapshot:
         if size != manifest.size_bytes:
             raise SnapshotDamaged(folder.name, f"{size} bytes where the manifest says {manifest.size_bytes}")
         paths = DataPaths(folder.resolve().parents[1])
-        if missing := next(missing_files(paths, manifest.closed), None):
-            raise SnapshotDamaged(folder.name, f"its closed month {missing.name} is missing in {missing.parent}")
+        if missing := next(missing_files(paths, manifest.shared_files), None):
+            raise SnapshotDamaged(folder.name, f"its file {missing.name} is missing in {missing.parent}")
         connection = connect_sandbox(
             folder / WAREHOUSE_FILE,
             threads=settings.read_threads,
             memory_mb=settings.read_memory_mb,
-            closed_months=paths.closed if manifest.closed else None,
+            closed_months=paths.closed if manifest.shared_files else None,
         )
     except (OSError, ValueError, TypeError, duckdb.Error) as error:
         # A fatal error lasts while a reader still holds the old connection to the same file; then it passes.

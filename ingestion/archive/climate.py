@@ -1,0 +1,287 @@
+"""Normals, records and coverage of one département, computed from its official days into Parquet files.
+
+They are made when the département's days change, and shared by all snapshots. Their folder is named by the days they
+were made of and by the version of these rules, so equal days give the same folder.
+
+The rules: a month of a mean is whole when at most 10 of its days are missing and fewer than 5 in a row, a month of a
+sum when none is (WMO 1203). A year is whole when its twelve months are. A normal has at least 24 of the 30 years.
+"""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Sequence
+
+import duckdb
+
+from ingestion.archive.days_file import MEMORY
+from ingestion.archive.days_sql import FIELDS, days_sql, official_days_sql
+from ingestion.archive.ledger import CLIMATE, ArchiveFile
+from ingestion.durable import make_directory, sync
+from ingestion.paths import DataPaths
+from ingestion.raw_store import literal
+
+FIRST_YEAR, LAST_YEAR = 1991, 2020
+LEAST_YEARS = 24  # of a normal
+LEAST_RECORD_YEARS = 20  # whole ones, of a record that deserves the name
+MOST_MISSING, MOST_IN_A_ROW = 10, 4  # days of a month of a mean
+NEIGHBOURS = 7  # days before and after that count for a day's normal
+LEAST_NEIGHBOURS = 12  # of these 15 days, for a year to count
+
+_VERSION = 1  # raised when a rule below changes: the next load of a département computes its climate again
+SUMS, MAXIMA = ("precipitation_mm",), ("max_mean_wind_ms", "gust_instantaneous_ms", "gust_3s_ms")
+OF_NORMALS = (
+    *("precipitation_mm", "temperature_min_c", "temperature_max_c", "temperature_mean_c"),
+    *("temperature_midrange_c", "wind_mean_ms"),
+)
+_RECORDS = {
+    "precipitation_mm": ("highest",),
+    "temperature_min_c": ("highest", "lowest"),
+    "temperature_max_c": ("highest", "lowest"),
+    "max_mean_wind_ms": ("highest",),
+    "gust_instantaneous_ms": ("highest",),
+    "gust_3s_ms": ("highest",),
+}
+
+OF_RECORDS = tuple(_RECORDS)
+
+
+def write_climate(paths: DataPaths, department: str, files: Sequence[ArchiveFile]) -> str:
+    """Compute a département's climate from its files in use; return the folder, relative to the data directory."""
+    told = [_VERSION, sorted((f.period, f.digest, f.last_modified) for f in files)]
+    digest = hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
+    folder = paths.archive / "climate" / department / digest
+    name = folder.relative_to(paths.root).as_posix()
+    if all((folder / f"{table}.parquet").exists() for table in CLIMATE):
+        return name
+    partial = folder.with_name(f".{digest}.partial")
+    shutil.rmtree(partial, ignore_errors=True)  # of a killed load
+    make_directory(folder.parent)
+    partial.mkdir()
+    with duckdb.connect(config={"memory_limit": MEMORY, "temp_directory": str(partial / "spill")}) as connection:
+        _compute(connection, paths, files)
+        for table in CLIMATE:
+            target = partial / f"{table}.parquet"
+            connection.execute(
+                f"copy (from {table} order by all) to {literal(target)}"
+                " (format parquet, compression zstd, row_group_size 20_480)"
+            )
+            sync(target)
+            target.chmod(0o444)
+    shutil.rmtree(partial / "spill", ignore_errors=True)
+    shutil.rmtree(folder, ignore_errors=True)  # incomplete
+    partial.rename(folder)
+    sync(folder.parent)
+    return name
+
+
+def _compute(connection: duckdb.DuckDBPyConnection, paths: DataPaths, files: Sequence[ArchiveFile]) -> None:
+    def parquet(names: Sequence[str]) -> str:
+        return f"read_parquet([{', '.join(literal(paths.root / name) for name in names)}])"
+
+    connection.execute(f"create table days as {official_days_sql(days_sql(files, parquet))}")
+    connection.execute(f"create table months as {months_sql('days')}")
+    _coverage(connection)
+    _normals_monthly(connection)
+    _normals_daily(connection)
+    _records(connection)
+
+
+def of_month(quantity: str = "quantity", value: str = "value") -> str:
+    """What a month's or a year's value is, as SQL: a sum, a maximum or a mean."""
+    return (
+        f"case when {quantity} in ({_listed(SUMS)}) then sum({value})"
+        f" when {quantity} in ({_listed(MAXIMA)}) then max({value}) else avg({value}) end"
+    )
+
+
+def months_sql(days: str) -> str:
+    """SELECT every month of each station and quantity in `days`: its days, value, and whether it is whole."""
+    parts = " union all ".join(
+        f"select station_id, observed_date, '{name}' as quantity, {name} as value from {days} where {name} is not null"
+        for name in FIELDS
+    )
+    return f"""
+        with present as ({parts}),
+        spaced as (
+            select
+                *, date_trunc('month', observed_date)::date as month,
+                observed_date - lag(observed_date, 1, date_trunc('month', observed_date)::date - 1) over (
+                    partition by station_id, quantity, date_trunc('month', observed_date) order by observed_date
+                ) - 1 as missing_before
+            from present
+        )
+        select
+            station_id, quantity, month, count(*) as days,
+            day(last_day(month)) - count(*) as missing_days,
+            greatest(max(missing_before), last_day(month) - max(observed_date)) as missing_in_a_row,
+            {of_month()} as value,
+            case
+                when quantity in ({_listed(SUMS)}) then missing_days = 0
+                else missing_days <= {MOST_MISSING} and missing_in_a_row <= {MOST_IN_A_ROW}
+            end as is_whole
+        from spaced
+        group by station_id, quantity, month
+    """
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(map(literal, names))
+
+
+def _coverage(connection: duckdb.DuckDBPyConnection) -> None:
+    counts = ", ".join(f"count({name}) as {name}_days" for name in FIELDS)
+    codes = ", ".join(
+        f"sum(len(list_filter(map_values(quality), lambda code: code = {code})))::bigint as quality_{code}_values"
+        for code in (0, 2, 9)
+    )
+    connection.execute(
+        f"""
+        create table coverage as
+        select
+            station_id, max_by(station_name, observed_date) as station_name, any_value(department_code)
+                as department_code,
+            date_trunc('month', observed_date)::date as month, count(*) as days, {counts}, {codes}
+        from days
+        group by station_id, month
+        """
+    )
+
+
+def _normals_monthly(connection: duckdb.DuckDBPyConnection) -> None:
+    """Per month and for the year (`month` NULL): of a sum the year's sum, of a mean the mean of its months."""
+    connection.execute(
+        f"""
+        create table normals_monthly as
+        with whole as (
+            select station_id, quantity, year(month) as year, month(month) as month, value
+            from months
+            where is_whole and quantity in ({_listed(OF_NORMALS)})
+                and year(month) between {FIRST_YEAR} and {LAST_YEAR}
+            union all
+            select
+                station_id, quantity, year(month), null,
+                {of_month()}
+            from months
+            where is_whole and quantity in ({_listed(OF_NORMALS)})
+                and year(month) between {FIRST_YEAR} and {LAST_YEAR}
+            group by station_id, quantity, year(month)
+            having count(*) = 12
+        )
+        select
+            station_id, quantity, month,
+            case when quantity in ({_listed(SUMS)}) then 'sum' else 'mean' end as statistic,
+            case when count(*) >= {LEAST_YEARS} then round(avg(value), 2) end as normal,
+            case when count(*) >= {LEAST_YEARS} then round(stddev_samp(value), 2) end as standard_deviation,
+            case when count(*) >= {LEAST_YEARS} then round(min(value), 2) end as lowest,
+            case when count(*) >= {LEAST_YEARS} then round(max(value), 2) end as highest,
+            count(*) as years, min(year) as first_year, max(year) as last_year,
+            count(*) >= {LEAST_YEARS} as is_normal
+        from whole
+        group by station_id, quantity, month
+        """
+    )
+
+
+def _normals_daily(connection: duckdb.DuckDBPyConnection) -> None:
+    connection.execute(
+        """
+        create table normals_daily (
+            station_id varchar, quantity varchar, month bigint, day bigint, normal double, standard_deviation double,
+            p05 double, p10 double, p50 double, p90 double, p95 double, years bigint, first_year bigint,
+            last_year bigint, is_normal boolean
+        )
+        """
+    )
+    for quantity in OF_NORMALS:  # one at a time: each day counts for 15, and all at once would not fit in memory
+        connection.execute(
+            f"""
+            insert into normals_daily
+            with spread as (
+                select station_id, (observed_date + neighbour)::date as target, {quantity} as value
+                from days, (select unnest(range(-{NEIGHBOURS}, {NEIGHBOURS + 1}))::integer as neighbour)
+                where {quantity} is not null
+                    and observed_date between date '{FIRST_YEAR}-01-01' - {NEIGHBOURS}
+                        and date '{LAST_YEAR}-12-31' + {NEIGHBOURS}
+            ),
+            years as (
+                -- 29 February has no normal of its own: its values count for the days around it.
+                select station_id, target, list(value) as year_values
+                from spread
+                where year(target) between {FIRST_YEAR} and {LAST_YEAR}
+                    and not (month(target) = 2 and day(target) = 29)
+                group by station_id, target
+                having count(*) >= {LEAST_NEIGHBOURS}
+            ),
+            values as (
+                select station_id, month(target) as month, day(target) as day, year(target) as year,
+                    unnest(year_values) as value
+                from years
+            ),
+            told as (
+                select
+                    station_id, month, day, count(distinct year) as years, min(year) as first_year,
+                    max(year) as last_year, avg(value) as mean, stddev_samp(value) as deviation,
+                    quantile_cont(value, [0.05, 0.1, 0.5, 0.9, 0.95]) as shares
+                from values
+                group by station_id, month, day
+            )
+            select
+                station_id, '{quantity}', month, day,
+                case when years >= {LEAST_YEARS} then round(mean, 2) end,
+                case when years >= {LEAST_YEARS} then round(deviation, 2) end,
+                {", ".join(f"case when years >= {LEAST_YEARS} then round(shares[{n}], 2) end" for n in range(1, 6))},
+                years, first_year, last_year, years >= {LEAST_YEARS}
+            from told
+            """
+        )
+
+
+def _records(connection: duckdb.DuckDBPyConnection) -> None:
+    """Per calendar month and for all (`month` NULL); of equal values the first date."""
+    parts = " union all ".join(
+        f"""
+        select
+            station_id, '{name}' as quantity, '{kind}' as kind, month,
+            {"max" if kind == "highest" else "min"}(value) as value,
+            {"max_by" if kind == "highest" else "min_by"}(
+                observed_date, {{'value': value, 'first': {"-" if kind == "highest" else ""}epoch_us(observed_date)}}
+            ) as observed_date,
+            min(year(observed_date)) as first_year, max(year(observed_date)) as last_year
+        from (select station_id, observed_date, {name} as value, month(observed_date) as month from days) as days
+        where value is not null
+        group by grouping sets ((station_id, month), (station_id))
+        """
+        for name, kinds in _RECORDS.items()
+        for kind in kinds
+    )
+    connection.execute(
+        f"""
+        create table records as
+        with found as ({parts}),
+        whole_months as (
+            select station_id, quantity, month(month) as month, count(*) as whole_years
+            from months where is_whole group by station_id, quantity, month(month)
+        ),
+        whole_years as (
+            select station_id, quantity, count(*) as whole_years
+            from (
+                select station_id, quantity from months where is_whole
+                group by station_id, quantity, year(month) having count(*) = 12
+            )
+            group by station_id, quantity
+        )
+        select
+            found.station_id, found.quantity, found.kind, found.month, found.value, found.observed_date,
+            found.first_year, found.last_year,
+            coalesce(whole_months.whole_years, whole_years.whole_years, 0) as whole_years,
+            coalesce(whole_months.whole_years, whole_years.whole_years, 0) >= {LEAST_RECORD_YEARS} as is_long
+        from found
+        left join whole_months
+            on found.station_id = whole_months.station_id and found.quantity = whole_months.quantity
+            and found.month = whole_months.month
+        left join whole_years
+            on found.station_id = whole_years.station_id and found.quantity = whole_years.quantity
+            and found.month is null
+        """
+    )

@@ -1,0 +1,69 @@
+"""Several files of days as one relation, each day once, under the names and units of the marts."""
+
+from collections.abc import Callable, Sequence
+
+from ingestion.archive.days_file import QUANTITIES, department_sql
+from ingestion.archive.ledger import ArchiveFile
+
+# The mart's name of each quantity that people ask for; the rest stays in the files under upstream's names.
+FIELDS = {
+    "precipitation_mm": "RR",
+    "temperature_min_c": "TN",
+    "temperature_max_c": "TX",
+    "temperature_mean_c": "TM",
+    "temperature_midrange_c": "TNTXM",
+    "wind_mean_ms": "FFM",
+    "max_mean_wind_ms": "FXY",
+    "gust_instantaneous_ms": "FXI",
+    "gust_3s_ms": "FXI3S",
+}
+
+_COLUMNS = (
+    *("station_id", "station_name", "latitude", "longitude", "altitude_m", "observed_date"),
+    *(part for name in QUANTITIES for part in (name, f"Q{name}")),
+)
+
+
+def days_sql(files: Sequence[ArchiveFile], parquet: Callable[[Sequence[str]], str]) -> str:
+    """SELECT every day of these files, a day that two hold from the one that wins; columns as upstream names them.
+
+    `parquet` writes the SQL that reads files, named relative to the data directory.
+    """
+    columns = ", ".join(_COLUMNS)
+    alone: list[str] = []
+    parts: list[str] = []
+    for file in files:
+        assert file.file is not None  # noqa: S101 - a file in use was written
+        winners = [w.file for w in files if w.rank > file.rank and w.overlaps(file) and w.file]
+        if not winners:
+            alone.append(file.file)
+            continue
+        # At the turn of the year two files hold the same days for a while.
+        parts.append(
+            f"select {columns} from {parquet([file.file])} as file where not exists ("
+            f"select 1 from {parquet(winners)} as winner"
+            " where winner.station_id = file.station_id and winner.observed_date = file.observed_date)"
+        )
+    return " union all ".join([f"select {columns} from {parquet(alone)}", *parts])
+
+
+def official_days_sql(days: str) -> str:
+    """SELECT the days under the marts' names. A doubtful value (code 2) is NULL and named in `rejected_fields`."""
+    values = ", ".join(
+        f"case when Q{code} is distinct from 2 then round({code}::double, 2) end as {name}"
+        for name, code in FIELDS.items()
+    )
+    codes = ", ".join(
+        f"case when {code} is not null and Q{code} is distinct from 1 then {{'key': '{name}', 'value': Q{code}}} end"
+        for name, code in FIELDS.items()
+    )
+    doubtful = ", ".join(
+        f"case when {code} is not null and Q{code} = 2 then '{name}' end" for name, code in FIELDS.items()
+    )
+    return f"""
+        select
+            station_id, station_name, {department_sql("station_id")} as department_code, observed_date, {values},
+            map_from_entries(list_filter([{codes}], lambda code: code is not null)) as quality,
+            list_filter([{doubtful}], lambda name: name is not null) as rejected_fields
+        from ({days}) as days
+    """

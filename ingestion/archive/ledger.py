@@ -1,0 +1,146 @@
+"""The archive's ledger: which files of days are in use, which were superseded or refused, and why.
+
+It is one JSON file beside the Parquet files, replaced at once, so a load never waits for an hourly run, and a rebuilt
+build file keeps its archive. Each snapshot shows it as `meta.archive_files`.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal
+
+from filelock import FileLock
+
+from ingestion.durable import make_directory, write_durably
+from ingestion.errors import ArchiveUnreadable
+from ingestion.paths import DataPaths
+
+VARIABLE = "archive"  # of a reader whose archive lies elsewhere than where it was written
+KEPT_SHARE = 0.98  # of the former file's rows: a file that has fewer lost some
+
+Status = Literal["loaded", "superseded", "refused"]
+
+
+@dataclass(frozen=True)
+class ArchiveFile:
+    """One file of days as it was received. Times are UTC, ISO 8601."""
+
+    department: str
+    period: str
+    digest: str
+    name: str
+    last_modified: str  # told by the listing; of a file given by hand, its modification time
+    loaded_at: str
+    bytes: int = 0
+    rows: int = 0
+    posts: int = 0
+    first_day: str | None = None
+    last_day: str | None = None
+    header_digest: str = ""
+    unknown_columns: tuple[str, ...] = ()
+    resource_id: str | None = None
+    url: str | None = None
+    etag: str | None = None
+    status: Status = "loaded"
+    error: str | None = None
+    is_accepted: bool = False  # loaded although it shrank, because somebody said so
+    file: str | None = None  # of its days, relative to the data directory
+
+    @property
+    def rank(self) -> tuple[str, bool, str]:
+        """Of two files that hold the same day, the greater wins: the later one, then `previous` over `latest`."""
+        return self.last_modified, not self.period.startswith("latest"), self.digest
+
+    def overlaps(self, other: "ArchiveFile") -> bool:
+        if not (self.first_day and self.last_day and other.first_day and other.last_day):
+            return False
+        is_same = self.department == other.department
+        return is_same and self.first_day <= other.last_day and other.first_day <= self.last_day  # ISO dates sort
+
+
+@dataclass
+class Ledger:
+    """Everything known about the archive of one source."""
+
+    source: str | None = None
+    files: list[ArchiveFile] = field(default_factory=list)
+    climate: dict[str, str] = field(default_factory=dict)  # département to its folder of normals and records
+
+    def in_use(self, department: str | None = None) -> list[ArchiveFile]:
+        """The files whose days are served, by département, the winner of a shared day first."""
+        found = [f for f in self.files if f.status == "loaded" and department in (None, f.department)]
+        return sorted(sorted(found, key=lambda f: f.rank, reverse=True), key=lambda f: f.department)
+
+    def find(self, department: str, period: str, digest: str) -> ArchiveFile | None:
+        return next((f for f in self.files if (f.department, f.period, f.digest) == (department, period, digest)), None)
+
+    def put(self, entry: ArchiveFile) -> None:
+        """Add an entry, or replace the one of the same file."""
+        key = (entry.department, entry.period, entry.digest)
+        self.files = [f for f in self.files if (f.department, f.period, f.digest) != key] + [entry]
+
+    def parquet_files(self) -> list[str]:
+        """Every file that a snapshot of this ledger reads, relative to the data directory."""
+        days = [f.file for f in self.in_use() if f.file]
+        return sorted([*days, *(f"{folder}/{name}.parquet" for folder in self.climate.values() for name in CLIMATE)])
+
+
+CLIMATE = ("coverage", "normals_daily", "normals_monthly", "records")  # a département's, made when its days change
+
+
+def settle(files: Sequence[ArchiveFile]) -> list[ArchiveFile]:
+    """Say of one period's files which is in use: the latest that kept the former's rows. Any order gives the same."""
+    settled: list[ArchiveFile] = []
+    current: ArchiveFile | None = None
+    for entry in sorted(files, key=lambda f: f.rank):
+        if current and 0 < entry.rows < KEPT_SHARE * current.rows and not entry.is_accepted:
+            why = f"it has {entry.rows:,} rows, and {current.name} of {current.last_modified} had {current.rows:,}"
+            settled.append(replace(entry, status="refused", error=why, file=None))
+        elif entry.file is None:  # refused before: its days were not kept
+            settled.append(entry)
+        else:
+            if current:
+                settled.append(replace(current, status="superseded", error=None))
+            current = entry
+    return settled + ([replace(current, status="loaded", error=None)] if current else [])
+
+
+def settle_department(files: Sequence[ArchiveFile]) -> list[ArchiveFile]:
+    """Settle each period of a département."""
+    by_period: dict[str, list[ArchiveFile]] = defaultdict(list)
+    for entry in files:
+        by_period[entry.period].append(entry)
+    return [entry for period in sorted(by_period) for entry in settle(by_period[period])]
+
+
+def read_ledger(paths: DataPaths) -> Ledger:
+    """Read the ledger; an empty one where nothing was loaded. Raises ArchiveUnreadable."""
+    file = paths.archive / "ledger.json"
+    try:
+        told: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        files = [
+            ArchiveFile(**{**entry, "unknown_columns": tuple(entry.get("unknown_columns", ()))})
+            for entry in told["files"]
+        ]
+        return Ledger(told["source"], files, dict(told["climate"]))
+    except FileNotFoundError:
+        return Ledger()
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ArchiveUnreadable(file, str(error)) from error
+
+
+def write_ledger(paths: DataPaths, ledger: Ledger) -> None:
+    """Replace the ledger, durably; the caller holds `ledger_lock`."""
+    ordered = sorted(ledger.files, key=lambda f: (f.department, f.period, f.last_modified, f.digest))
+    told = {"source": ledger.source, "climate": ledger.climate, "files": [asdict(entry) for entry in ordered]}
+    write_durably(paths.archive / "ledger.json", json.dumps(told, indent=1, ensure_ascii=False).encode())
+
+
+@contextmanager
+def ledger_lock(paths: DataPaths) -> Iterator[None]:
+    """Hold the right to change the ledger: one registration at a time. Hourly runs do not take this lock."""
+    make_directory(paths.archive)
+    with FileLock(paths.archive / "ledger.lock"):
+        yield

@@ -1,0 +1,224 @@
+"""Load one file of official days into the archive: convert, check, then register it. Any order ends the same."""
+
+import errno
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+
+from ingestion.archive.climate import write_climate
+from ingestion.archive.days_file import Received, period_of, receive, write_days, years_of
+from ingestion.archive.ledger import (
+    ArchiveFile,
+    Ledger,
+    ledger_lock,
+    read_ledger,
+    settle_department,
+    write_ledger,
+)
+from ingestion.durable import PARTIAL, make_directory, sync
+from ingestion.errors import ArchiveFileRefused, FileUnreadable, SourceMismatch
+from ingestion.paths import DataPaths
+from ingestion.raw_store import literal
+
+_SPARE = 200_000_000  # bytes of disk left to the hourly runs
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a file comes from; of a file given by hand, its name and modification time."""
+
+    name: str
+    last_modified: datetime
+    resource_id: str | None = None
+    url: str | None = None
+    etag: str | None = None
+
+    @property
+    def stamp(self) -> str:
+        return self.last_modified.astimezone(UTC).isoformat(timespec="seconds")
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What came of one file."""
+
+    entry: ArchiveFile
+    is_new: bool
+
+    def __str__(self) -> str:
+        entry = self.entry
+        if not self.is_new:
+            return "nothing new: this file is known"
+        posts = "1 post" if entry.posts == 1 else f"{entry.posts} posts"
+        days = f"{entry.rows:,} days of {posts}, {entry.first_day} to {entry.last_day}"
+        unknown = f"; unknown columns kept: {', '.join(entry.unknown_columns)}" if entry.unknown_columns else ""
+        return f"{days}{unknown}" if entry.status == "loaded" else f"{days}: a later file has them already{unknown}"
+
+
+def given_by_hand(file: Path) -> Origin:
+    """Take a captured file's name and modification time for its origin; raises FileUnreadable."""
+    try:
+        return Origin(file.name, datetime.fromtimestamp(file.stat().st_mtime, UTC))
+    except OSError as error:
+        raise FileUnreadable(file, error.strerror or str(error)) from error
+
+
+def load_days(paths: DataPaths, file: Path, origin: Origin, source: str, *, accept: bool = False) -> Loaded:
+    """Load one file; with `accept` even if it has far fewer rows than the one before.
+
+    Raises ArchiveFileRefused, SourceMismatch. A kill at any point leaves what was loaded before as it was: only the
+    ledger, replaced at once, says which files are in use.
+    """
+    _refuse_other_source(paths, read_ledger(paths), source)
+    period = period_of(origin.name)
+    received = receive(file)
+    known = _known(read_ledger(paths), period, received.digest)
+    if known and known.status != "refused" and known.last_modified >= origin.stamp:
+        return Loaded(known, is_new=False)
+    try:
+        entry = _write(paths, received, origin, period)
+    except ArchiveFileRefused as refused:
+        _record_refusal(paths, refused, received, origin, period, source)
+        raise
+    was_accepted = known is not None and known.is_accepted
+    return _register(paths, replace(entry, is_accepted=accept or was_accepted), source)
+
+
+def _known(ledger: Ledger, period: str, digest: str) -> ArchiveFile | None:
+    return next((entry for entry in ledger.files if (entry.period, entry.digest) == (period, digest)), None)
+
+
+def _refuse_other_source(paths: DataPaths, ledger: Ledger, source: str) -> None:
+    for held in (ledger.source, _published_source(paths)):
+        if held is not None and held != source:
+            raise SourceMismatch(held, source, paths.root)
+
+
+def _published_source(paths: DataPaths) -> str | None:
+    """Read the source from the served snapshot's manifest: to open the build file could stop a run that needs it."""
+    try:
+        manifest = json.loads((paths.published.resolve().parent / "manifest.json").read_text(encoding="utf-8"))
+        source: str | None = manifest["source"]
+    except (OSError, ValueError, KeyError):  # nothing published yet
+        return None
+    return source
+
+
+def _write(paths: DataPaths, received: Received, origin: Origin, period: str) -> ArchiveFile:
+    """Write the days under their lasting name. Until they are registered, nobody reads them."""
+    incoming = paths.archive / "incoming"
+    make_directory(incoming)
+    _require_room(paths, received)
+    partial = incoming / f"{received.digest}-{secrets.token_hex(4)}{PARTIAL}"  # two loads may meet
+    try:
+        days = write_days(received, partial, years_of(period))
+        target = paths.archive / "days" / days.department / period / f"{received.digest}.parquet"
+        make_directory(target.parent)
+        if not target.exists():  # else readers may have it open
+            sync(partial)
+            partial.chmod(0o444)
+            partial.replace(target)
+            sync(target.parent)
+    finally:
+        partial.unlink(missing_ok=True)
+        shutil.rmtree(f"{partial}.spill", ignore_errors=True)
+    return ArchiveFile(
+        department=days.department,
+        period=period,
+        digest=received.digest,
+        name=origin.name,
+        last_modified=origin.stamp,
+        loaded_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        bytes=received.bytes,
+        rows=days.rows,
+        posts=days.posts,
+        first_day=days.first_day.isoformat(),
+        last_day=days.last_day.isoformat(),
+        header_digest=received.header_digest,
+        unknown_columns=received.unknown_columns,
+        resource_id=origin.resource_id,
+        url=origin.url,
+        etag=origin.etag,
+        file=target.relative_to(paths.root).as_posix(),
+    )
+
+
+def _require_room(paths: DataPaths, received: Received) -> None:
+    """Raise ENOSPC before anything is written: the days are smaller than the file, what is sorted may be larger."""
+    if shutil.disk_usage(paths.root).free < 4 * received.bytes + _SPARE:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(paths.archive))
+
+
+def _register(paths: DataPaths, entry: ArchiveFile, source: str) -> Loaded:
+    """Give the file its place among the département's files, and compute what follows from it, in one change."""
+    with ledger_lock(paths):
+        ledger = read_ledger(paths)
+        _refuse_other_source(paths, ledger, source)
+        ledger.source = source
+        ledger.put(entry)
+        mine = settle_department([f for f in ledger.files if f.department == entry.department])
+        ledger.files = [f for f in ledger.files if f.department != entry.department] + mine
+        for covered in _covered(paths, ledger.in_use(entry.department)):
+            ledger.put(replace(covered, status="superseded"))
+        ledger.climate[entry.department] = write_climate(paths, entry.department, ledger.in_use(entry.department))
+        write_ledger(paths, ledger)
+    settled = ledger.find(entry.department, entry.period, entry.digest)
+    assert settled is not None  # noqa: S101 - it was just put there
+    if settled.status == "refused":
+        raise ArchiveFileRefused(settled.name, f"{settled.error}; --accept takes it all the same")
+    return Loaded(settled, is_new=True)
+
+
+def _covered(paths: DataPaths, files: Sequence[ArchiveFile]) -> list[ArchiveFile]:
+    """Files of which later ones hold every day: at the turn of the year a file's days move to other files."""
+    covered = []
+    for file in files:
+        winners = [w for w in files if w.rank > file.rank and w.overlaps(file)]
+        if winners and (not (paths.root / str(file.file)).exists() or _days_left(paths, file, winners) == 0):
+            covered.append(file)
+    return covered
+
+
+def _days_left(paths: DataPaths, file: ArchiveFile, winners: Sequence[ArchiveFile]) -> int:
+    names = ", ".join(literal(paths.root / str(winner.file)) for winner in winners)
+    with duckdb.connect() as connection:
+        row = connection.execute(
+            f"select count(*) from read_parquet({literal(paths.root / str(file.file))}) as file"
+            f" anti join read_parquet([{names}]) as winner using (station_id, observed_date)"
+        ).fetchone()
+    return int(row[0]) if row else 0
+
+
+def _record_refusal(
+    paths: DataPaths, refused: ArchiveFileRefused, received: Received, origin: Origin, period: str, source: str
+) -> None:
+    """Tell of a refused file in the ledger too: a back-fill by night has no terminal."""
+    parts = origin.name.split("_")
+    with ledger_lock(paths):
+        ledger = read_ledger(paths)
+        ledger.source = ledger.source or source
+        ledger.put(
+            ArchiveFile(
+                department=parts[1].lstrip("0") if len(parts) > 2 and parts[0] == "Q" else "",
+                period=period,
+                digest=received.digest,
+                name=origin.name,
+                last_modified=origin.stamp,
+                loaded_at=datetime.now(UTC).isoformat(timespec="seconds"),
+                bytes=received.bytes,
+                header_digest=received.header_digest,
+                resource_id=origin.resource_id,
+                url=origin.url,
+                etag=origin.etag,
+                status="refused",
+                error=refused.why,
+            )
+        )
+        write_ledger(paths, ledger)

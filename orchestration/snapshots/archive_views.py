@@ -1,0 +1,200 @@
+"""The open archive in a snapshot: views over its Parquet files, so that no snapshot grows with the days."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import duckdb
+
+from ingestion.archive.climate import FIRST_YEAR, LAST_YEAR, LEAST_NEIGHBOURS, LEAST_RECORD_YEARS, LEAST_YEARS
+from ingestion.archive.days_sql import FIELDS, days_sql, official_days_sql
+from ingestion.archive.ledger import CLIMATE, VARIABLE, ArchiveFile, Ledger, read_ledger
+from ingestion.closed_months import missing_files
+from ingestion.errors import ArchiveUnreadable
+from ingestion.paths import DataPaths
+from ingestion.raw_store import connect, literal
+
+_SCHEMAS = {"coverage": "meta.archive_coverage"}  # all others are marts of the same name
+_ROUNDING = 0.0501  # official days have tenths, days from hours hundredths
+
+# What marts.daily_observations has for the same quantity.
+_FROM_HOURS = {
+    "temperature_midrange_c": "null::double",
+    "gust_instantaneous_ms": "case when gust_kind = 'instantaneous' then gust_max_ms end",
+    "gust_3s_ms": "case when gust_kind = '3s' then gust_max_ms end",
+}
+
+
+def archive_of(paths: DataPaths, source: str) -> Ledger:
+    """Return the archive of the warehouse's source; an empty ledger where another source's archive lies."""
+    ledger = read_ledger(paths)
+    return ledger if ledger.source == source else Ledger()
+
+
+def show_archive(file: Path, paths: DataPaths, ledger: Ledger) -> None:
+    """Add the archive's views and its list of files to a snapshot's file, not published yet."""
+    if missing := next(missing_files(paths, ledger.parquet_files()), None):
+        raise ArchiveUnreadable(missing, "it is missing")
+
+    def parquet(names: Sequence[str]) -> str:
+        return _read(names, paths)
+
+    with connect(file) as connection:
+        _list_files(connection, ledger)
+        connection.execute(f"create view marts.daily_history as {_daily_history(ledger.in_use(), parquet)}")
+        for table in CLIMATE:
+            files = [f"{folder}/{table}.parquet" for _, folder in sorted(ledger.climate.items())]
+            connection.execute(f"create view {_SCHEMAS.get(table, f'marts.{table}')} as select * from {parquet(files)}")
+        for name, doc in ARCHIVE_DOCS.items():
+            kind = "table" if name == "meta.archive_files" else "view"
+            connection.execute(f"comment on {kind} {name} is {literal(doc['description'])}")
+            for column, told in doc["columns"].items():
+                connection.execute(f'comment on column {name}."{column}" is {literal(told["description"])}')
+        connection.execute("checkpoint")
+
+
+def _read(names: Sequence[str], paths: DataPaths) -> str:
+    """Read files where they are now, or where the variable `archive` says (see closed_rows)."""
+    folder = literal(paths.archive.resolve())
+    listed = ", ".join(literal(PurePosixPath(name).relative_to(paths.archive.name).as_posix()) for name in names)
+    return (
+        f"read_parquet(list_transform([{listed}],"
+        f" lambda file: coalesce(getvariable('{VARIABLE}'), {folder}) || '/' || file))"
+    )
+
+
+def _list_files(connection: duckdb.DuckDBPyConnection, ledger: Ledger) -> None:
+    connection.execute(
+        """
+        create table meta.archive_files (
+            department varchar, period varchar, status varchar, name varchar, last_modified timestamptz,
+            loaded_at timestamptz, rows bigint, posts bigint, first_day date, last_day date, bytes bigint,
+            digest varchar, header_digest varchar, unknown_columns varchar[], resource_id varchar, url varchar,
+            etag varchar, is_accepted boolean, error varchar
+        )
+        """
+    )
+    columns = [name for (name, *_) in connection.execute("describe meta.archive_files").fetchall()]
+    for entry in sorted(ledger.files, key=lambda file: (file.department, file.rank)):
+        told = asdict(entry) | {"unknown_columns": list(entry.unknown_columns)}
+        connection.execute(
+            f"insert into meta.archive_files values ({', '.join('?' * len(columns))})", [told[name] for name in columns]
+        )
+
+
+def _daily_history(files: Sequence[ArchiveFile], parquet: Any) -> str:
+    """Unite official days with days from hours: per value, what is official and not doubtful comes first."""
+    from_hours = ", ".join(f"{_FROM_HOURS.get(name, name)} as {name}" for name in FIELDS)
+    values = ", ".join(f"coalesce(official.{name}, hours.{name}) as {name}" for name in FIELDS)
+    filled = ", ".join(
+        f"case when official.{name} is null and hours.{name} is not null then '{name}' end" for name in FIELDS
+    )
+    differing = ", ".join(
+        f"case when abs(official.{name} - hours.{name}) > {_ROUNDING}"
+        f" then {{'key': '{name}', 'value': hours.{name}}} end"
+        for name in FIELDS
+    )
+    days = days_sql(files, parquet)
+    # Subqueries: DuckDB would compute a common table expression that is named twice for all stations.
+    hours = (
+        f"(select station_id, station_name, department_code, observed_date, is_final, {from_hours}"
+        " from marts.daily_observations) as hours"
+    )
+    return f"""
+        select
+            official.station_id, official.station_name, official.department_code, official.observed_date,
+            'official' as day_source, true as is_final, {values}, official.quality, official.rejected_fields,
+            list_filter([{filled}], lambda name: name is not null) as fields_from_hours,
+            map_from_entries(list_filter([{differing}], lambda entry: entry is not null)) as differs_from_hours
+        from ({official_days_sql(days)}) as official
+        left join {hours} on official.station_id = hours.station_id and official.observed_date = hours.observed_date
+        union all
+        select
+            hours.station_id, hours.station_name, hours.department_code, hours.observed_date, 'hours', hours.is_final,
+            {", ".join(f"hours.{name}" for name in FIELDS)}, map {{}}, [], [], map {{}}
+        from {hours}
+        left join (select station_id, observed_date from ({days}) as days) as official
+            on hours.station_id = official.station_id and hours.observed_date = official.observed_date
+        where official.station_id is null
+    """
+
+
+def _doc(description: str, **columns: str) -> dict[str, Any]:
+    described = {name: {"description": text, "tests": []} for name, text in columns.items()}
+    return {"description": description, "tests": [], "columns": described}
+
+
+_PERIOD = f"{FIRST_YEAR}-{LAST_YEAR}"
+_YEARS = {
+    "years": f"Years of {_PERIOD} that count.",
+    "first_year": "First year that counts.",
+    "last_year": "Last year that counts.",
+    "is_normal": f"Whether at least {LEAST_YEARS} years count. Where false, the values are NULL.",
+}
+
+# dbt does not make these relations, so their descriptions stand here.
+ARCHIVE_DOCS: dict[str, dict[str, Any]] = {
+    "marts.daily_history": _doc(
+        "Every day of a station: the official day of Météo-France's archive, else the day counted from hours.",
+        station_id="Météo-France's number of the post, 8 digits.",
+        observed_date="The climatological day.",
+        day_source="`official` (archive) or `hours` (counted from hourly observations).",
+        is_final="Whether the day is final. Official days are.",
+        precipitation_mm="Rain from 06 of the day to 06 of the next, mm.",
+        temperature_min_c="Lowest temperature, °C.",
+        temperature_max_c="Highest temperature, °C.",
+        temperature_mean_c="Mean of the hourly temperatures, °C.",
+        temperature_midrange_c="Half of minimum plus maximum, °C (official days only).",
+        wind_mean_ms="Mean wind at 10 m, m/s.",
+        max_mean_wind_ms="Highest 10-minute wind, m/s.",
+        gust_instantaneous_ms="Highest instantaneous gust, m/s.",
+        gust_3s_ms="Highest gust over 3 seconds, m/s. Never compared with instantaneous ones.",
+        quality="Quality code of each official value that is not 1: 0 protected, 2 doubtful, 9 passed first filters.",
+        rejected_fields="Official values that are doubtful (code 2): NULL here, or taken from the hours.",
+        fields_from_hours="Values of an official day that its file does not have and the hours do.",
+        differs_from_hours="Where the official value differs from that of the hours by more than rounding: theirs.",
+    ),
+    "marts.normals_monthly": _doc(
+        f"Normals {_PERIOD} per station, quantity and month, from official days.",
+        month="1 to 12. NULL: the year.",
+        statistic="`sum` or `mean` of the month's days.",
+        normal="Mean over the years that count. NULL where is_normal is false.",
+        standard_deviation="Of the yearly values.",
+        lowest="Lowest of the yearly values.",
+        highest="Highest of the yearly values.",
+        **_YEARS,
+    ),
+    "marts.normals_daily": _doc(
+        f"Normals {_PERIOD} per station, quantity and calendar day, from the days within 7 days of it in each year.",
+        normal="Mean. NULL where is_normal is false. 29 February has none: its values count for the days around it.",
+        p05="Value that 5 % of the days do not exceed.",
+        p10="Value that 10 % of the days do not exceed.",
+        p50="Median.",
+        p90="Value that 90 % of the days do not exceed.",
+        p95="Value that 95 % of the days do not exceed.",
+        **(_YEARS | {"years": f"Years of {_PERIOD} with at least {LEAST_NEIGHBOURS} of the 15 days."}),
+    ),
+    "marts.records": _doc(
+        "Highest and lowest official values per station and month, with their first date.",
+        month="1 to 12. NULL: all months.",
+        observed_date="The first day that had this value.",
+        first_year="First year with a value.",
+        last_year="Last year with a value.",
+        whole_years="Years in which this month, or every month, is whole.",
+        is_long=f"Whether at least {LEAST_RECORD_YEARS} years are whole. A short series has extremes, not records.",
+    ),
+    "meta.archive_coverage": _doc(
+        "Official days per station and month: how many, and how many of each quantity.",
+        month="First day of the month.",
+        days="Days with a row in the archive.",
+        quality_0_values="Protected values.",
+        quality_2_values="Doubtful values, which are NULL in the marts.",
+        quality_9_values="Values that only passed the first filters.",
+    ),
+    "meta.archive_files": _doc(
+        "Files of the archive: in use (`loaded`), superseded by later ones, or refused, and why.",
+        error="Why the file was refused.",
+        is_accepted="Loaded although it lost rows, because somebody said so.",
+    ),
+}

@@ -1,0 +1,259 @@
+"""The listing and the downloads: known files are not fetched again, a cut one goes on, a failed one is reported."""
+
+import gzip
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import stamina
+from archive_files import days_of, text_of
+
+from ingestion.archive import backfill as backfill_module
+from ingestion.archive.backfill import backfill
+from ingestion.archive.ledger import read_ledger
+from ingestion.archive.listing import LISTING, ArchiveClient
+from ingestion.demo.archive import create_demo_archive
+from ingestion.departments import resolve_all
+from ingestion.errors import UpstreamDown
+from ingestion.paths import DataPaths
+from ingestion.settings import IngestionSettings
+
+ARIEGE = resolve_all(["9"])
+
+
+class FakeArchive(httpx.AsyncBaseTransport):
+    """data.gouv.fr's listing in pages of two, and a store of files that knows Range and can break off."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, tuple[bytes, str]] = {}  # by name: content and last_modified
+        self.asked: list[tuple[str, str | None]] = []
+        self.break_off_at: int | None = None
+        self.status = 200
+
+    def put(self, name: str, body: bytes, modified: str) -> None:
+        self.files[name] = (gzip.compress(body, mtime=0), modified)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        name = request.url.path.rpartition("/")[2]
+        if not name:
+            return httpx.Response(self.status, json=self._page(int(request.url.params["page"])))
+        wanted = request.headers.get("range")
+        self.asked.append((name, wanted))
+        body, etag = self.files[name][0], f'"{len(self.files[name][0])}"'
+        if wanted:
+            assert request.headers["if-range"] == etag
+            start = int(wanted.removeprefix("bytes=").removesuffix("-"))
+            return httpx.Response(206, stream=_Body(body[start:]), headers={"ETag": etag})
+        if self.break_off_at is not None:
+            cut, self.break_off_at = body[: self.break_off_at], None
+            return httpx.Response(200, stream=_Body(cut, breaks_off=True), headers={"ETag": etag})
+        return httpx.Response(200, stream=_Body(body), headers={"ETag": etag})
+
+    def _page(self, number: int) -> dict[str, Any]:
+        told = [
+            {"id": f"id-{name}", "url": f"https://files.test/some/{name}", "last_modified": modified, "filesize": 1}
+            for name, (_, modified) in sorted(self.files.items())
+        ]
+        following = f"{LISTING}?page={number + 1}" if len(told) > 2 * number else None
+        return {"data": told[2 * number - 2 : 2 * number], "next_page": following}
+
+
+class _Body(httpx.AsyncByteStream):
+    def __init__(self, content: bytes, *, breaks_off: bool = False) -> None:
+        self.content, self.breaks_off = content, breaks_off
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield self.content
+        if self.breaks_off:
+            raise httpx.ReadError("connection reset")
+
+
+@pytest.fixture
+def listed(monkeypatch: pytest.MonkeyPatch) -> FakeArchive:
+    archive = FakeArchive()
+
+    @asynccontextmanager
+    async def opened(_: IngestionSettings) -> AsyncIterator[ArchiveClient]:
+        async with httpx.AsyncClient(transport=archive) as http:
+            yield ArchiveClient(http, 3)
+
+    monkeypatch.setattr(backfill_module, "open_archive", opened)
+    return archive
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting() -> Iterator[None]:
+    with stamina.set_testing(True, attempts=3, cap=True):
+        yield
+
+
+@pytest.fixture
+def settings(data_dir: Path) -> IngestionSettings:
+    return IngestionSettings(data_dir=data_dir, meteofrance_source="meteofrance", _env_file=None)
+
+
+def names_in_use(data_dir: Path) -> list[str]:
+    return sorted(file.name for file in read_ledger(DataPaths(data_dir)).in_use())
+
+
+PREVIOUS, LATEST = "Q_09_previous-1950-2024_RR-T-Vent.csv.gz", "Q_09_latest-2025-2026_RR-T-Vent.csv.gz"
+
+
+def fill(archive: FakeArchive) -> None:
+    archive.put("Q_09_1850-1949_RR-T-Vent.csv.gz", text_of(days_of(date(1940, 1, 1), 3)), "2026-01-01T00:00:00+00:00")
+    archive.put(PREVIOUS, text_of(days_of(date(2020, 1, 1), 500)), "2026-01-01T00:00:00+00:00")
+    archive.put(LATEST, text_of(days_of(date(2025, 1, 1), 50)), "2026-02-01T00:00:00+00:00")
+    for other in ("Q_09_latest-2025-2026_autres-parametres.csv.gz", "Q_31_latest-2025-2026_RR-T-Vent.csv.gz"):
+        archive.put(other, b"", "2026-02-01T00:00:00+00:00")
+
+
+def test_files_of_days_of_the_departement_are_loaded_once(
+    listed: FakeArchive, settings: IngestionSettings, data_dir: Path
+) -> None:
+    fill(listed)
+    said: list[str] = []
+    assert str(backfill(settings, ARIEGE, 1991, said.append)) == "2 files loaded (550 days), 0 known already"
+    assert said[0].startswith(f"[1/2] {LATEST}: 50 days of 1 post, 2025-01-01 to 2025-02-19")
+    assert names_in_use(data_dir) == [LATEST, PREVIOUS]
+    listed.asked.clear()
+    assert str(backfill(settings, ARIEGE, 1991, said.append)) == "0 files loaded (0 days), 2 known already"
+    assert listed.asked == []
+    listed.put(LATEST, text_of(days_of(date(2025, 1, 1), 51)), "2026-02-02T00:00:00+00:00")
+    assert backfill(settings, ARIEGE, 1991, said.append).known == 1
+    assert [name for name, _ in listed.asked] == [LATEST]
+    entry = next(f for f in read_ledger(DataPaths(data_dir)).in_use() if f.name == LATEST)
+    assert (entry.rows, entry.resource_id, entry.url) == (51, f"id-{LATEST}", f"https://files.test/some/{LATEST}")
+    assert list((data_dir / "archive" / "incoming").iterdir()) == []
+
+
+def test_a_download_that_breaks_off_goes_on_where_it_was_cut(listed: FakeArchive, settings: IngestionSettings) -> None:
+    fill(listed)
+    listed.break_off_at = 100
+    assert len(backfill(settings, ARIEGE, 2025, print).loaded) == 1
+    assert listed.asked == [(LATEST, None), (LATEST, "bytes=100-")]
+
+
+def test_one_refused_file_is_told_and_the_others_are_loaded(
+    listed: FakeArchive, settings: IngestionSettings, data_dir: Path
+) -> None:
+    fill(listed)
+    content, modified = listed.files[LATEST]
+    listed.files[LATEST] = (content[:-30], modified)
+    done = backfill(settings, ARIEGE, 1991, print)
+    assert "cut or damaged" in done.failures[LATEST]
+    assert names_in_use(data_dir) == [PREVIOUS]
+    listed.files[LATEST] = (content, modified)
+    assert backfill(settings, ARIEGE, 1991, print).failures == {}
+    assert names_in_use(data_dir) == [LATEST, PREVIOUS]
+
+
+def test_a_file_that_shrank_is_told_each_time_until_it_is_accepted(
+    listed: FakeArchive, settings: IngestionSettings, data_dir: Path
+) -> None:
+    fill(listed)
+    backfill(settings, ARIEGE, 1991, print)
+    listed.put(PREVIOUS, text_of(days_of(date(2020, 1, 1), 400)), "2026-03-01T00:00:00+00:00")
+    for _ in range(2):
+        assert "it has 400 rows" in backfill(settings, ARIEGE, 1991, print).failures[PREVIOUS]
+    assert backfill(settings, ARIEGE, 1991, print, accept=True).failures == {}
+    assert sorted(f.rows for f in read_ledger(DataPaths(data_dir)).in_use()) == [50, 400]
+
+
+def test_a_listing_that_does_not_answer_is_told(listed: FakeArchive, settings: IngestionSettings) -> None:
+    listed.status = 503
+    with pytest.raises(UpstreamDown, match="status 503"):
+        backfill(settings, ARIEGE, 1991, print)
+
+
+def test_the_real_listings_form_is_read(
+    real_file: Callable[[str], Path], listed: FakeArchive, settings: IngestionSettings
+) -> None:
+    """The recorded page is of hours: its documents and hourly files are no files of days."""
+    page = json.loads(real_file("datagouv-listing_HOR_api2_2024-03_3resources.json").read_text()) | {"next_page": None}
+    listed._page = lambda _: page  # type: ignore[method-assign]
+    with pytest.raises(UpstreamDown, match="names no file of days"):
+        backfill(settings, resolve_all(["1"]), 1850, print)
+    told = page["data"][0]
+    told["url"] = told["url"].replace("HOR/H_01_1850-1859.csv.gz", "QUOT/Q_01_1850-1949_RR-T-Vent.csv.gz")
+    listed.files["Q_01_1850-1949_RR-T-Vent.csv.gz"] = (
+        gzip.compress(text_of(days_of(date(1900, 1, 1), 3, "01014002"))),
+        told["last_modified"],
+    )
+    (entry,) = backfill(settings, resolve_all(["1"]), 1850, print).loaded
+    assert (entry.resource_id, entry.last_modified) == (told["id"], "2024-03-26T05:51:50+00:00")
+
+
+def demo(data_dir: Path) -> IngestionSettings:
+    return IngestionSettings(data_dir=data_dir, meteofrance_source="demo", _env_file=None)
+
+
+def test_the_demos_archive_is_deterministic_and_loads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def clock() -> datetime:
+        return datetime(2026, 6, 1, tzinfo=UTC)
+
+    @asynccontextmanager
+    async def opened(_: IngestionSettings) -> AsyncIterator[ArchiveClient]:
+        transport = httpx.ASGITransport(create_demo_archive(clock, first_year=2022))
+        async with httpx.AsyncClient(transport=transport) as http:
+            yield ArchiveClient(http, 1)
+
+    monkeypatch.setattr(backfill_module, "open_archive", opened)
+    digests = []
+    for name in ("one", "two"):
+        done = backfill(demo(tmp_path / name), ARIEGE, 1991, print)
+        assert [(f.first_day, f.last_day, f.posts) for f in done.loaded] == [
+            ("2025-01-01", "2025-12-31", 14),
+            ("2022-01-01", "2024-12-31", 14),
+        ]
+        digests.append([f.digest for f in done.loaded])
+    assert digests[0] == digests[1]
+    with pytest.raises(UpstreamDown):
+        backfill(demo(tmp_path / "three"), resolve_all(["971"]), 1991, print)
+
+
+@pytest.mark.slow
+def test_killed_at_any_moment_the_archive_ends_the_same(tmp_path: Path) -> None:
+    """Kill the load of twelve files soon after each file, then let it end: all is as if it was never killed."""
+    files = []
+    for number in range(12):
+        file = tmp_path / f"Q_09_previous-1950-{2000 + number // 2}_RR-T-Vent.csv.gz"
+        file = file.with_name(file.name if number % 2 else file.name.replace("09", "31"))
+        station = "09289001" if number % 2 else "31042012"
+        file.write_bytes(gzip.compress(text_of(days_of(date(1990 + number, 1, 1), 300, station))))
+        files.append(str(file))
+
+    def load(data_dir: Path) -> subprocess.Popen[bytes]:
+        environment = {**os.environ, "DATA_DIR": str(data_dir)}
+        arguments = [sys.executable, "-m", "ingestion.archive", "--file", *files]
+        return subprocess.Popen(arguments, env=environment, stdout=subprocess.PIPE)
+
+    def state(data_dir: Path) -> Any:
+        ledger = json.loads((data_dir / "archive" / "ledger.json").read_text())
+        return ledger["climate"], [{k: v for k, v in f.items() if k != "loaded_at"} for f in ledger["files"]]
+
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    with load(whole) as process:
+        assert process.communicate()
+    for number in range(len(files)):
+        with load(killed) as process:
+            assert process.stdout is not None
+            for _ in range(number + 1):  # the first lines tell of what is known already
+                process.stdout.readline()
+            time.sleep(0.011 * (number % 5))
+            process.kill()
+        ledger = read_ledger(DataPaths(killed))
+        assert all((killed / file).exists() for file in ledger.parquet_files())
+        assert len(ledger.in_use()) > number
+    with load(killed) as process:
+        process.communicate()
+    assert process.returncode == 0
+    assert state(killed) == state(whole)

@@ -1,0 +1,242 @@
+"""Normals and records: the rules by hand, and whole series against an independent computation in polars."""
+
+import calendar
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import polars as pl
+import pytest
+from archive_files import Archive, days_of, row_of, text_of
+
+from ingestion.archive.ledger import read_ledger
+from ingestion.archive.load import given_by_hand, load_days
+from ingestion.demo.archive import days_file
+from ingestion.paths import DataPaths
+
+NAME = "Q_09_previous-1950-2024_RR-T-Vent.csv"
+AT = datetime(2025, 1, 1, tzinfo=UTC)
+
+
+def climate(paths: DataPaths, table: str, department: str = "9") -> pl.DataFrame:
+    return pl.read_parquet(paths.root / read_ledger(paths).climate[department] / f"{table}.parquet")
+
+
+def ask(paths: DataPaths, sql: str) -> list[Any]:
+    folder = paths.root / read_ledger(paths).climate["9"]
+    for table in ("normals_monthly", "normals_daily", "records", "coverage"):
+        sql = sql.replace(f"from {table}", f"from read_parquet('{folder}/{table}.parquet')")
+    return duckdb.sql(sql).fetchall()
+
+
+def julys(years: range, **values: object) -> list[dict[str, object]]:
+    return [row for year in years for row in days_of(date(year, 7, 1), 31, **values)]
+
+
+def test_nothing_is_normal_under_24_years(archive: Archive) -> None:
+    archive.load(NAME, text_of(julys(range(1991, 2014), TX="25.0")), AT)
+    found = "select normal, years, first_year, last_year, is_normal from {} where quantity = 'temperature_max_c'"
+    assert ask(archive.paths, found.format("normals_monthly")) == [(None, 23, 1991, 2013, False)]
+    archive.load(
+        NAME, text_of(julys(range(1991, 2014), TX="25.0") + julys(range(2014, 2015), TX="49.0")), AT.replace(day=2)
+    )
+    assert ask(archive.paths, found.format("normals_monthly")) == [(26.0, 24, 1991, 2014, True)]  # (23 * 25 + 49) / 24
+    assert ask(archive.paths, found.format("normals_daily") + " and day = 15") == [(26.0, 24, 1991, 2014, True)]
+
+
+@pytest.mark.parametrize(
+    ("missing", "of_mean", "of_sum"),
+    [
+        ([], 24, 24),
+        ([5], 24, 23),  # a sum needs every day
+        ([1, 2, 3, 4], 24, 23),
+        ([28, 29, 30, 31], 24, 23),
+        ([1, 2, 3, 4, 5], 23, 23),  # five in a row, at the beginning, in the middle or at the end
+        ([14, 15, 16, 17, 18], 23, 23),
+        ([27, 28, 29, 30, 31], 23, 23),
+        ([1, 3, 5, 7, 9, 11, 13, 15, 17, 19], 24, 23),
+        ([1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21], 23, 23),  # eleven
+    ],
+)
+def test_a_month_counts_when_it_is_whole(archive: Archive, missing: list[int], of_mean: int, of_sum: int) -> None:
+    rows = julys(range(1991, 2014), TX="25.0", RR="1.0")
+    rows += [
+        row for row in julys(range(2014, 2015), TX="25.0", RR="1.0") if int(str(row["AAAAMMJJ"])[6:]) not in missing
+    ]
+    archive.load(NAME, text_of(rows), AT)
+    assert ask(archive.paths, "select quantity, years from normals_monthly order by all") == [
+        ("precipitation_mm", of_sum),
+        ("temperature_max_c", of_mean),
+    ]
+
+
+def test_a_sum_is_the_months_rain_and_the_year_is_the_sum_of_months(archive: Archive) -> None:
+    rows = days_of(date(1991, 1, 1), (date(2021, 1, 1) - date(1991, 1, 1)).days, RR="1.0")
+    archive.load(NAME, text_of(rows), AT)
+    found = dict(ask(archive.paths, "select month, normal from normals_monthly"))
+    assert (found[1], found[4]) == (31.0, 30.0)
+    assert found[2] == 28.27  # 22 years of 28 days and 8 of 29
+    assert found[None] == 365.27
+
+
+def test_records_tell_the_first_date_and_how_long_the_series_is(archive: Archive) -> None:
+    rows = days_of(date(2001, 1, 1), (date(2021, 1, 1) - date(2001, 1, 1)).days, TX="10.0", TN="0.0")
+    special = {
+        "20030812": ("TX", "41.5"),
+        "20190725": ("TX", "41.5"),
+        "20120209": ("TN", "-12.3"),
+        "20120210": ("TX", "-4.0"),
+    }
+    for row in rows:
+        if told := special.get(str(row["AAAAMMJJ"])):
+            row[told[0]] = told[1]
+    rows.append(row_of(date(2000, 8, 1), TX="45.0", QTX=2, TN="0.0"))  # doubtful: no record
+    archive.load(NAME, text_of(rows), AT)
+    assert ask(
+        archive.paths,
+        "select quantity, kind, month, value, observed_date::varchar, first_year, last_year, whole_years, is_long"
+        " from records where month is null or month = 8 and kind = 'highest' order by 1, 2, 3 nulls last",
+    ) == [
+        ("temperature_max_c", "highest", 8, 41.5, "2003-08-12", 2001, 2020, 20, True),
+        ("temperature_max_c", "highest", None, 41.5, "2003-08-12", 2001, 2020, 20, True),
+        ("temperature_max_c", "lowest", None, -4.0, "2012-02-10", 2001, 2020, 20, True),
+        ("temperature_min_c", "highest", 8, 0.0, "2000-08-01", 2000, 2020, 20, True),
+        ("temperature_min_c", "highest", None, 0.0, "2000-08-01", 2000, 2020, 20, True),
+        ("temperature_min_c", "lowest", None, -12.3, "2012-02-09", 2000, 2020, 20, True),
+    ]
+
+
+def test_the_29th_of_february_counts_for_the_days_around_it(archive: Archive) -> None:
+    leap_days = {date(year, 2, 29): 30.0 for year in range(1992, 2021, 4)}
+    days = [date(1991, 1, 1) + timedelta(days=n) for n in range((date(2021, 1, 1) - date(1991, 1, 1)).days)]
+    archive.load(NAME, text_of([row_of(day, TX=leap_days.get(day, 0.0)) for day in days]), AT)
+    found = {(m, d): n for m, d, n in ask(archive.paths, "select month, day, normal from normals_daily")}
+    assert len(found) == 365
+    # 8 leap days of 30 °C among 30 years of 15 days: 240 / 450
+    assert [found[2, 21], found[2, 22], found[3, 7], found[3, 8]] == [0.0, 0.53, 0.53, 0.0]
+
+
+@pytest.fixture(scope="module")
+def thirty_years(tmp_path_factory: pytest.TempPathFactory) -> tuple[DataPaths, pl.DataFrame]:
+    """Load the demo's days of thirty years, with holes of one to nine days; give them as polars reads them."""
+    folder = tmp_path_factory.mktemp("thirty-years")
+    lines = days_file("9", range(1990, 2022), 1).decode().splitlines(keepends=True)
+    kept = [line for n, line in enumerate(lines[1:]) if n % 61 and n % 1009 > n % 10]
+    file = folder / "Q_09_previous-1950-2024_RR-T-Vent.csv"
+    file.write_text("".join([lines[0], *kept]))
+    paths = DataPaths(folder / "data")
+    load_days(paths, file, given_by_hand(file), "demo")
+    columns = {
+        "RR": "precipitation_mm",
+        "TN": "temperature_min_c",
+        "TX": "temperature_max_c",
+        "TM": "temperature_mean_c",
+    }
+    frame = pl.read_csv(file, separator=";", schema_overrides={"NUM_POSTE": pl.String, "AAAAMMJJ": pl.String})
+    frame = frame.select("NUM_POSTE", pl.col("AAAAMMJJ").str.to_date("%Y%m%d").alias("date"), *columns).rename(columns)
+    return paths, frame
+
+
+def is_whole(quantity: str, year: int, month: int, days: set[int]) -> bool:
+    present = [day in days for day in range(1, calendar.monthrange(year, month)[1] + 1)]
+    if quantity == "precipitation_mm":
+        return all(present)
+    runs = "".join("x" if here else "." for here in present).split("x")
+    return present.count(False) <= 10 and max(map(len, runs)) < 5
+
+
+def test_monthly_normals_equal_those_of_polars(thirty_years: tuple[DataPaths, pl.DataFrame]) -> None:
+    paths, frame = thirty_years
+    checked = 0
+    for quantity in ("precipitation_mm", "temperature_min_c", "temperature_max_c", "temperature_mean_c"):
+        monthly: dict[tuple[str, int], list[float]] = {}
+        valued = frame.filter(pl.col(quantity).is_not_null(), pl.col("date").dt.year().is_between(1991, 2020))
+        months = valued.group_by(
+            "NUM_POSTE", pl.col("date").dt.year().alias("year"), pl.col("date").dt.month().alias("month")
+        )
+        for (post, year, month), group in months:
+            days = {day.day for day in group["date"]}
+            if is_whole(quantity, year, month, days):
+                value = group[quantity].sum() if quantity == "precipitation_mm" else group[quantity].mean()
+                monthly.setdefault((post, month), []).append(value)
+        ours = climate(paths, "normals_monthly").filter(pl.col("quantity") == quantity, pl.col("month").is_not_null())
+        rows = {(r["station_id"], r["month"]): r for r in ours.iter_rows(named=True)}
+        assert rows.keys() == monthly.keys()
+        for key, values in monthly.items():
+            assert rows[key]["years"] == len(values)
+            if len(values) >= 24:
+                assert rows[key]["normal"] == pytest.approx(sum(values) / len(values), abs=0.0051)
+                checked += 1
+            else:
+                assert rows[key]["normal"] is None
+    assert checked > 100
+
+
+def test_daily_normals_and_percentiles_equal_those_of_polars(thirty_years: tuple[DataPaths, pl.DataFrame]) -> None:
+    paths, frame = thirty_years
+    ours = climate(paths, "normals_daily").filter(
+        pl.col("station_id") == "09289001", pl.col("quantity") == "temperature_max_c"
+    )
+    series = {
+        day: value
+        for day, value in frame.filter(pl.col("NUM_POSTE") == "09289001")
+        .select("date", "temperature_max_c")
+        .iter_rows()
+        if value is not None
+    }
+    for month, day in ((1, 1), (2, 28), (3, 1), (7, 14), (12, 31)):
+        values: list[float] = []
+        years = 0
+        for year in range(1991, 2021):
+            around = [date(year, month, day) + timedelta(days=n) for n in range(-7, 8)]
+            found = [series[near] for near in around if near in series]
+            if len(found) >= 12:
+                years += 1
+                values += found
+        (row,) = ours.filter(pl.col("month") == month, pl.col("day") == day).iter_rows(named=True)
+        assert row["years"] == years
+        told = pl.Series(values)
+        assert row["normal"] == pytest.approx(told.mean(), abs=0.0051)
+        assert row["standard_deviation"] == pytest.approx(told.std(), abs=0.0051)
+        for name, share in (("p05", 0.05), ("p10", 0.1), ("p50", 0.5), ("p90", 0.9), ("p95", 0.95)):
+            assert row[name] == pytest.approx(told.quantile(share, "linear"), abs=0.0051)
+
+
+def check_records(ours: pl.DataFrame, frame: pl.DataFrame) -> None:
+    checked = 0
+    for row in ours.iter_rows(named=True):
+        found = frame.filter(pl.col("NUM_POSTE") == row["station_id"], pl.col(row["quantity"]).is_not_null())
+        if row["month"] is not None:
+            found = found.filter(pl.col("date").dt.month() == row["month"])
+        best = found[row["quantity"]].max() if row["kind"] == "highest" else found[row["quantity"]].min()
+        assert row["value"] == best
+        assert row["observed_date"] == found.filter(pl.col(row["quantity"]) == best)["date"].min()
+        checked += 1
+    assert checked
+
+
+def test_records_equal_those_of_polars(thirty_years: tuple[DataPaths, pl.DataFrame]) -> None:
+    paths, frame = thirty_years
+    check_records(climate(paths, "records").filter(pl.col("station_id") < "09095"), frame)
+
+
+def test_records_of_a_real_excerpt_equal_those_of_polars(paths: DataPaths, real_file: Callable[[str], Path]) -> None:
+    file = real_file("Q_75_latest-2023-2024_RR-T-Vent_2023-01_excerpt.csv")
+    load_days(paths, file, given_by_hand(file), "meteofrance")
+    frame = pl.read_csv(file, separator=";", schema_overrides={"NUM_POSTE": pl.String, "AAAAMMJJ": pl.String})
+    columns = {
+        "RR": "precipitation_mm", "TN": "temperature_min_c", "TX": "temperature_max_c", "FXY": "max_mean_wind_ms",
+        "FXI": "gust_instantaneous_ms", "FXI3S": "gust_3s_ms",
+    }  # fmt: skip
+    assert not [1 for name in columns if (frame[f"Q{name}"] == 2).any()]
+    frame = frame.select(
+        pl.col("NUM_POSTE").str.strip_chars(), pl.col("AAAAMMJJ").str.to_date("%Y%m%d").alias("date"), *columns
+    ).rename(columns)
+    ours = climate(paths, "records", "75")
+    assert set(ours["station_id"]) == set(frame["NUM_POSTE"])
+    assert not ours["is_long"].any()  # 25 days are no series
+    check_records(ours, frame)
+    # 25 days of January: six are missing, all in a row, so not even one month counts.
+    assert climate(paths, "normals_monthly", "75").is_empty()
