@@ -22,6 +22,7 @@ _UNPACK = "unpack it, then load the files in it"
 _EXPORT = "save its table as CSV with Météo-France's own column names, or load the file it was made from"
 _HOURLY_INSTEAD = "Girouette keeps hourly packets: load /paquet/horaire for the same hours"
 _NO_READER = "Girouette does not read it: load packets of the API (/paquet/horaire) instead"
+_ARCHIVE = "load it with `python -m ingestion.archive --file …`"
 _AGAIN = "wait, then fetch the packet again"
 
 _BY_START = (
@@ -52,7 +53,7 @@ _BY_NAMES: tuple[tuple[frozenset[str], Kind], ...] = tuple(
         ("NUM_POSTE AAAAMMJJHH", Kind("an hourly file of the open archive (H_…)", advice=_NO_READER)),
         (
             "NUM_POSTE AAAAMMJJ RR TN TX",
-            Kind("a daily file of the open archive (Q_…_RR-T-Vent)", advice=_NO_READER),
+            Kind("a daily file of the open archive (Q_…_RR-T-Vent)", advice=_ARCHIVE),
         ),
         ("NUM_POSTE AAAAMMJJ", Kind("a daily file of the open archive (Q_…_autres-parametres)", advice=_NO_READER)),
         ("NUM_POSTE AAAAMM NUM_DECADE", Kind("a ten-day file of the open archive (DECADQ_…)", advice=_NO_READER)),

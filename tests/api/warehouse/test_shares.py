@@ -38,7 +38,7 @@ async def ask_slowly_and_beside(reads: Reads) -> None:
     assert await first == 200
 
 
-def test_one_callers_slow_reads_do_not_keep_others_waiting(warehouse: DataPaths) -> None:
+def test_one_callers_slow_reads_do_not_keep_others_waiting(own_warehouse: DataPaths) -> None:
     limits = WarehouseSettings(_env_file=None, read_concurrency=2, read_queue_seconds=0.3)
-    with open_warehouse(warehouse, limits) as reads:
+    with open_warehouse(own_warehouse, limits) as reads:
         asyncio.run(ask_slowly_and_beside(reads))
