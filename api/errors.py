@@ -82,7 +82,7 @@ class NotFromHere(ApiProblem):
         otherwise = "" if is_proxied else ", or call http://127.0.0.1 on the machine itself"
         super().__init__(
             403,
-            "Changes are accepted from this machine only",
+            "Changes are accepted from this user's programs only",
             f"no API key is configured, and {detail}",
             type="/problems/not-from-here",
             next_step=f"set API_KEYS on the service and send a key{otherwise}",

@@ -37,7 +37,7 @@ class ApiSettings(BaseSettings):
     api_keys: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
         (),
         description="Keys that may change things, separated by commas; each plain, or `sha256:` and the key's "
-        "SHA-256 in hex. Without any, changes are accepted from this machine only.",
+        "SHA-256 in hex. Without any, changes are accepted from this user's programs only.",
     )
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         (),

@@ -6,6 +6,7 @@ import sys
 from api.address import address, root_path
 from api.settings import get_settings
 from ingestion.departments import label_of
+from ingestion.settings import IngestionSettings
 from ingestion.settings import get_settings as get_ingestion_settings
 from ingestion.sources import SOURCES
 from orchestration.errors import OrchestrationError
@@ -29,7 +30,6 @@ async def print_start_table(service: Service) -> None:
 async def describe(service: Service) -> list[tuple[str, str]]:
     """Give the table's rows."""
     url = address() + root_path()
-    source = get_ingestion_settings().source
     snapshot = served_snapshot(service.paths)
     try:
         schedule = await service.runs.schedule()
@@ -44,13 +44,13 @@ async def describe(service: Service) -> list[tuple[str, str]]:
     elif root_path():
         changes = "from nobody: behind a proxy (ROOT_PATH) they need API_KEYS"
     else:
-        changes = "from this machine only (no API_KEYS set)"
+        changes = "from this user's programs only (no API_KEYS set)"
     return [
         ("Page", url),
         ("API", url),
         ("Docs", f"{url}/docs"),
         ("Prefect UI", describe_prefect_ui(service)),
-        ("Source", SOURCES[source].title),
+        ("Source", describe_source(get_ingestion_settings())),
         ("Data folder", str(service.paths.root.resolve())),
         ("Départements", departments),
         ("Newest observation", (snapshot and snapshot.newest_observation) or "none yet: a first run fetches them"),
@@ -58,6 +58,13 @@ async def describe(service: Service) -> list[tuple[str, str]]:
         ("Changes", changes),
         ("Try", f"curl -X POST '{url}/runs?dept=9'"),
     ]
+
+
+def describe_source(settings: IngestionSettings) -> str:
+    """Name the source, and a token that ends soon."""
+    source = SOURCES[settings.source]
+    warning = source.notice(settings) if source.notice and settings.source != "demo" else None
+    return f"{source.title}; {warning}" if warning else source.title
 
 
 def describe_prefect_ui(service: Service) -> str:

@@ -56,8 +56,8 @@ def _parser() -> argparse.ArgumentParser:
 def _ingest(settings: IngestionSettings, departments: Sequence[str] | None) -> int:
     source = SOURCES[settings.source]
     requests = source.plan(resolve_all(departments or settings.depts), datetime.now(UTC))
-    if source.notice:
-        say(source.notice(settings))
+    if source.notice and (notice := source.notice(settings)):
+        say(notice)
     failed = 0
     with open_session(settings) as session:
         for request in requests:

@@ -14,6 +14,7 @@ IngestionError
 ├── ArchiveUnreadable        the archive's ledger cannot be read
 ├── UpstreamError            Météo-France did not give an answer that can be used
 │   ├── TokenMissing         no METEOFRANCE_TOKEN
+│   ├── ApplicationRefused   the application id makes no token
 │   ├── TokenRefused         401: bad or expired, or not a token at all
 │   ├── NotSubscribed        403: no subscription to this API and version
 │   ├── RequestRefused       400 and other 4xx; carries upstream's own words
@@ -195,7 +196,18 @@ class TokenMissing(UpstreamError):
 
     def __init__(self) -> None:
         super().__init__(
-            f"there is no token for Météo-France: set METEOFRANCE_TOKEN (from {PORTAL}), or set METEOFRANCE_SOURCE=demo"
+            f"there is no token for Météo-France: set METEOFRANCE_TOKEN or METEOFRANCE_APPLICATION_ID (from {PORTAL}), "
+            "or set METEOFRANCE_SOURCE=demo"
+        )
+
+
+class ApplicationRefused(UpstreamError):
+    """The portal makes no token for this application id."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(
+            f"METEOFRANCE_APPLICATION_ID was refused ({status}): copy it again from {PORTAL}, "
+            "where `generate token` shows it behind `Authorization: Basic`"
         )
 
 

@@ -21,7 +21,16 @@ class IngestionSettings(BaseSettings):
         ("9",), description="Départements of the hourly run, separated by commas; `all` for every one."
     )
     meteofrance_token: SecretStr | None = Field(
-        None, description="Token of the DPPaquetObs v2 subscription. Without it the demo source is used."
+        None,
+        description="Token of the DPPaquetObs v2 subscription. Without it, and without an application id, the demo "
+        "source is used.",
+    )
+    meteofrance_application_id: SecretStr | None = Field(
+        None,
+        description="Application id of the portal, in place of a token: tokens are made from it and renewed.",
+    )
+    meteofrance_token_url: HttpUrl = Field(
+        HttpUrl("https://portail-api.meteofrance.fr/token"), description="Where an application id is given tokens."
     )
     meteofrance_auth: Literal["apikey", "bearer"] = Field(
         "apikey", description="How the token is sent: the portal's API key, or a one-hour bearer token."
@@ -60,7 +69,7 @@ class IngestionSettings(BaseSettings):
         """The source really used, once `auto` is decided."""
         if self.meteofrance_source != "auto":
             return self.meteofrance_source
-        return "meteofrance" if self.meteofrance_token else "demo"
+        return "meteofrance" if self.meteofrance_token or self.meteofrance_application_id else "demo"
 
 
 def read_settings(kind: type[Settings]) -> Settings:

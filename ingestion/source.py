@@ -135,4 +135,5 @@ class Source:
     plan: Callable[[Sequence["Department"], datetime], list[PacketRequest]]
     open_client: Callable[["IngestionSettings"], AbstractAsyncContextManager[Client]]
     dataset_of_file: Callable[[bytes], str]  # which dataset a captured file is, by its first bytes; raises NotAPacket
-    notice: Callable[["IngestionSettings"], str] | None = None  # a sentence to say when the data is not real
+    # What a person should hear before each run, e.g. that the data is not real; None when there is nothing to say.
+    notice: Callable[["IngestionSettings"], str | None] | None = None

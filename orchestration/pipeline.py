@@ -110,8 +110,8 @@ def run_pipeline(
     paths = DataPaths(ingestion.data_dir)
     summary = RunSummary(ingestion.source, departments)
     source = SOURCES[ingestion.source]
-    if source.notice:
-        say(source.notice(ingestion))
+    if source.notice and (notice := source.notice(ingestion)):
+        say(notice)
     with storage_faults(paths), writer_lock(paths, "a run of the pipeline", say):
         sweep(paths)
         load_left_behind(ingestion, say)

@@ -1,6 +1,7 @@
 """The demo source behind a real HTTP server, so that tests go through the real network stack."""
 
 import asyncio
+import json
 import socket
 import threading
 from collections.abc import Iterator, Mapping
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
+from starlette.datastructures import Headers
 
 from ingestion.demo.app import create_demo_app
 from ingestion.demo.faults import Fault, FaultKind
@@ -20,6 +22,7 @@ from ingestion.settings import IngestionSettings
 
 NOW = datetime(2026, 11, 20, 5, 12, tzinfo=UTC)  # past, as an hour from the future is left out of the marts
 TOKEN = "a-token-of-the-tests"
+APPLICATION_ID = "YW4tYXBwbGljYXRpb24="
 
 
 _ON_THE_WIRE = (FaultKind.READ_TIMEOUT, FaultKind.READ_ERROR, FaultKind.STALLED_BODY)
@@ -37,12 +40,27 @@ class Upstream:
         self.now = now
         self.requests: list[str] = []
         self.network_faults = [fault.kind for fault in faults if fault.kind in _ON_THE_WIRE]
-        self.app = create_demo_app(
+        self.tokens_given = 0
+        self._make_app = lambda token: create_demo_app(
             clock=lambda: self.now,
-            token=TOKEN,
+            token=token,
             faults=[fault for fault in faults if fault.kind not in self.network_faults],
             retention_hours=retention_hours,
         )
+        self.app = self._make_app(TOKEN)
+
+    def give_token(self, credentials: str) -> tuple[int, bytes]:
+        """Answer the portal's address for tokens; the token given before is worth nothing from then on."""
+        if credentials != f"Basic {APPLICATION_ID}":
+            return 401, b'{"error":"invalid_client"}'
+        self.tokens_given += 1
+        token = f"{TOKEN}-{self.tokens_given}"
+        self.app = self._make_app(token)
+        return 200, json.dumps({"access_token": token, "token_type": "Bearer", "expires_in": 3600}).encode()
+
+    def forget_tokens(self) -> None:
+        """Let an hour pass: every token given is worth nothing."""
+        self.app = self._make_app("none that was given")
 
     @property
     def environment(self) -> Mapping[str, str]:
@@ -62,6 +80,11 @@ class Upstream:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         self.requests.append(scope["path"])
+        if scope["path"] == "/token":
+            status, body = self.give_token(Headers(scope=scope).get("authorization", ""))
+            await send({"type": "http.response.start", "status": status, "headers": []})
+            await send({"type": "http.response.body", "body": body})
+            return
         if FaultKind.READ_TIMEOUT in self.network_faults:
             while (await receive())["type"] != "http.disconnect":
                 await asyncio.sleep(0)

@@ -52,8 +52,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _backfill(settings: IngestionSettings, departments: Sequence[str] | None, since: int, *, accept: bool) -> int:
-    if notice := SOURCES[settings.source].notice:
-        say(notice(settings))
+    notice = SOURCES[settings.source].notice
+    if notice and (sentence := notice(settings)):
+        say(sentence)
     done = backfill(settings, resolve_all(departments or settings.depts), since, say, accept=accept)
     say(f"{done}; the next run, or `make publish`, shows them")
     return 1 if done.failures else 0

@@ -19,7 +19,7 @@ from ingestion.errors import (
     UpstreamDown,
 )
 from ingestion.meteofrance import endpoints
-from ingestion.meteofrance.auth import auth_header, token_to_send
+from ingestion.meteofrance.auth import auth_of
 from ingestion.meteofrance.endpoints import Format
 from ingestion.meteofrance.pacing import RequestPacer, pacer_for, per_minute
 from ingestion.meteofrance.refusals import TRANSIENT_STATUSES, refusal, retry_after_seconds, upstream_words
@@ -70,16 +70,19 @@ class MeteoFranceClient:
         *,
         pacer: RequestPacer | None = None,
     ) -> None:
-        self._token = token_to_send(settings, is_in_process=transport is not None)
+        self._auth = auth_of(settings, is_in_process=transport is not None)
         self._max_attempts = settings.max_attempts
         self._whole_answer_seconds = settings.read_timeout_seconds * _WHOLE_ANSWER
         base = str(settings.meteofrance_url).rstrip("/")
         if pacer is None and transport is not None and settings.source == "demo":
             pacer = RequestPacer(per_minute(settings.requests_per_minute))  # shares no quota with anyone
-        self._pacer = pacer or pacer_for(base, settings.meteofrance_token, settings.requests_per_minute)
+        self._pacer = pacer or pacer_for(
+            base, settings.meteofrance_token or settings.meteofrance_application_id, settings.requests_per_minute
+        )
         self._http = httpx.AsyncClient(
             base_url=f"{base}/{endpoints.VERSION}",
-            headers={**auth_header(settings, self._token), "User-Agent": "girouette"},
+            headers={"User-Agent": "girouette"},
+            auth=self._auth,
             timeout=httpx.Timeout(settings.read_timeout_seconds, connect=settings.connect_timeout_seconds),
             follow_redirects=False,
             transport=transport,
@@ -174,13 +177,14 @@ class MeteoFranceClient:
     def _refuse(self, response: httpx.Response, body: bytes, endpoint: str, number: int) -> NoReturn:
         """Raise what an answer other than 200 means; upstream's words are shown without the token."""
         status = response.status_code
-        body = body.replace(self._token.encode(), b"***")
+        location = response.headers.get("Location", "")
+        for secret in self._auth.secrets:
+            body, location = body.replace(secret.encode(), b"***"), location.replace(secret, "***")
         if status in TRANSIENT_STATUSES:
             wait = retry_after_seconds(response.headers.get("Retry-After"))
             if wait is None and status == 429:
                 wait = _FIRST_QUOTA_WAIT * 2 ** (number - 1)
             raise _Transient(f"{status} {upstream_words(body)}".strip(), quota=status == 429, wait=wait)
-        location = response.headers.get("Location", "").replace(self._token, "***")
         raise refusal(status, body, url=_shown(response.request.url), endpoint=endpoint, location=location)
 
 

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from ingestion.departments import Department, all_departments
 from ingestion.errors import NotAPacket, TokenMissing
+from ingestion.meteofrance.auth import say_if_ending
 from ingestion.meteofrance.client import MeteoFranceClient
 from ingestion.meteofrance.parser import parse_observations, parse_stations
 from ingestion.meteofrance.recognise import recognise
@@ -124,7 +125,7 @@ def dataset_of_file(start: bytes) -> str:
 
 def open_client(settings: IngestionSettings) -> MeteoFranceClient:
     """Make the client; raises TokenMissing."""
-    if settings.meteofrance_token is None:
+    if settings.meteofrance_token is None and settings.meteofrance_application_id is None:
         raise TokenMissing
     return MeteoFranceClient(settings)
 
@@ -136,5 +137,6 @@ METEOFRANCE = Source(
     datasets=DATASETS,
     plan=plan_run,
     open_client=open_client,
+    notice=say_if_ending,
     dataset_of_file=dataset_of_file,
 )

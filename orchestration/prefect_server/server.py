@@ -82,7 +82,8 @@ def start_server(api_url: str, paths: DataPaths) -> subprocess.Popen[bytes]:
 
 
 def _without_secrets(environment: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in environment.items() if name not in ("METEOFRANCE_TOKEN", "API_KEYS")}
+    secrets = ("METEOFRANCE_TOKEN", "METEOFRANCE_APPLICATION_ID", "API_KEYS")
+    return {name: value for name, value in environment.items() if name not in secrets}
 
 
 def stop_server(child: subprocess.Popen[bytes]) -> None:

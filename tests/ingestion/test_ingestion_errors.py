@@ -20,6 +20,7 @@ EXAMPLES = [
     errors.StorageFailed(None, "something\nelse", None, "data"),
     errors.FileUnreadable(Path("captured.json"), "gone"),
     errors.TokenMissing(),
+    errors.ApplicationRefused(401),
     errors.TokenRefused("900901: Invalid\nCredentials"),
     errors.NotSubscribed("900908"),
     errors.RequestRefused(400, "Contrôle de paramètres\nen erreur", "/paquet/horaire"),
