@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 
 import anyio
 from anyio import to_thread
@@ -9,7 +10,7 @@ from anyio import to_thread
 from ingestion.archive.days_file import period_of, years_of
 from ingestion.archive.ledger import ArchiveFile, read_ledger
 from ingestion.archive.listing import ArchiveClient, Listed, open_archive
-from ingestion.archive.load import Loaded, load_days
+from ingestion.archive.load import Loaded, load_days, renew_climate
 from ingestion.departments import Department
 from ingestion.durable import make_directory
 from ingestion.errors import IngestionError, SourceMismatch, UpstreamDown
@@ -51,33 +52,48 @@ async def _backfill(
     paths, done = DataPaths(settings.data_dir), Backfilled()
     async with open_archive(settings) as client:
         planned = await _plan(client, departments, since, say)
-        for number, listed in enumerate(planned, start=1):
-            prefix = f"[{number}/{len(planned)}] {listed.name}"
-            try:
-                if (known := _known(paths, listed)) and not (accept and known.status == "refused"):
-                    done.known += 1
-                    if known.status == "refused":
-                        done.failures[listed.name] = known.error or "refused before"
-                    say(f"{prefix}: {f'refused before: {known.error}' if known.error else 'known already'}")
-                    continue
-                loaded = await _load(settings, client, listed, accept=accept)
-                done.loaded.append(loaded.entry)
-                say(f"{prefix}: {loaded}")
-            except SourceMismatch:
-                raise
-            except IngestionError as error:
-                done.failures[listed.name] = str(error)
-                say(f"{prefix}: {error}")
+        number = 0
+        for department, files in groupby(planned, key=lambda pair: pair[0]):
+            for _, listed in files:
+                number += 1
+                became = await _try_to_load(settings, client, listed, done, accept=accept)
+                say(f"[{number}/{len(planned)}] {listed.name}: {became}")
+            with storage_faults(paths):
+                await to_thread.run_sync(renew_climate, paths, department.code)
     return done
 
 
-async def _plan(client: ArchiveClient, departments: Sequence[Department], since: int, say: Say) -> list[Listed]:
-    planned: list[Listed] = []
+async def _try_to_load(
+    settings: IngestionSettings, client: ArchiveClient, listed: Listed, done: Backfilled, *, accept: bool
+) -> str:
+    """Load one file unless it is known; say what became of it. An error is noted, so that the others go on."""
+    known = _known(DataPaths(settings.data_dir), listed)
+    if known and not (accept and known.status == "refused"):
+        done.known += 1
+        if known.status == "refused":
+            done.failures[listed.name] = known.error or "refused before"
+        return f"refused before: {known.error}" if known.error else "known already"
+    try:
+        loaded = await _load(settings, client, listed, accept=accept)
+    except SourceMismatch:
+        raise
+    except IngestionError as error:
+        done.failures[listed.name] = str(error)
+        return str(error)
+    done.loaded.append(loaded.entry)
+    return str(loaded)
+
+
+async def _plan(
+    client: ArchiveClient, departments: Sequence[Department], since: int, say: Say
+) -> list[tuple[Department, Listed]]:
+    planned: list[tuple[Department, Listed]] = []
     for department in departments:
         listed = await client.list_days(department)
         if not listed:
             say(f"the listing has no files of days for {department}")
-        planned += [file for file in listed if (years := years_of(period_of(file.name))) is None or years[1] >= since]
+        wanted = (file for file in listed if (years := years_of(period_of(file.name))) is None or years[1] >= since)
+        planned += [(department, file) for file in wanted]
     if not planned:
         raise UpstreamDown("the listing names no file of days for what was asked", 1, 0)
     return planned
@@ -98,7 +114,7 @@ async def _load(settings: IngestionSettings, client: ArchiveClient, listed: List
         try:
             etag = await client.fetch(listed, file)
             return await to_thread.run_sync(
-                lambda: load_days(paths, file, listed.origin(etag), settings.source, accept=accept)
+                lambda: load_days(paths, file, listed.origin(etag), settings.source, accept=accept, more_follow=True)
             )
         finally:
             file.unlink(missing_ok=True)

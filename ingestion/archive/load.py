@@ -70,8 +70,12 @@ def given_by_hand(file: Path) -> Origin:
         raise FileUnreadable(file, error.strerror or str(error)) from error
 
 
-def load_days(paths: DataPaths, file: Path, origin: Origin, source: str, *, accept: bool = False) -> Loaded:
+def load_days(
+    paths: DataPaths, file: Path, origin: Origin, source: str, *, accept: bool = False, more_follow: bool = False
+) -> Loaded:
     """Load one file; with `accept` even if it has far fewer rows than the one before.
+
+    With `more_follow`, normals and records wait for `renew_climate`, which the caller owes the département.
 
     Raises ArchiveFileRefused, SourceMismatch. A kill at any point leaves what was loaded before as it was: only the
     ledger, replaced at once, says which files are in use.
@@ -88,7 +92,19 @@ def load_days(paths: DataPaths, file: Path, origin: Origin, source: str, *, acce
         _record_refusal(paths, refused, received, origin, period, source)
         raise
     was_accepted = known is not None and known.is_accepted
-    return _register(paths, replace(entry, is_accepted=accept or was_accepted), source)
+    entry = replace(entry, is_accepted=accept or was_accepted)
+    return _register(paths, entry, source, with_climate=not more_follow)
+
+
+def renew_climate(paths: DataPaths, department: str) -> None:
+    """Compute a département's normals and records from its files in use, unless they are already."""
+    with ledger_lock(paths):
+        ledger = read_ledger(paths)
+        files = ledger.in_use(department)
+        folder = write_climate(paths, department, files) if files else None
+        if folder and ledger.climate.get(department) != folder:
+            ledger.climate[department] = folder
+            write_ledger(paths, ledger)
 
 
 def _known(ledger: Ledger, period: str, digest: str) -> ArchiveFile | None:
@@ -156,7 +172,7 @@ def _require_room(paths: DataPaths, received: Received) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(paths.archive))
 
 
-def _register(paths: DataPaths, entry: ArchiveFile, source: str) -> Loaded:
+def _register(paths: DataPaths, entry: ArchiveFile, source: str, *, with_climate: bool) -> Loaded:
     """Give the file its place among the département's files, and compute what follows from it, in one change."""
     with ledger_lock(paths):
         ledger = read_ledger(paths)
@@ -167,7 +183,8 @@ def _register(paths: DataPaths, entry: ArchiveFile, source: str) -> Loaded:
         ledger.files = [f for f in ledger.files if f.department != entry.department] + mine
         for covered in _covered(paths, ledger.in_use(entry.department)):
             ledger.put(replace(covered, status="superseded"))
-        ledger.climate[entry.department] = write_climate(paths, entry.department, ledger.in_use(entry.department))
+        if with_climate:
+            ledger.climate[entry.department] = write_climate(paths, entry.department, ledger.in_use(entry.department))
         write_ledger(paths, ledger)
     settled = ledger.find(entry.department, entry.period, entry.digest)
     assert settled is not None  # noqa: S101 - it was just put there

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -18,8 +18,10 @@ import stamina
 from archive_files import days_of, text_of
 
 from ingestion.archive import backfill as backfill_module
+from ingestion.archive import load as load_module
 from ingestion.archive.backfill import backfill
-from ingestion.archive.ledger import read_ledger
+from ingestion.archive.climate import write_climate
+from ingestion.archive.ledger import ArchiveFile, read_ledger, write_ledger
 from ingestion.archive.listing import LISTING, ArchiveClient
 from ingestion.demo.archive import create_demo_archive
 from ingestion.departments import resolve_all
@@ -133,6 +135,30 @@ def test_files_of_days_of_the_departement_are_loaded_once(
     entry = next(f for f in read_ledger(DataPaths(data_dir)).in_use() if f.name == LATEST)
     assert (entry.rows, entry.resource_id, entry.url) == (51, f"id-{LATEST}", f"https://files.test/some/{LATEST}")
     assert list((data_dir / "archive" / "incoming").iterdir()) == []
+
+
+def test_normals_are_computed_once_for_all_files_of_a_departement(
+    listed: FakeArchive, settings: IngestionSettings, data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(listed)
+    computed: list[int] = []
+
+    def write(paths: DataPaths, department: str, files: Sequence[ArchiveFile]) -> str:
+        computed.append(len(files))
+        return write_climate(paths, department, files)
+
+    monkeypatch.setattr(load_module, "write_climate", write)
+    backfill(settings, ARIEGE, 1991, print)
+    assert computed == [2]
+    climate = dict(read_ledger(DataPaths(data_dir)).climate)
+    assert set(climate) == {"9"}
+    # A back-fill killed before it came to the normals makes up for them.
+    paths = DataPaths(data_dir)
+    ledger = read_ledger(paths)
+    ledger.climate.clear()
+    write_ledger(paths, ledger)
+    backfill(settings, ARIEGE, 1991, print)
+    assert read_ledger(paths).climate == climate
 
 
 def test_a_download_that_breaks_off_goes_on_where_it_was_cut(listed: FakeArchive, settings: IngestionSettings) -> None:
