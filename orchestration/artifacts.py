@@ -38,7 +38,7 @@ def render_summary(summary: RunSummary) -> str:
             f"| {label} | {load.rows_seen:,} | {counts.new:,} | {counts.changed:,} | {counts.unchanged:,} "
             f"| {counts.rejected:,} | {load.seconds:.2f} |"
         )
-    lines += [f"| {label} | not fetched: {why} | | | | | |" for label, why in summary.failures.items()]
+    lines += [f"| {label} | not loaded: {why} | | | | | |" for label, why in summary.failures.items()]
     if summary.nodes:
         lines += ["", "| dbt node | kind | status | s |", "|---|---|---|--:|"]
         lines += [f"| {node.name} | {node.kind} | {node.status} | {node.seconds:.2f} |" for node in summary.nodes]

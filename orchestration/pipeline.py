@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 
 from ingestion.departments import Department
-from ingestion.errors import IngestionError, SourceMismatch
+from ingestion.errors import IngestionError, SourceMismatch, printable
 from ingestion.ingest import Session, ingest_packet, open_session
 from ingestion.load_log import LoadResult
 from ingestion.paths import DataPaths
@@ -73,7 +73,11 @@ class RunSummary:
         rejected = f"; {self.rows_rejected:,} rows rejected, see meta.rejected_rows" if self.rows_rejected else ""
         remarks = [f"; {label}: {remark}" for label, load in self.loads.items() for remark in load.remarks]
         told = "".join(remarks[:_REMARKS]) + (f"; {len(remarks) - _REMARKS} more remarks" * (len(remarks) > _REMARKS))
-        missed = f"; not fetched: {', '.join(self.failures)}" if self.failures else ""
+        missed = ""
+        if self.failures:
+            first = next(iter(self.failures.values()))
+            why = printable(first.rpartition(": ")[0] or first, 160)  # without the advice
+            missed = f"; not loaded: {', '.join(self.failures)} ({'the first: ' * (len(self.failures) > 1)}{why})"
         return (
             f"{end}: {self.rows_new:,} new and {self.rows_changed:,} changed rows, "
             f"{len(self.nodes)} dbt nodes, source {self.source}, {self.seconds:.1f} s{rejected}{told}{missed}"

@@ -104,7 +104,7 @@ def check_one_of_many(
     environment = {**upstream.environment, "DATA_DIR": str(data_dir), "MAX_ATTEMPTS": "1"}
     first = warm.start(environment, UNTROUBLED, *departments).outcome()
     assert first.is_good, first.text
-    assert f"not fetched: {label}" in first.text
+    assert f"not loaded: {label}" in first.text
     paths = DataPaths(data_dir)
     assert set(served_snapshot(paths).departments) == set(departments) - {failing}
     failed = query_file(paths.build_file, "select distinct department_code from meta.loads where status = 'failed'")
@@ -113,7 +113,7 @@ def check_one_of_many(
     upstream.reset(now=NOW + timedelta(hours=1), retention_hours=4)
     second = warm.start(environment, UNTROUBLED, *departments).outcome()
     assert second.is_good
-    assert "not fetched" not in second.text
+    assert "not loaded" not in second.text
     assert set(served_snapshot(paths).departments) == set(departments)
     since = query_file(
         paths.published,

@@ -110,7 +110,7 @@ def test_several_departments_are_several_tasks_and_one_that_fails_does_not_stop_
     upstream.reset(Fault(FaultKind.FORBIDDEN, department="65", times=None))
     run = run_of(client, flow(["9", "31", "65"]))
     assert (run.state.name, run.name) == ("Completed", "Ariège (9), Haute-Garonne (31), Hautes-Pyrénées (65)")
-    assert run.state.message.endswith("; not fetched: Hautes-Pyrénées (65)")
+    assert "; not loaded: Hautes-Pyrénées (65) (this token has no subscription to the API" in run.state.message
     assert served_snapshot(published).departments == ["9", "31"]
     names = {"ingest Ariège (9)", "ingest Haute-Garonne (31)", "ingest Hautes-Pyrénées (65)"}
     tasks = until(lambda: task_runs_of(client, run), lambda found: {task.name for task in found} >= names)

@@ -91,7 +91,9 @@ def test_one_department_that_fails_is_named_and_the_others_are_published(publish
     summary = run("9", "31", "65")
     assert summary.is_published
     assert list(summary.failures) == ["Haute-Garonne (31)"]
-    assert str(summary).endswith("; not fetched: Haute-Garonne (31)")
+    assert "; not loaded: Haute-Garonne (31) (Météo-France did not answer properly in 1 try over 0 s (last: 500" in str(
+        summary
+    )
     assert any(line.startswith("Haute-Garonne (31): Météo-France did not answer") for line in summary.said)
     assert summary.snapshot.departments == ["9", "65"]
 
