@@ -61,7 +61,8 @@ def create_app() -> FastAPI:
     add_reads(app)
     add_page(app)
     _document_problems(app)
-    app.add_middleware(WithoutPrefix)  # outermost, so the last
+    if root_path():
+        app.add_middleware(WithoutPrefix, root=root_path())  # outermost, so the last
     return app
 
 

@@ -115,7 +115,7 @@ def family(process: psutil.Process) -> list[psutil.Process]:
 
 
 def megabytes(processes: list[psutil.Process]) -> float:
-    """What the processes take, each page once, whoever else has the same files in memory.
+    """What the processes take, each page once, even when other programs have the same files in memory.
 
     Anonymous memory by its proportional share, as only forks share it; of each part of a file the most that one of
     them holds.

@@ -70,12 +70,12 @@ def merge_rows(
     told = [column for column in target.compared if column in present]
     # As text first: most rows are the same text, and reading each value as a number takes longer than all the rest.
     is_same_text = " and ".join(f'incoming."{name}" is not distinct from known."{name}"' for name in told)
-    differs = " or ".join(f"{_value('incoming', name)} is distinct from {_value('known', name)}" for name in told)
+    is_other = f"{_value('incoming', '{0}')} is distinct from {_value('known', '{0}')}"
+    differs = " or ".join(map(is_other.format, told))
     same_values = f"[{', '.join(_value('incoming', name) for name in told)}]"
 
     seen_at = f"timestamptz '{fetched_at.isoformat()}'"
     reason = f"coalesce({target.reject_reason}, {_too_late(seen_at)})" if hour else target.reject_reason
-    is_other = f"{_value('incoming', '{0}')} is distinct from {_value('known', '{0}')}"
 
     connection.register("packet", packet.rows)
     connection.execute(f"""
@@ -90,9 +90,10 @@ def merge_rows(
         from judged as incoming
         window same_key as (partition by reason, {key} order by {target.last_of_duplicates})
     """)
+    where_known_can_be = _where_known_can_be(connection, target)
     remarks = check_quantities(connection, target, present)
     if is_of_scope:
-        remarks += refuse_foreign(connection, target, is_of_scope, _where_known_can_be(connection, target))
+        remarks += refuse_foreign(connection, target, is_of_scope, where_known_can_be)
     # A row seen before its hour was over was no measurement yet. The same values seen after it are.
     was_early = "coalesce(known.observed_at > known.version_seen_at, false)" if hour else "false"
     outdated = f"was_early and known.observed_at <= {seen_at}" if hour else "false"
@@ -102,7 +103,7 @@ def merge_rows(
         create or replace temp table judged as
         with known as (
             select * from {target.name}
-            where {_where_known_can_be(connection, target)}
+            where {where_known_can_be}
             qualify row_number() over (partition by {key} order by version desc) = 1
         )
         select
@@ -126,7 +127,7 @@ def merge_rows(
     """)
     connection.unregister("packet")
     if not (is_confirmed or repeats_what_was_held(connection, target, told, held)):
-        hold_mass_correction(connection, target, told, is_other, _where_known_can_be(connection, target))
+        hold_mass_correction(connection, target, told, is_other, where_known_can_be)
     left = _leave(connection, target, packet, load_id, fetched_at, is_confirmed=is_confirmed, held=held)
     columns = _names((*hour, *target.columns))
     connection.execute(
@@ -152,7 +153,7 @@ def merge_rows(
         {"load_id": load_id},
     )
     if target.true_by:
-        _note_later(connection, target)
+        _note_later(connection, target, where_known_can_be)
     counted = connection.execute("""
         select
             count(*) filter (is_kept and not is_known),
@@ -235,7 +236,7 @@ def _leave(
     return int(left)
 
 
-def _note_later(connection: duckdb.DuckDBPyConnection, target: RawTable) -> None:
+def _note_later(connection: duckdb.DuckDBPyConnection, target: RawTable, where_known_can_be: str) -> None:
     """Keep the later time of a row whose values came again: what is older than that changes nothing afterwards."""
     later = "is_kept and is_known and is_later and not is_changed"
     if connection.execute(f"select true from judged where {later} limit 1").fetchone():
@@ -245,7 +246,7 @@ def _note_later(connection: duckdb.DuckDBPyConnection, target: RawTable) -> None
             from judged
             where
                 {later} and {same_row} and known.version = judged.version - 1
-                and known.{_where_known_can_be(connection, target)}
+                and known.{where_known_can_be}
         """)
 
 

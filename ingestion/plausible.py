@@ -150,6 +150,7 @@ def hold_cut_list(
     """
     if missing <= max(_LIST_FEW, _LIST_LOSS * known):
         return
+    again = 0
     if held is not None:
         key = ", ".join(f'"{name}"' for name in table.key)
         connection.register("held_rows", held)
@@ -158,8 +159,6 @@ def hold_cut_list(
             f" and ({key}) not in (select ({key}) from judged where reason is null)"
         ).fetchone()
         connection.unregister("held_rows")
-        is_repeated = row is not None and row[0] * 2 > missing
-    else:
-        is_repeated = False
-    if not is_repeated:
+        again = row[0] if row else 0
+    if again * 2 <= missing:
         raise CorrectionHeld(f"drop {missing:,} of {known:,} listed rows", HOLD_MINUTES)

@@ -92,8 +92,8 @@ async def history(
         request,
         lambda snapshot, executor: read_history(snapshot, executor, wanted),
         choose_format(request, query.format),
-        snapshot=cursor.snapshot_id if cursor else query.snapshot,
-        pinned_by="cursor" if cursor else "snapshot",
+        snapshot=query.snapshot,
+        cursor=cursor,
     )
 
 
@@ -114,6 +114,6 @@ async def coverage(request: Request, query: Annotated[CoverageQuery, Query()], r
         request,
         lambda snapshot, executor: read_coverage(snapshot, executor, wanted),
         choose_format(request, query.format),
-        snapshot=cursor.snapshot_id if cursor else query.snapshot,
-        pinned_by="cursor" if cursor else "snapshot",
+        snapshot=query.snapshot,
+        cursor=cursor,
     )

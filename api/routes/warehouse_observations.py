@@ -33,6 +33,6 @@ async def observations(request: Request, query: Annotated[ObservationsQuery, Que
         request,
         lambda snapshot, executor: read_observations(snapshot, executor, wanted),
         choose_format(request, query.format),
-        snapshot=cursor.snapshot_id if cursor else query.snapshot,
-        pinned_by="cursor" if cursor else "snapshot",
+        snapshot=query.snapshot,
+        cursor=cursor,
     )

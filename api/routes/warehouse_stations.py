@@ -56,8 +56,8 @@ async def stations(request: Request, query: Annotated[StationsQuery, Query()], r
         request,
         work,
         choose_format(request, query.format, PLACE_FORMATS),
-        snapshot=cursor.snapshot_id if cursor else query.snapshot,
-        pinned_by="cursor" if cursor else "snapshot",
+        snapshot=query.snapshot,
+        cursor=cursor,
     )
 
 

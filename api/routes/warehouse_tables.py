@@ -77,6 +77,6 @@ async def table(
         request,
         work,
         chosen,
-        snapshot=cursor.snapshot_id if cursor else query.snapshot,
-        pinned_by="cursor" if cursor else "snapshot",
+        snapshot=query.snapshot,
+        cursor=cursor,
     )

@@ -145,24 +145,31 @@ def _write(paths: DataPaths, received: Received, origin: Origin, period: str) ->
     finally:
         partial.unlink(missing_ok=True)
         shutil.rmtree(f"{partial}.spill", ignore_errors=True)
+    return replace(
+        _describe(received, origin, period, days.department),
+        rows=days.rows,
+        posts=days.posts,
+        first_day=days.first_day.isoformat(),
+        last_day=days.last_day.isoformat(),
+        unknown_columns=received.unknown_columns,
+        file=target.relative_to(paths.root).as_posix(),
+    )
+
+
+def _describe(received: Received, origin: Origin, period: str, department: str) -> ArchiveFile:
+    """Write down a file as it was received, whatever becomes of it."""
     return ArchiveFile(
-        department=days.department,
+        department=department,
         period=period,
         digest=received.digest,
         name=origin.name,
         last_modified=origin.stamp,
         loaded_at=datetime.now(UTC).isoformat(timespec="seconds"),
         bytes=received.bytes,
-        rows=days.rows,
-        posts=days.posts,
-        first_day=days.first_day.isoformat(),
-        last_day=days.last_day.isoformat(),
         header_digest=received.header_digest,
-        unknown_columns=received.unknown_columns,
         resource_id=origin.resource_id,
         url=origin.url,
         etag=origin.etag,
-        file=target.relative_to(paths.root).as_posix(),
     )
 
 
@@ -218,24 +225,10 @@ def _record_refusal(
 ) -> None:
     """Tell of a refused file in the ledger too: a back-fill by night has no terminal."""
     parts = origin.name.split("_")
+    department = parts[1].lstrip("0") if len(parts) > 2 and parts[0] == "Q" else ""
+    entry = replace(_describe(received, origin, period, department), status="refused", error=refused.why)
     with ledger_lock(paths):
         ledger = read_ledger(paths)
         ledger.source = ledger.source or source
-        ledger.put(
-            ArchiveFile(
-                department=parts[1].lstrip("0") if len(parts) > 2 and parts[0] == "Q" else "",
-                period=period,
-                digest=received.digest,
-                name=origin.name,
-                last_modified=origin.stamp,
-                loaded_at=datetime.now(UTC).isoformat(timespec="seconds"),
-                bytes=received.bytes,
-                header_digest=received.header_digest,
-                resource_id=origin.resource_id,
-                url=origin.url,
-                etag=origin.etag,
-                status="refused",
-                error=refused.why,
-            )
-        )
+        ledger.put(entry)
         write_ledger(paths, ledger)

@@ -16,6 +16,7 @@ from fastapi.responses import StreamingResponse
 
 from api.address import at
 from api.warehouse.answer.cache import AnswerCache, Encoded, Key
+from api.warehouse.answer.cursors import Cursor
 from api.warehouse.answer.encodings import WORTH_COMPRESSING, choose_encoding, compress, compress_stream
 from api.warehouse.answer.etags import is_unchanged, make_etag, not_modified
 from api.warehouse.answer.formats import GEOJSON, JSON, Format
@@ -126,11 +127,16 @@ class Reads:
         *,
         snapshot: str | None = None,
         pinned_by: str = "snapshot",
+        cursor: Cursor | None = None,
         limiter: CapacityLimiter | None = None,
     ) -> Response:
-        """Answer a read: `work` gives the rows from a snapshot, everything else is the same for all of them."""
+        """Answer a read: `work` gives the rows from a snapshot, everything else is the same for all of them.
+
+        A page is read from the snapshot of its `cursor`, whatever else is served by then.
+        """
         key: Key | None = getattr(request.state, "read_key", None)
-        asked = _ReadRequest(request, key, format, choose_encoding(request.headers), snapshot, pinned_by)
+        pinned = (cursor.snapshot_id, "cursor") if cursor else (snapshot, pinned_by)
+        asked = _ReadRequest(request, key, format, choose_encoding(request.headers), *pinned)
         shares = self.sql_shares if limiter is self.sql_limiter else self._shares
         try:
             async with shares.place(request.client.host if request.client else ""):
