@@ -14,7 +14,7 @@ from api.warehouse.open.execute import Executor
 from api.warehouse.open.snapshot import OpenSnapshot
 from api.warehouse.problems import ArchiveEmpty, BadValue, NotFound
 from api.warehouse.question.filters import placeholder, read_value
-from api.warehouse.question.stations import resolve_departments
+from api.warehouse.question.stations import ids_by_name, resolve_departments
 from ingestion.archive import climate
 from ingestion.archive.days_sql import FIELDS
 from ingestion.departments import fold
@@ -294,14 +294,9 @@ def find_post(snapshot: OpenSnapshot, executor: Executor, text: str) -> str:
         rows = executor.fetch_dicts(
             snapshot,
             "select distinct station_id, station_name from meta.archive_coverage"
-            " union select station_id, station_name from marts.stations",
+            " union select station_id, station_name from marts.stations order by station_id",
         )
-        names: dict[str, set[str]] = {}
-        for row in rows:
-            names.setdefault(row["station_id"], set()).add(row["station_id"])
-            if row["station_name"]:
-                names.setdefault(fold(row["station_name"]), set()).add(row["station_id"])
-        snapshot.post_names = {name: sorted(ids) for name, ids in names.items()}
+        snapshot.post_names = ids_by_name((row["station_id"], row["station_name"]) for row in rows)
     found = snapshot.post_names.get(fold(text), [])
     if not found:
         raise NotFound("station", text, list(snapshot.post_names), field="station", look_at=_LOOK_AT)

@@ -71,13 +71,19 @@ def known_stations(snapshot: OpenSnapshot, executor: Executor) -> Mapping[str, K
 def station_names(snapshot: OpenSnapshot, executor: Executor) -> Mapping[str, list[str]]:
     """Ids by folded id and name; made once per snapshot."""
     if snapshot.station_names is None:
-        by_name: dict[str, list[str]] = defaultdict(list)
-        for station in known_stations(snapshot, executor).values():
-            by_name[station.station_id].append(station.station_id)
-            if station.name:
-                by_name[fold(station.name)].append(station.station_id)
-        snapshot.station_names = dict(by_name)
+        known = known_stations(snapshot, executor).values()
+        snapshot.station_names = ids_by_name((station.station_id, station.name) for station in known)
     return snapshot.station_names
+
+
+def ids_by_name(stations: Iterable[tuple[str, str | None]]) -> dict[str, list[str]]:
+    """Ids by folded id and name, each once and in the order given."""
+    by_name: dict[str, dict[str, None]] = defaultdict(dict)
+    for station_id, name in stations:
+        by_name[station_id][station_id] = None
+        if name:
+            by_name[fold(name)][station_id] = None
+    return {name: list(ids) for name, ids in by_name.items()}
 
 
 def nearest_names(text: str, stations: Iterable[KnownStation]) -> list[str]:
