@@ -141,6 +141,10 @@ _DOMAIN: dict[type[Exception], _Row] = {
         503, "queue-full", "Too many runs wait", None,
         "wait for some to end (GET /runs/latest counts them), or cancel some: POST /runs/{id}/cancel.",
     ),
+    domain.NoDepartments: (
+        409, "schedule-unreadable", "The schedule names no département", "dept",
+        "send PATCH /schedule with `departments`, or name some: POST /runs?dept=9.",
+    ),
     domain.BadSchedule: (
         422, "bad-cron", "Not a cron expression", "cron", "send five fields, e.g. `12 * * * *`.",
     ),

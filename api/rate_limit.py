@@ -8,6 +8,7 @@ from limits import RateLimitItem, parse_many
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 
+from api.caller import caller_of
 from api.errors import TooManyRequests
 from api.local_peer import is_loopback
 from api.settings import get_settings
@@ -15,7 +16,9 @@ from api.settings import get_settings
 
 async def limit_requests(request: Request) -> None:
     """Count a request, unless it comes from this machine; raise TooManyRequests above the limit."""
-    if not is_loopback(_client_of(request)):
+    # A proxy may pass on this machine's address as any caller's.
+    is_direct = request.client is not None and "x-forwarded-for" not in request.headers
+    if not (is_direct and request.client is not None and is_loopback(request.client.host)):
         _count(request, "requests", get_settings().rate_limit_reads)
 
 
@@ -28,16 +31,12 @@ async def limit_changes(request: Request) -> None:
 
 
 def _count(request: Request, kind: str, limit: str) -> None:
-    client = _client_of(request)
+    client = caller_of(request)
     limiter = _limiter_of(request.app)
     for item in _items(limit):
         if not limiter.hit(item, kind, client):
             wait = limiter.get_window_stats(item, kind, client).reset_time - time.time()
             raise TooManyRequests(f"more than {item} {kind} from {client}", max(1, round(wait)))
-
-
-def _client_of(request: Request) -> str:
-    return request.client.host if request.client else "unknown"
 
 
 def _limiter_of(app: FastAPI) -> MovingWindowRateLimiter:

@@ -21,6 +21,7 @@ log = logging.getLogger("girouette.request")
 # Open pages ask for this every few seconds: a line each would hide the others.
 _ASKED_OFTEN = "/page/state"
 
+_LONGEST_ADDRESS = 45  # letters of an IPv6 address; a proxy may pass on any text
 _SAFE_ID = re.compile(r"[\w.:-]{1,100}", re.ASCII)
 
 
@@ -103,7 +104,7 @@ class RequestLog:
                     "path": _as_sent(scope),
                     "status": status,
                     "ms": round(seconds * 1000, 1),
-                    "client": scope["client"][0] if scope.get("client") else None,
+                    "client": scope["client"][0][:_LONGEST_ADDRESS] if scope.get("client") else None,
                     "request_id": request_id,
                 },
             )

@@ -117,6 +117,8 @@ def _nearest(key: str) -> list[str]:
 
 def label_of(departments: Sequence[Department]) -> str:
     """Name several départements in a few words: `Ariège (9)`, `France`, `3 départements`."""
+    if not departments:
+        return "no known département"
     if len(departments) == len(all_departments()):
         return "France"
     if len(departments) > 3:

@@ -16,6 +16,7 @@ OrchestrationError
 ├── RunNotRetriable   the run has not ended yet
 ├── KeyReused         an idempotency key was used before with other parameters
 ├── QueueFull         too many runs wait
+├── NoDepartments     the schedule names none that is known
 ├── NothingLoaded     there is no data yet to build from
 ├── NothingToBackUp   there is no build file yet
 ├── TargetUnusable    a backup cannot be written there
@@ -150,6 +151,16 @@ class QueueFull(OrchestrationError):
 
     def __init__(self, waiting: int) -> None:
         super().__init__(f"{waiting} runs are waiting or under way, and no more are taken until some have ended")
+
+
+class NoDepartments(OrchestrationError):
+    """The schedule's départements were changed in Prefect to what cannot be read."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the schedule names no known département, so no scheduled run can succeed: correct it with PATCH /schedule "
+            "or as the parameter `dept` in Prefect's UI"
+        )
 
 
 class NothingLoaded(OrchestrationError):

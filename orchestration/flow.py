@@ -53,7 +53,7 @@ def weather_hourly_pipeline(dept: str | list[str] = "9", full: bool = False) -> 
     ingestion = ingestion_settings.get_settings()
     paths = DataPaths(ingestion.data_dir)
     try:
-        departments = resolve_all(as_texts(dept))
+        departments = resolve_all(as_texts(dept) or [""])  # an empty list names none: an error, too
         summary = run_pipeline(departments, _task_steps(flow_run.id, paths), ingestion, log.info, full=full)
     except (IngestionError, OrchestrationError) as error:
         log.error("%s", error)  # noqa: TRY400 - the message says it all; the trace would bury it

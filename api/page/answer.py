@@ -67,7 +67,7 @@ async def answer(request: Request, view: View) -> Response:
     try:
         reader = read_reader(request)
         asked = _PageRequest(request, view, reader, status, encoding)
-        return await reads.in_thread(lambda: _answer(asked, reads, pages))
+        return await reads.in_thread(request, lambda: _answer(asked, reads, pages))
     except ApiProblem as problem:
         reader = _fallback_reader(request)
         shell = _shell(_PageRequest(request, view, reader, status, encoding), None)

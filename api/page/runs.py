@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request, Response
 from api.page.answer import Context, View, answer
 from api.routes.runs import list_runs, read_latest, read_logs, read_run
 from api.schemas.runs import LogPage, Run, RunDetail, RunList
-from api.service import ServiceDep
+from api.service import ServiceDep, share_of_questions
 from ingestion.departments import all_departments, label_of
 from orchestration.errors import OrchestrationError, RunNotFound
 from orchestration.runs.deployment import Schedule
@@ -48,7 +48,7 @@ async def show_runs(request: Request, service: ServiceDep) -> Response:
     }
     wanted = request.query_params.get("run")
     try:
-        async with asyncio.timeout(_WAIT_SECONDS):
+        async with asyncio.timeout(_WAIT_SECONDS), share_of_questions(request):
             now, live["unknown"] = await _read(service, wanted)
         seconds = [run.seconds for run in now.listed.runs if run.seconds]
         live |= {"now": now, "longest": max(seconds, default=0.0), "scheduled": label_of(now.schedule.departments)}

@@ -27,13 +27,15 @@ from api.schemas.runs import (
     TaskOut,
     Triggered,
 )
-from api.service import RunsDep, ServiceDep
+from api.service import RunsDep, ServiceDep, within_share
 from ingestion.departments import ALL, resolve_all
 from orchestration.progress import read_records
 from orchestration.runs.runs import ENDED, UNDER_WAY, Ticket
 from orchestration.snapshots.snapshots import kept_snapshots
 
 router = APIRouter(prefix="/runs", tags=["runs"])
+
+_ASKS = [Depends(within_share)]
 
 Departments = Annotated[
     list[str] | None,
@@ -77,7 +79,7 @@ async def trigger_run(
     return _accepted(ticket, runs.api_url, response)
 
 
-@router.get("", responses=problem_responses(422, 429, 503), summary="List runs")
+@router.get("", dependencies=_ASKS, responses=problem_responses(422, 429, 503), summary="List runs")
 async def list_runs(
     runs: RunsDep,
     state: Annotated[list[StateName] | None, Query(description="Prefect's state types; repeats.")] = None,
@@ -103,7 +105,7 @@ async def list_runs(
     return RunList(runs=[Run(**Run.facts(run, runs.api_url)) for run in found[:limit]], next=following)
 
 
-@router.get("/latest", responses=problem_responses(422, 429, 503), summary="The last run's state")
+@router.get("/latest", dependencies=_ASKS, responses=problem_responses(422, 429, 503), summary="The last run's state")
 async def read_latest(runs: RunsDep) -> LatestRuns:
     """The run in progress, if any, and the last one that ended."""
     # In the order of a run's states, so that none is missed between two queries.
@@ -119,7 +121,7 @@ async def read_latest(runs: RunsDep) -> LatestRuns:
     )
 
 
-@router.get("/{run_id}", responses=problem_responses(404, 422, 429, 503), summary="One run in full")
+@router.get("/{run_id}", dependencies=_ASKS, responses=problem_responses(404, 422, 429, 503), summary="One run in full")
 async def read_run(run_id: UUID, runs: RunsDep, service: ServiceDep) -> RunDetail:
     """States, tasks, packets and dbt nodes, rows, findings, snapshot and error of one run."""
     run = await runs.read(run_id)
@@ -137,7 +139,9 @@ async def read_run(run_id: UUID, runs: RunsDep, service: ServiceDep) -> RunDetai
     )
 
 
-@router.get("/{run_id}/logs", responses=problem_responses(404, 422, 429, 503), summary="A run's log")
+@router.get(
+    "/{run_id}/logs", dependencies=_ASKS, responses=problem_responses(404, 422, 429, 503), summary="A run's log"
+)
 async def read_logs(
     run_id: UUID,
     runs: RunsDep,

@@ -5,13 +5,15 @@ from fastapi import APIRouter, Depends
 from api.auth import require_key
 from api.errors import problem_responses
 from api.schemas.service import ScheduleChange, ScheduleOut
-from api.service import RunsDep, ServiceDep
+from api.service import RunsDep, ServiceDep, within_share
 from ingestion.departments import resolve_all
 
 router = APIRouter(prefix="/schedule", tags=["schedule"])
 
 
-@router.get("", responses=problem_responses(422, 429, 503), summary="The schedule")
+@router.get(
+    "", dependencies=[Depends(within_share)], responses=problem_responses(422, 429, 503), summary="The schedule"
+)
 async def read_schedule(runs: RunsDep) -> ScheduleOut:
     """When the pipeline runs by itself, for which départements, and the next five times."""
     return ScheduleOut.of(await runs.schedule())

@@ -5,10 +5,13 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
+from api.caller import caller_of
 from api.schemas.answers import problem
 from api.schemas.reads import DownloadQuery
 from api.warehouse.answer.dependencies import ReadsDep
 from api.warehouse.answer.formats import PARQUET
+from api.warehouse.answer.outgoing import TABLE_BYTES
+from api.warehouse.answer.reads import held_until_sent
 from api.warehouse.question.download import SnapshotFile, open_file, stream_table
 
 router = APIRouter(prefix="/warehouse", tags=["download"])
@@ -38,7 +41,8 @@ async def download(request: Request, query: Annotated[DownloadQuery, Query()], r
     """
     if query.table is not None:
         table = query.table
-        opened, headers = await reads.in_thread(lambda: stream_table(reads, table, query.snapshot))
+        held_until_sent(request, reads.outgoing.hold(caller_of(request), TABLE_BYTES))
+        opened, headers = await reads.in_thread(request, lambda: stream_table(reads, table, query.snapshot))
         return StreamingResponse(opened, media_type=PARQUET.media_type, headers=headers)
-    found: SnapshotFile = await reads.in_thread(lambda: open_file(reads, query.snapshot))
+    found: SnapshotFile = await reads.in_thread(request, lambda: open_file(reads, query.snapshot))
     return found.not_modified(request) or found

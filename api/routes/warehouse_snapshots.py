@@ -28,10 +28,10 @@ _log = logging.getLogger(__name__)
 
 
 @router.get("/snapshots")
-async def snapshots(reads: ReadsDep, response: Response) -> SnapshotList:
+async def snapshots(request: Request, reads: ReadsDep, response: Response) -> SnapshotList:
     """Every kept snapshot, newest first. Read from one of them with `?snapshot=id` on any address."""
     response.headers["Cache-Control"] = "no-store"  # `checked_at` changes while the snapshots do not
-    return await reads.in_thread(lambda: _list(reads.warehouse.paths))
+    return await reads.in_thread(request, lambda: _list(reads.warehouse.paths))
 
 
 @router.get(
@@ -66,10 +66,10 @@ async def diff(
     | problem(429)
     | problem(503),
 )
-async def rollback(reads: ReadsDep, wanted: Annotated[Rollback | None, Body()] = None) -> RolledBack:
+async def rollback(request: Request, reads: ReadsDep, wanted: Annotated[Rollback | None, Body()] = None) -> RolledBack:
     """Serve an older snapshot again: the one named, or the previous one. The next run publishes a new one."""
     snapshot_id = wanted.snapshot if wanted else None
-    return await reads.in_thread(lambda: _roll_back(reads, snapshot_id))
+    return await reads.in_thread(request, lambda: _roll_back(reads, snapshot_id))
 
 
 def _list(paths: DataPaths) -> SnapshotList:

@@ -7,6 +7,7 @@ ApiProblem
 ├── ReadFailed         503 the engine failed at this read; the file is well
 ├── SnapshotOutdated   503 another version published it, with other tables
 ├── Busy               503 too many reads at once
+├── TooMuchUnread      503 large answers wait for their readers
 ├── WriterBusy         503 a run is writing
 ├── TooSlow            504 a query ran into its time limit
 ├── TooLarge           422 a query ran into its memory limit
@@ -28,15 +29,17 @@ from ingestion.errors import printable
 
 
 class NoSnapshot(ApiProblem):
-    """Nothing was published yet."""
+    """Nothing was published yet, or `why` nothing of it can be opened."""
 
-    def __init__(self) -> None:
+    def __init__(self, why: str | None = None) -> None:
         super().__init__(
             503,
-            "No snapshot yet",
-            "the warehouse is empty: its first snapshot appears when a first run ends",
+            "No snapshot can be read" if why else "No snapshot yet",
+            why or "the warehouse is empty: its first snapshot appears when a first run ends",
             type="/problems/no-snapshot",
-            next_step="watch the first run at /runs/latest (or start one: POST /runs), then ask again",
+            next_step="close the program that holds the file, or POST /runs for another snapshot, then ask again"
+            if why
+            else "watch the first run at /runs/latest (or start one: POST /runs), then ask again",
         )
         self.headers = {"Retry-After": "5", "Link": f'<{at("/runs/latest")}>; rel="monitor"'}
 
@@ -116,6 +119,20 @@ class Busy(ApiProblem):
             next_step="ask again in a moment, or ask for less at once",
         )
         self.headers = {"Retry-After": "2"}
+
+
+class TooMuchUnread(ApiProblem):
+    """Large answers that their readers have not taken yet fill the room for them."""
+
+    def __init__(self, own: int) -> None:
+        super().__init__(
+            503,
+            "Too many large answers at once",
+            f"large answers fill the room that the service has for them; {own // 2**20} MB of them wait for you",
+            type="/problems/too-much-unread",
+            next_step="read the answers you have asked for to their end, then ask again, or ask for smaller ones",
+        )
+        self.headers = {"Retry-After": "5"}
 
 
 class WriterBusy(ApiProblem):

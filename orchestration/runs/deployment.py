@@ -19,10 +19,10 @@ from prefect.server.schemas.schedules import CronSchedule as ServerCronSchedule
 from prefect.workers.process import ProcessWorker
 from pydantic import ValidationError
 
-from ingestion.departments import Department, resolve_all
+from ingestion.departments import Department
 from orchestration.errors import BadSchedule
 from orchestration.runs.find_runs import find_runs
-from orchestration.runs.parameters import as_parameter, as_texts
+from orchestration.runs.parameters import as_parameter, as_texts, departments_in
 from orchestration.settings import ROOT
 
 log = logging.getLogger("girouette.deployment")
@@ -64,7 +64,7 @@ class Schedule:
 
     deployment_id: UUID
     cron: str
-    departments: tuple[Department, ...]
+    departments: tuple[Department, ...]  # none when they cannot be read: Prefect's UI takes any text
     is_active: bool
     next_times: tuple[datetime, ...] = ()  # in UTC; none while paused
     is_planned: bool = True  # False: the schedule is active, and Prefect has planned no run for the next due time
@@ -165,7 +165,7 @@ async def read_schedule(client: PrefectClient) -> Schedule:
     return Schedule(
         deployment_id=deployment.id,
         cron=cron,
-        departments=resolve_all(as_texts(deployment.parameters.get("dept", "9"))),
+        departments=departments_in(deployment.parameters),
         is_active=is_active,
         next_times=tuple(times),
         is_planned=bool(planned) or not times or times[0] > datetime.now(UTC) + _PLANNED_AHEAD,

@@ -24,12 +24,13 @@ from prefect.exceptions import ObjectNotFound, PrefectException
 from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_KEY
 from prefect.states import Cancelling, Scheduled
 
-from ingestion.departments import Department, label_of, resolve_all
+from ingestion.departments import Department, label_of
 from ingestion.errors import StorageFailed
 from ingestion.paths import DataPaths
 from ingestion.storage import require_room, storage_faults
 from orchestration.errors import (
     KeyReused,
+    NoDepartments,
     NoRoom,
     NotRegistered,
     QueueFull,
@@ -39,7 +40,7 @@ from orchestration.errors import (
 )
 from orchestration.runs.deployment import Schedule, change_schedule, read_deployment_id, read_schedule
 from orchestration.runs.find_runs import find_runs, read_pages
-from orchestration.runs.parameters import as_parameter, as_tags, as_texts
+from orchestration.runs.parameters import as_parameter, as_tags, as_texts, departments_in
 from orchestration.runs.prefect_client import async_settings, not_ready
 
 WAITING = (StateType.SCHEDULED, StateType.PENDING)
@@ -91,9 +92,11 @@ class Runs:
     async def trigger(self, departments: Sequence[Department], *, full: bool = False, key: str | None = None) -> Ticket:
         """Queue a run, or find the one that fulfils the wish: the same key's, or an equal one still to end.
 
-        Raises KeyReused when the key's run has other parameters, QueueFull when too many wait, ServerNotReady when
-        Prefect does not answer.
+        Raises NoDepartments when there are none, KeyReused when the key's run has other parameters, QueueFull when
+        too many wait, ServerNotReady when Prefect does not answer.
         """
+        if not departments:
+            raise NoDepartments
         parameters: Parameters = {"dept": as_parameter(departments), "full": full}
         key_tag = f"key:{hashlib.sha256(key.encode()).hexdigest()[:24]}" if key else None
         async with self._one_at_a_time(), self._prefect() as client:
@@ -273,8 +276,8 @@ class Runs:
 
 
 def departments_of(run: FlowRun) -> tuple[Department, ...]:
-    """Say which départements a run fetches."""
-    return resolve_all(as_texts(run.parameters.get("dept", "9")))
+    """Say which départements a run fetches; none where they cannot be read."""
+    return departments_in(run.parameters)
 
 
 def _fulfils(run: FlowRun, parameters: Parameters) -> bool:

@@ -18,7 +18,7 @@ from ingestion.departments import Department, label_of
 from ingestion.errors import IngestionError, StorageFailed
 from ingestion.paths import DataPaths
 from ingestion.storage import storage_faults
-from orchestration.errors import NotRegistered, OrchestrationError
+from orchestration.errors import NoDepartments, NotRegistered, OrchestrationError
 from orchestration.prefect_server.server import ensure_server, is_answering, stop_server
 from orchestration.runs.deployment import WORK_POOL, Schedule, register_deployment
 from orchestration.runs.prefect_client import async_settings, not_ready
@@ -187,15 +187,20 @@ class Service:
         )
         if not any(not task.done() for task in self._tasks):
             self._tasks = [asyncio.create_task(self._work())]
-        if newest_snapshot(self.paths) is None:
+        if newest_snapshot(self.paths) is None and schedule.departments:
             await self._first_refresh(schedule)
 
     def _runs_in_hand(self) -> list[UUID]:
         return self.worker.in_hand if self.worker is not None else []
 
     def note_schedule(self, schedule: Schedule) -> None:
-        """Show in the health whether the schedule is paused."""
-        if self.leadership.is_held:
+        """Show in the health whether the schedule is paused, or names no known département."""
+        if not self.leadership.is_held:
+            return
+        if schedule.is_active and not schedule.departments:
+            self.health.note("schedule", "failed", str(NoDepartments()))
+            self._say_once(str(NoDepartments()), logging.ERROR)
+        else:
             self.health.note("schedule", "active" if schedule.is_active else "paused")
 
     async def _check_schedule(self) -> None:

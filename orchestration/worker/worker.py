@@ -17,10 +17,8 @@ from prefect.states import Cancelled, Cancelling
 from prefect.workers.base import BaseWorker
 from prefect.workers.process import ProcessJobConfiguration, ProcessVariables, ProcessWorkerResult
 
-from ingestion.departments import resolve_all
-from ingestion.errors import IngestionError
 from orchestration.runs.deployment import read_deployment_id
-from orchestration.runs.parameters import as_tags, as_texts
+from orchestration.runs.parameters import as_tags, departments_in
 from orchestration.runs.recovery import end_run, end_tasks, skip_missed
 from orchestration.worker.launcher import Launcher
 
@@ -206,9 +204,9 @@ class WarmWorker(BaseWorker[ProcessJobConfiguration, ProcessVariables, ProcessWo
         The deployment cannot carry the tags: Prefect would add them to every run of it.
         """
         if flow_run.auto_scheduled:
-            with suppress(httpx.HTTPError, IngestionError):
-                departments = resolve_all(as_texts(flow_run.parameters.get("dept", "9")))
-                await self.client.update_flow_run(flow_run.id, tags=[*flow_run.tags, *as_tags(departments)])
+            with suppress(httpx.HTTPError):
+                tags = as_tags(departments_in(flow_run.parameters))
+                await self.client.update_flow_run(flow_run.id, tags=[*flow_run.tags, *tags])
 
     async def _is_cancelling(self, flow_run_id: UUID) -> bool:
         state = await self._state(flow_run_id)

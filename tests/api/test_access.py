@@ -108,6 +108,11 @@ def test_reads_are_limited_for_others_only(monkeypatch: pytest.MonkeyPatch, app:
     far = client_from("203.0.113.7", app)
     assert [far.get("/health/live").status_code for _ in range(3)] == [200, 200, 429]
     assert [local.get("/health/live").status_code for _ in range(3)] == [200] * 3
+    # A proxy on this machine may pass on any address, this machine's own too.
+    proxied = [local.get("/health/live", headers={"X-Forwarded-For": "127.0.0.1"}).status_code for _ in range(3)]
+    assert proxied == [200, 200, 429]
+    neighbours = [client_from(f"2001:db8::{n}", app).get("/health/live").status_code for n in range(1, 4)]
+    assert neighbours == [200, 200, 429]
 
 
 def test_requests_in_the_way_of_plain_proxies_change_nothing(app: FastAPI, monkeypatch: pytest.MonkeyPatch):
@@ -137,3 +142,7 @@ def test_invented_methods_make_no_metrics(local: TestClient):
     for number in range(50):
         local.request(f"INVENTED{number}", "/health/live")
     assert lines() == before
+
+
+def test_monitors_may_ask_for_the_head_alone(local: TestClient):
+    assert local.head("/health/live").status_code == 200

@@ -4,6 +4,10 @@ from dataclasses import dataclass
 from threading import Lock
 
 from cachetools import LRUCache
+from fastapi import Response
+from starlette.datastructures import Headers
+
+from api.warehouse.answer.etags import is_unchanged, not_modified
 
 RawHeaders = list[tuple[bytes, bytes]]
 Key = tuple[str, bytes, str, str]  # path, query string, Accept, Accept-Encoding
@@ -25,6 +29,14 @@ class Encoded:
         """Roughly how many bytes it takes in memory."""
         headers = sum(len(name) + len(value) + 100 for name, value in self.headers)
         return len(self.body) + headers + sum(len(part) for part in self.key) + 500
+
+    def respond(self, request_headers: Headers) -> Response:
+        """Give it as it is, or 304 to who has it."""
+        if is_unchanged(request_headers, self.etag):
+            return not_modified(Headers(raw=self.headers))
+        response = Response(self.body)
+        response.raw_headers = self.headers
+        return response
 
 
 class AnswerCache:

@@ -3,8 +3,9 @@
 import json
 import math
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import unicodedata
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any, TypeVar
@@ -15,11 +16,13 @@ from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
 
 from api.address import at
+from api.caller import caller_of
 from api.warehouse.answer.cache import AnswerCache, Encoded, Key
 from api.warehouse.answer.cursors import Cursor
 from api.warehouse.answer.encodings import WORTH_COMPRESSING, choose_encoding, compress, compress_stream
 from api.warehouse.answer.etags import is_unchanged, make_etag, not_modified
 from api.warehouse.answer.formats import GEOJSON, JSON, Format
+from api.warehouse.answer.outgoing import Outgoing
 from api.warehouse.answer.render import Document, Rows, render, render_document
 from api.warehouse.answer.shares import Shares
 from api.warehouse.open.execute import Executor
@@ -51,6 +54,7 @@ class Reads:
         self.cache = AnswerCache(settings.read_cache_mb * 2**20)
         self._limiter = CapacityLimiter(settings.read_concurrency)
         self._shares = Shares(settings.read_concurrency, settings.read_queue_seconds)
+        self.outgoing = Outgoing()
         self._asked_at = -math.inf
         self._computing: dict[Key, anyio.Event] = {}  # answers that a request is computing
         # Separate, so that slow SQL of callers never delays other reads.
@@ -84,20 +88,16 @@ class Reads:
         return found
 
     @contextmanager
-    def computing(self, key: Key) -> Iterator[None]:
+    def _computing_alone(self, key: Key | None) -> Iterator[None]:
         """Let other requests for the same answer wait until it is computed (or the request has failed)."""
-        if not self.cache.limit or key in self._computing:
+        if key is None or not self.cache.limit or key in self._computing:
             yield
             return
         self._computing[key] = anyio.Event()
         try:
             yield
         finally:
-            self._computed(key)
-
-    def _computed(self, key: Key) -> None:
-        if (mine := self._computing.pop(key, None)) is not None:
-            mine.set()
+            self._computing.pop(key).set()
 
     def _find(self, key: Key) -> Encoded | None:
         found = self.cache.get(key)
@@ -112,8 +112,18 @@ class Reads:
         self.cache.forget(key)
         return None
 
-    async def in_thread(self, work: Callable[[], _T], limiter: CapacityLimiter | None = None) -> _T:
-        """Run blocking work in a thread; raises Busy when none becomes free in time."""
+    async def in_thread(self, request: Request, work: Callable[[], _T]) -> _T:
+        """Run blocking work in a thread, within the caller's share; raises Busy when none becomes free in time."""
+        async with self._place(request):
+            return await self._in_thread(work)
+
+    @asynccontextmanager
+    async def _place(self, request: Request, limiter: CapacityLimiter | None = None) -> AsyncIterator[None]:
+        shares = self.sql_shares if limiter is self.sql_limiter else self._shares
+        async with shares.place(caller_of(request)):
+            yield
+
+    async def _in_thread(self, work: Callable[[], _T], limiter: CapacityLimiter | None = None) -> _T:
         # Only the wait for a thread can be cancelled. Work that has started always ends.
         with anyio.move_on_after(self.settings.read_queue_seconds):
             return await to_thread.run_sync(work, limiter=limiter or self._limiter)
@@ -137,15 +147,17 @@ class Reads:
         key: Key | None = getattr(request.state, "read_key", None)
         pinned = (cursor.snapshot_id, "cursor") if cursor else (snapshot, pinned_by)
         asked = _ReadRequest(request, key, format, choose_encoding(request.headers), *pinned)
-        shares = self.sql_shares if limiter is self.sql_limiter else self._shares
-        try:
-            async with shares.place(request.client.host if request.client else ""):
-                return await self.in_thread(lambda: self._answer(asked, work), limiter)
-        finally:
-            if key is not None:
-                self._computed(key)  # before the body is sent: a slow client must not keep the others waiting
+        # The others wait only for one who has a place, and not for the sending of its body.
+        async with self._place(request, limiter):
+            if key is not None and (found := await self.find(key)) is not None:
+                response, size = found.respond(request.headers), len(found.body)
+            else:
+                with self._computing_alone(key):
+                    response, size = await self._in_thread(lambda: self._answer(asked, work), limiter)
+        held_until_sent(request, self.outgoing.hold(caller_of(request), size))
+        return response
 
-    def _answer(self, asked: "_ReadRequest", work: Work) -> Response:
+    def _answer(self, asked: "_ReadRequest", work: Work) -> tuple[Response, int]:
         try:
             return self._compute(asked, work)
         except SnapshotDamaged as damage:
@@ -154,14 +166,15 @@ class Reads:
                 raise
         return self._compute(asked, work)  # from the snapshot served in its place
 
-    def _compute(self, asked: "_ReadRequest", work: Work) -> Response:
+    def _compute(self, asked: "_ReadRequest", work: Work) -> tuple[Response, int]:
+        """Give the answer, and how many bytes it holds until it is sent."""
         with self.warehouse.lease(asked.snapshot, field=asked.pinned_by) as snapshot:
             url = asked.request.url
             etag = make_etag(
                 _SOFTWARE, snapshot.id, at(url.path), url.query, asked.format.name, asked.encoding or "identity"
             )
             if is_unchanged(asked.request.headers, etag):
-                return not_modified({"ETag": etag, **asked.caching})
+                return not_modified({"ETag": etag, **asked.caching}), 0
             answer = work(snapshot, self.executor)
             facts, snapshot_id = snapshot.facts, snapshot.id
         headers = _headers(asked, facts, answer)
@@ -172,7 +185,7 @@ class Reads:
             if asked.encoding is not None:
                 chunks = compress_stream(chunks, asked.encoding)
                 headers["Content-Encoding"] = asked.encoding
-            return StreamingResponse(chunks, headers=headers, media_type=asked.format.content_type)
+            return StreamingResponse(chunks, headers=headers, media_type=asked.format.content_type), answer.table.nbytes
         body = (
             render_document(answer, facts)
             if isinstance(answer, Document)
@@ -185,7 +198,13 @@ class Reads:
         if answer.is_lasting and asked.key is not None:
             is_pinned = asked.snapshot is not None
             self.cache.put(Encoded(asked.key, snapshot_id, is_pinned, etag, response.raw_headers, body))
-        return response
+        return response, len(body)
+
+
+def held_until_sent(request: Request, holding: AbstractContextManager[None]) -> None:
+    """Enter a context that is left when the answer to this request is sent, or its reader has gone."""
+    held: ExitStack = request.state.held
+    held.enter_context(holding)
 
 
 @dataclass(frozen=True)
@@ -229,6 +248,11 @@ def snapshot_headers(facts: dict[str, Any]) -> dict[str, str]:
         "X-Run-Id": facts["run_id"],
         "X-Source": facts["source"],
         "X-Newest-Observation": facts["newest_observation"],
-        "X-Attribution": facts["attribution"].replace("é", "e"),  # headers are ASCII
+        "X-Attribution": facts["attribution"],
     }
-    return {name: value for name, value in named.items() if value}
+    return {name: _as_ascii(value) for name, value in named.items() if value}
+
+
+def _as_ascii(text: str) -> str:
+    """Leave out accents, which headers cannot hold, and what else is not ASCII."""
+    return unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()

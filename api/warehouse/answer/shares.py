@@ -1,6 +1,5 @@
 """How many of the places for reads, or of the SQL processes, one caller may hold, so that others find one."""
 
-import ipaddress
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -18,9 +17,8 @@ class Shares:
         self._callers: dict[str, tuple[anyio.Semaphore, list[None]]] = {}
 
     @asynccontextmanager
-    async def place(self, address: str) -> AsyncIterator[None]:
+    async def place(self, caller: str) -> AsyncIterator[None]:
         """Hold a place of the caller's own; raises Busy when none of them becomes free."""
-        caller = network_of(address)
         places, users = self._callers.setdefault(caller, (anyio.Semaphore(self._each), []))
         users.append(None)
         try:
@@ -36,12 +34,3 @@ class Shares:
             users.pop()
             if not users:
                 del self._callers[caller]
-
-
-def network_of(address: str) -> str:
-    """Give the address that a caller cannot choose at will: of IPv6 its first 64 bits."""
-    try:
-        ip = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return address
-    return str(ipaddress.ip_network((ip, 64), strict=False)) if ip.version == 6 else str(ip)

@@ -1,27 +1,37 @@
 """Sends answers that are already encoded, before any routing, and answers HEAD as GET without its body."""
 
+from contextlib import ExitStack
+
 from starlette.datastructures import Headers
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.warehouse.answer.cache import Encoded
-from api.warehouse.answer.etags import is_unchanged, not_modified
+from api.caller import caller_of
+from api.errors import problem_response
 from api.warehouse.answer.headers import read_header
 from api.warehouse.answer.reads import Reads
+from api.warehouse.problems import TooMuchUnread
 
-_PREFIXES = ("/warehouse", "/quality")
+_PREFIXES = ("/warehouse", "/quality", "/climate", "/archive", "/health")
 
 
 class ReadShortcut:
-    """ASGI middleware of the read addresses, and the one place that asks the answer cache."""
+    """ASGI middleware of the read addresses. What a read enters in `state.held` is left when its answer is sent."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer from the cache, or pass the request on."""
-        if scope["type"] != "http" or not scope["path"].startswith(_PREFIXES) or scope["method"] == "POST":
+        if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        with ExitStack() as held:
+            scope.setdefault("state", {})["held"] = held
+            answer = self._answer if scope["path"].startswith(_PREFIXES) else self.app
+            await answer(scope, receive, send)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] == "HEAD":
             scope = {**scope, "method": "GET"}
             send = _without_body(send)
@@ -32,20 +42,17 @@ class ReadShortcut:
         headers = Headers(scope=scope)
         accept, encoding = read_header(headers, "accept"), read_header(headers, "accept-encoding")
         key = (scope["path"], scope["query_string"], accept, encoding)
-        if (found := await reads.find(key)) is not None:
-            await _send(found, headers, scope, receive, send)
-            return
-        with reads.computing(key):
-            scope.setdefault("state", {})["read_key"] = key
+        if (found := await reads.find(key)) is None:
+            scope["state"]["read_key"] = key
             await self.app(scope, receive, send)
-
-
-async def _send(answer: Encoded, request_headers: Headers, scope: Scope, receive: Receive, send: Send) -> None:
-    if is_unchanged(request_headers, answer.etag):
-        await not_modified(Headers(raw=answer.headers))(scope, receive, send)
-        return
-    await send({"type": "http.response.start", "status": 200, "headers": answer.headers})
-    await send({"type": "http.response.body", "body": answer.body})
+            return
+        request = Request(scope)
+        caller, size = caller_of(request), len(found.body)
+        try:
+            with reads.outgoing.hold(caller, size):
+                await found.respond(headers)(scope, receive, send)
+        except TooMuchUnread as problem:
+            await problem_response(request, problem)(scope, receive, send)
 
 
 def _without_body(send: Send) -> Send:

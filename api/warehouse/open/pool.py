@@ -155,7 +155,7 @@ class Warehouse:
             alarms.append(f"the pointer names snapshot {pointed}, and {current.id} is served instead")
         return {
             "ready": is_ready,
-            "reason": None if is_ready else NoSnapshot().detail,
+            "reason": None if is_ready else NoSnapshot(self._why_none()).detail,
             "snapshot": current.facts if current is not None else None,
             "open_snapshots": list(self._open),
             "alarms": alarms,
@@ -197,9 +197,12 @@ class Warehouse:
             self.refresh()  # there is nothing else to answer from
         with self._lock:
             if self._current is None:
-                raise NoSnapshot
+                raise NoSnapshot(self._why_none())
             self._current.readers += 1
             return self._current
+
+    def _why_none(self) -> str | None:
+        return next(iter([*self._refused.values(), *self._damaged.values()]), None)
 
     def _hold_kept(self, snapshot_id: str, field: str) -> OpenSnapshot:
         # Open only names of kept folders: an id must never become a path.

@@ -1,5 +1,6 @@
 """What changed between two snapshots: rows added, changed and removed, table by table."""
 
+import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,7 +9,7 @@ import duckdb
 from api.warehouse.open.catalog import Relation, quoted
 from api.warehouse.open.execute import Deadlines
 from api.warehouse.open.snapshot import OpenSnapshot
-from api.warehouse.problems import TooLarge, TooSlow
+from api.warehouse.problems import Busy, ReadFailed, SnapshotGone, TooLarge, TooSlow
 from api.warehouse.settings import WarehouseSettings
 from ingestion.closed_months import recent_name
 from ingestion.raw_store import literal
@@ -28,11 +29,25 @@ _KEYS = {
     "meta.builds": ("build_id",),
 }
 
+# Each comparison opens both files once more, with memory of its own.
+_one_at_a_time = threading.Lock()
+
 
 def compare(
     before: OpenSnapshot, after: OpenSnapshot, settings: WarehouseSettings, deadlines: Deadlines
 ) -> list[dict[str, Any]]:
     """Compare the tables of two snapshots, but for intermediate ones; a table only one has is all new or gone."""
+    if not _one_at_a_time.acquire(timeout=settings.read_queue_seconds):
+        raise Busy(settings.read_queue_seconds)
+    try:
+        return _compare(before, after, settings, deadlines)
+    finally:
+        _one_at_a_time.release()
+
+
+def _compare(
+    before: OpenSnapshot, after: OpenSnapshot, settings: WarehouseSettings, deadlines: Deadlines
+) -> list[dict[str, Any]]:
     tables = [r for snapshot in (before, after) for r in snapshot.relations.values() if r.kind == "table"]
     names = sorted({relation.full_name for relation in tables if relation.schema != "intermediate"})
     connection = duckdb.connect(config={"threads": str(settings.read_threads), "temp_directory": ""})
@@ -49,6 +64,10 @@ def compare(
         raise TooSlow(settings.read_seconds) from error
     except duckdb.OutOfMemoryException as error:
         raise TooLarge(settings.read_memory_mb) from error
+    except duckdb.Error as error:
+        if gone := next((snapshot for snapshot in (before, after) if not snapshot.file.exists()), None):
+            raise SnapshotGone(gone.id, "before" if gone is before else "after") from error
+        raise ReadFailed(str(error).partition("\n")[0]) from error
     finally:
         connection.close()
 

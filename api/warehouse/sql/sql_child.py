@@ -7,8 +7,10 @@ the parent kills at the deadline, and the environment is empty: there is no secr
 
 import contextlib
 import json
+import os
 import resource
 import sys
+import threading
 import time
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -22,6 +24,7 @@ from api.warehouse.sql.guard import Refused, check
 from ingestion.closed_months import is_recent_name
 
 _BATCH_ROWS = 2_048
+_WATCH_SECONDS = 1.0
 # Types that Arrow, JSON or callers' programs cannot hold become text.
 _AS_TEXT = ("INTERVAL", "BIT", "BIGNUM", "TIME WITH TIME ZONE", "UNION", "UHUGEINT", "GEOMETRY", "VARIANT", "TIMETZ")
 
@@ -133,8 +136,20 @@ def _bound_memory(memory_mb: int) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
+def _end_with(parent: int) -> None:
+    """End when the service has ended: a statement would go on without anybody to stop it."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_WATCH_SECONDS)
+        os._exit(1)
+
+    threading.Thread(target=watch, name="parent-watch", daemon=True).start()
+
+
 def main() -> None:
     """Answer requests until the parent closes the pipe."""
+    _end_with(os.getppid())
     pipe: Connection[Any, Any] = Connection(int(sys.argv[1]))
     memory_mb, threads = int(sys.argv[2]), int(sys.argv[3])
     session = Session(memory_mb * 2 // 3, threads)

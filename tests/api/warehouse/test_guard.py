@@ -6,6 +6,7 @@ import json
 import os
 import re
 import socket
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,14 +15,17 @@ from urllib.parse import urlencode
 
 import duckdb
 import httpx
+import psutil
 import pytest
 from attacks import BOMBS, NASTY_FILTERS, REFUSED, WELCOME
 
+from api.caller import UNKNOWN, network_of
 from api.warehouse.answer.shares import Shares
 from api.warehouse.problems import Busy
 from api.warehouse.sql.functions import FUNCTIONS, TABLE_FUNCTIONS
 from api.warehouse.sql.guard import Refused, check
 from ingestion.paths import DataPaths
+from orchestration.settings import ROOT
 
 pytestmark = [
     pytest.mark.xdist_group("warehouse"),
@@ -232,13 +236,44 @@ def test_one_caller_never_holds_every_process() -> None:
     shares = Shares(places=2, queue_seconds=0.05)
 
     async def ask() -> None:
-        async with shares.place("2001:db8::1"):
-            async with shares.place("203.0.113.7"):  # another caller
+        async with shares.place(network_of("2001:db8::1")):
+            async with shares.place(network_of("203.0.113.7")):  # another caller
                 pass
             with pytest.raises(Busy):
-                async with shares.place("2001:db8::ffff"):  # the same network
+                async with shares.place(network_of("2001:db8::ffff")):  # the same network
                     pass
-        async with shares.place("2001:db8::2"):
+        async with shares.place(network_of("2001:db8::2")):
             pass
 
     asyncio.run(ask())
+
+
+def test_what_a_proxy_passes_on_as_an_address_is_no_way_around_limits() -> None:
+    assert network_of("203.0.113.7") == network_of("::ffff:203.0.113.7") == "203.0.113.7"
+    assert network_of("2001:db8::1") == "2001:db8::/64"
+    assert network_of("nobody-1") == network_of("x" * 60_000) == UNKNOWN
+
+
+_KILLED = """
+import sys, threading
+from pathlib import Path
+from api.warehouse.opening import open_warehouse
+from api.warehouse.settings import WarehouseSettings
+from ingestion.paths import DataPaths
+limits = WarehouseSettings(_env_file=None, sql_seconds=120)
+with open_warehouse(DataPaths(Path(sys.argv[1])), limits) as reads, reads.warehouse.lease() as snapshot:
+    reads.sql.run(snapshot, "select count(*) from range(1000000) a, range(1000000) b", [], 10, threading.Event())
+"""
+
+
+def test_a_statement_ends_with_the_service_that_was_killed(warehouse: DataPaths) -> None:
+    service = psutil.Popen([sys.executable, "-c", _KILLED, str(warehouse.root)], cwd=ROOT)
+    deadline = time.monotonic() + 60
+    while not (children := service.children()) or children[0].cpu_times().user < 0.1:
+        assert service.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    service.kill()
+    service.wait()
+    _, alive = psutil.wait_procs(children, timeout=20)
+    assert not alive

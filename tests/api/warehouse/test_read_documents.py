@@ -70,7 +70,7 @@ def test_settings_are_bounded_and_described() -> None:
 
 
 def test_the_ten_questions_get_answers(client: httpx.Client) -> None:
-    text = client.get("/warehouse/questions").text
+    text = client.get("/warehouse/questions", headers={"Range": "bytes=5-1"}).text
     assert text == Path(ROOT, "docs", "questions.md").read_text(encoding="utf-8")
     addresses = re.findall(r'"\$B(/[^"]*)"', text)
     assert len(addresses) >= 10

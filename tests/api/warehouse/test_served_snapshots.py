@@ -14,8 +14,10 @@ import pyarrow.compute as pc
 import pytest
 from problems import assert_problem
 
+from api.warehouse.answer.reads import snapshot_headers
 from api.warehouse.opening import open_warehouse
-from api.warehouse.problems import ReadFailed, SnapshotDamaged
+from api.warehouse.problems import ReadFailed, SnapshotDamaged, SnapshotGone
+from api.warehouse.question.diff import compare
 from api.warehouse.question.latest import LatestRequest, read_latest, whole_table
 from api.warehouse.question.latest_json import prepare_latest, read_latest_json
 from api.warehouse.settings import WarehouseSettings
@@ -316,6 +318,35 @@ def test_a_diff_counts_rows_added_and_changed(start: Start, own_warehouse: DataP
     same = client.get(f"/warehouse/snapshots/{newer}/diff/{newer}").json()["data"]["tables"]
     assert all(table["added"] == table["removed"] == (table["changed"] or 0) == 0 for table in same)
     assert_problem(client.get(f"/warehouse/snapshots/none/diff/{newer}"), 410, "before")
+
+
+def test_a_diff_with_a_snapshot_deleted_meanwhile_says_so(own_warehouse: DataPaths) -> None:
+    older, newer = ids(own_warehouse)
+    limits = WarehouseSettings(_env_file=None)
+    with (
+        open_warehouse(own_warehouse, limits) as reads,
+        reads.warehouse.lease(older) as before,
+        reads.warehouse.lease(newer) as after,
+    ):
+        before.file.unlink()
+        with pytest.raises(SnapshotGone, match=older):
+            compare(before, after, limits, reads.executor.deadlines)
+
+
+def test_where_nothing_can_be_opened_the_reason_is_given(start: Start, own_warehouse: DataPaths) -> None:
+    for snapshot_id in ids(own_warehouse):
+        file = own_warehouse.snapshots / snapshot_id / "warehouse.duckdb"
+        file.chmod(0o600)
+        file.write_bytes(b"cut")
+    problem = start(own_warehouse).get("/warehouse/latest").json()
+    assert (problem["type"], problem["title"]) == ("/problems/no-snapshot", "No snapshot can be read")
+    assert "3 bytes where the manifest says" in problem["detail"]
+
+
+def test_an_attribution_of_any_letters_fits_into_a_header() -> None:
+    facts = dict.fromkeys(("id", "published_at", "run_id", "source", "newest_observation"), "x")
+    headers = snapshot_headers({**facts, "attribution": "Données d’une ferme – © Łódź"})
+    assert headers["X-Attribution"] == "Donnees dune ferme   odz"
 
 
 def test_readers_see_one_snapshot_each_while_the_pointer_jumps(start: Start, own_warehouse: DataPaths) -> None:

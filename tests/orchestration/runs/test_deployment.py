@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from prefect.client.orchestration import PrefectClient
+from prefect.client.schemas.actions import DeploymentUpdate
 from prefect.client.schemas.objects import FlowRun
 from prefect.states import Pending, Running, Scheduled
 
@@ -70,6 +71,18 @@ def test_a_changed_schedule_outlives_restarts_until_the_settings_change(prefect_
         anew = await register_deployment(client, "12 * * * *", ARIEGE, data_dir)
         assert (anew.cron, anew.is_active, anew.departments) == ("12 * * * *", True, ARIEGE)
         assert anew.deployment_id == first.deployment_id
+
+    with_client(prefect_server, work)
+
+
+def test_an_unknown_department_set_in_prefects_ui_can_be_corrected(prefect_server: str, data_dir: Path):
+    async def work(client: PrefectClient) -> None:
+        first = await register_deployment(client, "0 * * * *", ARIEGE, data_dir)
+        for dept in ("Atlantis", list[str]()):
+            await client.update_deployment(first.deployment_id, DeploymentUpdate(parameters={"dept": dept}))
+            again = await register_deployment(client, "0 * * * *", ARIEGE, data_dir)  # as at each start
+            assert (again.departments, again.is_active) == ((), True)
+        assert (await change_schedule(client, departments=ARIEGE)).departments == ARIEGE
 
     with_client(prefect_server, work)
 

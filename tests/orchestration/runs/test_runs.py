@@ -12,7 +12,7 @@ from ingestion import storage
 from ingestion.departments import all_departments, resolve_all
 from ingestion.errors import StorageFailed
 from ingestion.paths import DataPaths
-from orchestration.errors import BadSchedule, NoRoom, QueueFull, ServerNotReady
+from orchestration.errors import BadSchedule, NoDepartments, NoRoom, QueueFull, ServerNotReady
 from orchestration.progress import discard_old_records, note, read_records, record_file
 from orchestration.runs.deployment import check_cron
 from orchestration.runs.parameters import as_parameter, as_tags, as_texts
@@ -110,6 +110,15 @@ def test_an_equal_run_is_found_behind_the_first_page(paths: DataPaths):
 
     ticket, counted = asyncio.run(ask())
     assert (ticket.run.id, ticket.is_coalesced, counted) == (runs.waiting[449].id, True, 450)
+
+
+def test_runs_with_parameters_nobody_can_read_keep_no_wish_from_being_fulfilled(paths: DataPaths):
+    runs = QueueOfPrefect(paths, 3)
+    for run, dept in zip(runs.waiting, ("Atlantis", [], "9"), strict=True):
+        run.parameters = {"dept": dept, "full": False}
+    assert asyncio.run(runs.trigger(resolve_all(["9"]))).run.id == runs.waiting[2].id
+    with pytest.raises(NoDepartments, match="PATCH /schedule"):
+        asyncio.run(runs.trigger([]))
 
 
 def test_no_run_is_queued_behind_too_many(paths: DataPaths):
