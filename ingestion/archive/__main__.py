@@ -1,4 +1,4 @@
-"""`python -m ingestion.archive`: load official days of the open archive, from files or from the listing."""
+"""`python -m ingestion.archive`: load days and hours of the open archive, from files or from the listing."""
 
 import argparse
 import sys
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ingestion.archive.backfill import backfill
-from ingestion.archive.load import given_by_hand, load_days
+from ingestion.archive.load import given_by_hand, load_file
 from ingestion.departments import resolve_all
 from ingestion.errors import IngestionError
 from ingestion.paths import DataPaths
@@ -45,7 +45,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--since", type=int, default=1991, metavar="YEAR", help="leave out files that end before it")
     parser.add_argument(
-        "--file", nargs="+", type=Path, metavar="PATH", help="load files of days (Q_…_RR-T-Vent.csv[.gz]) instead"
+        "--file",
+        nargs="+",
+        type=Path,
+        metavar="PATH",
+        help="load files of days (Q_…_RR-T-Vent.csv[.gz]) or hours (H_….csv[.gz]), or folders of them, instead",
     )
     parser.add_argument("--accept", action="store_true", help="load files that lost rows all the same")
     return parser
@@ -62,10 +66,16 @@ def _backfill(settings: IngestionSettings, departments: Sequence[str] | None, si
 
 def _load_files(paths: DataPaths, files: Sequence[Path], source: str, *, accept: bool) -> int:
     failed = 0
+    # Of a folder, files of other data sets are left: upstream's own folders hold some beside each other.
+    files = [
+        file
+        for path in files
+        for file in (sorted([*path.glob("H_*.csv*"), *path.glob("Q_*_RR-T-Vent.csv*")]) if path.is_dir() else [path])
+    ]
     for file in files:
         try:
             with storage_faults(paths):
-                say(f"{file.name}: {load_days(paths, file, given_by_hand(file), source, accept=accept)}")
+                say(f"{file.name}: {load_file(paths, file, given_by_hand(file), source, accept=accept)}")
         except IngestionError as error:
             failed += 1
             print(f"error: {error}", file=sys.stderr)  # noqa: T201

@@ -7,10 +7,10 @@ from itertools import groupby
 import anyio
 from anyio import to_thread
 
-from ingestion.archive.days_file import period_of, years_of
 from ingestion.archive.ledger import ArchiveFile, read_ledger
 from ingestion.archive.listing import ArchiveClient, Listed, open_archive
 from ingestion.archive.load import Loaded, load_days, renew_climate
+from ingestion.archive.received_file import period_of, years_of
 from ingestion.departments import Department
 from ingestion.durable import make_directory
 from ingestion.errors import IngestionError, SourceMismatch, UpstreamDown

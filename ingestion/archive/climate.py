@@ -7,17 +7,13 @@ The rules: a month of a mean is whole when at most 10 of its days are missing an
 sum when none is (WMO 1203). A year is whole when its twelve months are. A normal has at least 24 of the 30 years.
 """
 
-import hashlib
-import json
-import shutil
 from collections.abc import Sequence
 
 import duckdb
 
-from ingestion.archive.days_file import MEMORY
+from ingestion.archive.computed import empty_tables, parquet_in, write_tables
 from ingestion.archive.days_sql import FIELDS, days_sql, official_days_sql
 from ingestion.archive.ledger import CLIMATE, ArchiveFile
-from ingestion.durable import make_directory, sync
 from ingestion.paths import DataPaths
 from ingestion.raw_store import literal
 
@@ -48,38 +44,18 @@ OF_RECORDS = tuple(_RECORDS)
 
 def write_climate(paths: DataPaths, department: str, files: Sequence[ArchiveFile]) -> str:
     """Compute a département's climate from its files in use; return the folder, relative to the data directory."""
-    told = [_VERSION, sorted((f.period, f.digest, f.last_modified) for f in files)]
-    digest = hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
-    folder = paths.archive / "climate" / department / digest
-    name = folder.relative_to(paths.root).as_posix()
-    if all((folder / f"{table}.parquet").exists() for table in CLIMATE):
-        return name
-    partial = folder.with_name(f".{digest}.partial")
-    shutil.rmtree(partial, ignore_errors=True)  # of a killed load
-    make_directory(folder.parent)
-    partial.mkdir()
-    with duckdb.connect(config={"memory_limit": MEMORY, "temp_directory": str(partial / "spill")}) as connection:
-        _compute(connection, paths, files)
-        for table in CLIMATE:
-            target = partial / f"{table}.parquet"
-            connection.execute(
-                f"copy (from {table} order by all) to {literal(target)}"
-                " (format parquet, compression zstd, row_group_size 20_480)"
-            )
-            sync(target)
-            target.chmod(0o444)
-    shutil.rmtree(partial / "spill", ignore_errors=True)
-    shutil.rmtree(folder, ignore_errors=True)  # incomplete
-    partial.rename(folder)
-    sync(folder.parent)
-    return name
+    return write_tables(
+        paths, f"climate/{department}", files, _VERSION, CLIMATE, lambda connection: _compute(connection, paths, files)
+    )
+
+
+def empty_climate(paths: DataPaths) -> dict[str, str]:
+    """SELECT no row of each table, where no official days were loaded."""
+    return empty_tables(CLIMATE, lambda connection: _compute(connection, paths, ()))
 
 
 def _compute(connection: duckdb.DuckDBPyConnection, paths: DataPaths, files: Sequence[ArchiveFile]) -> None:
-    def parquet(names: Sequence[str]) -> str:
-        return f"read_parquet([{', '.join(literal(paths.root / name) for name in names)}])"
-
-    connection.execute(f"create table days as {official_days_sql(days_sql(files, parquet))}")
+    connection.execute(f"create table days as {official_days_sql(days_sql(files, parquet_in(paths)))}")
     connection.execute(f"create table months as {months_sql('days')}")
     _coverage(connection)
     _normals_monthly(connection)

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Sequence
 
-from ingestion.archive.days_file import QUANTITIES, department_sql
+from ingestion.archive.days_file import QUANTITIES
 from ingestion.archive.ledger import ArchiveFile
+from ingestion.archive.received_file import department_sql
 
 # The mart's name of each quantity that people ask for; the rest stays in the files under upstream's names.
 FIELDS = {
@@ -29,6 +30,10 @@ def days_sql(files: Sequence[ArchiveFile], parquet: Callable[[Sequence[str]], st
 
     `parquet` writes the SQL that reads files, named relative to the data directory.
     """
+    if not files:
+        types = {"station_id": "varchar", "station_name": "varchar", "observed_date": "date"}
+        columns = ", ".join(f"null::{types.get(name, 'float')} as {name}" for name in _COLUMNS)
+        return f"select {columns} where false"
     columns = ", ".join(_COLUMNS)
     alone: list[str] = []
     parts: list[str] = []

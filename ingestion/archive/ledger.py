@@ -1,4 +1,4 @@
-"""The archive's ledger: which files of days are in use, which were superseded or refused, and why.
+"""The archive's ledger: which files of days and of hours are in use, which were superseded or refused, and why.
 
 It is one JSON file beside the Parquet files, replaced at once, so a load never waits for an hourly run, and a rebuilt
 build file keeps its archive. Each snapshot shows it as `meta.archive_files`.
@@ -20,12 +20,13 @@ from ingestion.paths import DataPaths
 VARIABLE = "archive"  # of a reader whose archive lies elsewhere than where it was written
 KEPT_SHARE = 0.98  # of the former file's rows: a file that has fewer lost some
 
+Dataset = Literal["days", "hours"]
 Status = Literal["loaded", "superseded", "refused"]
 
 
 @dataclass(frozen=True)
 class ArchiveFile:
-    """One file of days as it was received. Times are UTC, ISO 8601."""
+    """One file of days or of hours as it was received. Times are UTC, ISO 8601."""
 
     department: str
     period: str
@@ -46,17 +47,22 @@ class ArchiveFile:
     status: Status = "loaded"
     error: str | None = None
     is_accepted: bool = False  # loaded although it shrank, because somebody said so
-    file: str | None = None  # of its days, relative to the data directory
+    file: str | None = None  # of its rows, relative to the data directory
+    dataset: Dataset = "days"
+
+    @property
+    def key(self) -> tuple[str, str, str, str]:
+        return self.dataset, self.department, self.period, self.digest
 
     @property
     def rank(self) -> tuple[str, bool, str]:
-        """Of two files that hold the same day, the greater wins: the later one, then `previous` over `latest`."""
+        """Of two files with the same day or hour the greater wins: the later one, then `previous` over `latest`."""
         return self.last_modified, not self.period.startswith("latest"), self.digest
 
     def overlaps(self, other: "ArchiveFile") -> bool:
         if not (self.first_day and self.last_day and other.first_day and other.last_day):
             return False
-        is_same = self.department == other.department
+        is_same = (self.dataset, self.department) == (other.dataset, other.department)
         return is_same and self.first_day <= other.last_day and other.first_day <= self.last_day  # ISO dates sort
 
 
@@ -67,27 +73,34 @@ class Ledger:
     source: str | None = None
     files: list[ArchiveFile] = field(default_factory=list)
     climate: dict[str, str] = field(default_factory=dict)  # département to its folder of normals and records
+    from_hours: dict[str, str] = field(default_factory=dict)  # département to its folder of days from hours
 
-    def in_use(self, department: str | None = None) -> list[ArchiveFile]:
-        """The files whose days are served, by département, the winner of a shared day first."""
-        found = [f for f in self.files if f.status == "loaded" and department in (None, f.department)]
+    def in_use(self, department: str | None = None, dataset: Dataset | None = None) -> list[ArchiveFile]:
+        """The files whose rows are served, by département, the winner of a shared day or hour first."""
+        found = [
+            f
+            for f in self.files
+            if f.status == "loaded" and department in (None, f.department) and dataset in (None, f.dataset)
+        ]
         return sorted(sorted(found, key=lambda f: f.rank, reverse=True), key=lambda f: f.department)
 
-    def find(self, department: str, period: str, digest: str) -> ArchiveFile | None:
-        return next((f for f in self.files if (f.department, f.period, f.digest) == (department, period, digest)), None)
+    def find(self, key: tuple[str, str, str, str]) -> ArchiveFile | None:
+        return next((f for f in self.files if f.key == key), None)
 
     def put(self, entry: ArchiveFile) -> None:
         """Add an entry, or replace the one of the same file."""
-        key = (entry.department, entry.period, entry.digest)
-        self.files = [f for f in self.files if (f.department, f.period, f.digest) != key] + [entry]
+        self.files = [f for f in self.files if f.key != entry.key] + [entry]
 
     def parquet_files(self) -> list[str]:
         """Every file that a snapshot of this ledger reads, relative to the data directory."""
-        days = [f.file for f in self.in_use() if f.file]
-        return sorted([*days, *(f"{folder}/{name}.parquet" for folder in self.climate.values() for name in CLIMATE)])
+        rows = [f.file for f in self.in_use() if f.file]
+        climate = [f"{folder}/{name}.parquet" for folder in self.climate.values() for name in CLIMATE]
+        from_hours = [f"{folder}/{name}.parquet" for folder in self.from_hours.values() for name in FROM_HOURS]
+        return sorted([*rows, *climate, *from_hours])
 
 
 CLIMATE = ("coverage", "normals_daily", "normals_monthly", "records")  # a département's, made when its days change
+FROM_HOURS = ("days", "coverage")  # the same, when its hours change
 
 
 def settle(files: Sequence[ArchiveFile]) -> list[ArchiveFile]:
@@ -108,10 +121,10 @@ def settle(files: Sequence[ArchiveFile]) -> list[ArchiveFile]:
 
 
 def settle_department(files: Sequence[ArchiveFile]) -> list[ArchiveFile]:
-    """Settle each period of a département."""
-    by_period: dict[str, list[ArchiveFile]] = defaultdict(list)
+    """Settle each period of a département, of days and of hours."""
+    by_period: dict[tuple[str, str], list[ArchiveFile]] = defaultdict(list)
     for entry in files:
-        by_period[entry.period].append(entry)
+        by_period[entry.dataset, entry.period].append(entry)
     return [entry for period in sorted(by_period) for entry in settle(by_period[period])]
 
 
@@ -124,7 +137,7 @@ def read_ledger(paths: DataPaths) -> Ledger:
             ArchiveFile(**{**entry, "unknown_columns": tuple(entry.get("unknown_columns", ()))})
             for entry in told["files"]
         ]
-        return Ledger(told["source"], files, dict(told["climate"]))
+        return Ledger(told["source"], files, dict(told["climate"]), dict(told.get("from_hours", {})))
     except FileNotFoundError:
         return Ledger()
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -133,8 +146,13 @@ def read_ledger(paths: DataPaths) -> Ledger:
 
 def write_ledger(paths: DataPaths, ledger: Ledger) -> None:
     """Replace the ledger, durably; the caller holds `ledger_lock`."""
-    ordered = sorted(ledger.files, key=lambda f: (f.department, f.period, f.last_modified, f.digest))
-    told = {"source": ledger.source, "climate": ledger.climate, "files": [asdict(entry) for entry in ordered]}
+    ordered = sorted(ledger.files, key=lambda f: (f.department, f.dataset, f.period, f.last_modified, f.digest))
+    told = {
+        "source": ledger.source,
+        "climate": ledger.climate,
+        "from_hours": ledger.from_hours,
+        "files": [asdict(entry) for entry in ordered],
+    }
     write_durably(paths.archive / "ledger.json", json.dumps(told, indent=1, ensure_ascii=False).encode())
 
 

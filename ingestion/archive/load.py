@@ -1,4 +1,4 @@
-"""Load one file of official days into the archive: convert, check, then register it. Any order ends the same."""
+"""Load one file of days or of hours into the archive: convert, check, then register it. Any order ends the same."""
 
 import errno
 import json
@@ -13,15 +13,19 @@ from pathlib import Path
 import duckdb
 
 from ingestion.archive.climate import write_climate
-from ingestion.archive.days_file import Received, period_of, receive, write_days, years_of
+from ingestion.archive.days_file import write_days
+from ingestion.archive.hours_days import write_days_of_hours
+from ingestion.archive.hours_file import write_hours
 from ingestion.archive.ledger import (
     ArchiveFile,
+    Dataset,
     Ledger,
     ledger_lock,
     read_ledger,
     settle_department,
     write_ledger,
 )
+from ingestion.archive.received_file import MEMORY, Received, period_of, receive, years_of
 from ingestion.durable import PARTIAL, make_directory, sync
 from ingestion.errors import ArchiveFileRefused, FileUnreadable, SourceMismatch
 from ingestion.paths import DataPaths
@@ -57,7 +61,7 @@ class Loaded:
         if not self.is_new:
             return "nothing new: this file is known"
         posts = "1 post" if entry.posts == 1 else f"{entry.posts} posts"
-        days = f"{entry.rows:,} days of {posts}, {entry.first_day} to {entry.last_day}"
+        days = f"{entry.rows:,} {entry.dataset} of {posts}, {entry.first_day} to {entry.last_day}"
         unknown = f"; unknown columns kept: {', '.join(entry.unknown_columns)}" if entry.unknown_columns else ""
         return f"{days}{unknown}" if entry.status == "loaded" else f"{days}: a later file has them already{unknown}"
 
@@ -73,17 +77,39 @@ def given_by_hand(file: Path) -> Origin:
 def load_days(
     paths: DataPaths, file: Path, origin: Origin, source: str, *, accept: bool = False, more_follow: bool = False
 ) -> Loaded:
-    """Load one file; with `accept` even if it has far fewer rows than the one before.
+    """Load one file of official days; see `load_file`."""
+    return load_file(paths, file, origin, source, dataset="days", accept=accept, more_follow=more_follow)
 
-    With `more_follow`, normals and records wait for `renew_climate`, which the caller owes the département.
+
+def load_hours(
+    paths: DataPaths, file: Path, origin: Origin, source: str, *, accept: bool = False, more_follow: bool = False
+) -> Loaded:
+    """Load one file of hours; see `load_file`."""
+    return load_file(paths, file, origin, source, dataset="hours", accept=accept, more_follow=more_follow)
+
+
+def load_file(
+    paths: DataPaths,
+    file: Path,
+    origin: Origin,
+    source: str,
+    *,
+    dataset: Dataset | None = None,
+    accept: bool = False,
+    more_follow: bool = False,
+) -> Loaded:
+    """Load one file, by default of the data set that its header tells.
+
+    With `accept` it may have far fewer rows than the one before. With `more_follow`, what is computed from the
+    département's files waits for `renew_climate`, which the caller owes it.
 
     Raises ArchiveFileRefused, SourceMismatch. A kill at any point leaves what was loaded before as it was: only the
     ledger, replaced at once, says which files are in use.
     """
     _refuse_other_source(paths, read_ledger(paths), source)
     period = period_of(origin.name)
-    received = receive(file)
-    known = _known(read_ledger(paths), period, received.digest)
+    received = receive(file, dataset)
+    known = _known(read_ledger(paths), received, period)
     if known and known.status != "refused" and known.last_modified >= origin.stamp:
         return Loaded(known, is_new=False)
     try:
@@ -97,18 +123,26 @@ def load_days(
 
 
 def renew_climate(paths: DataPaths, department: str) -> None:
-    """Compute a département's normals and records from its files in use, unless they are already."""
+    """Compute what follows from a département's files in use, unless it is there already."""
     with ledger_lock(paths):
         ledger = read_ledger(paths)
-        files = ledger.in_use(department)
-        folder = write_climate(paths, department, files) if files else None
-        if folder and ledger.climate.get(department) != folder:
-            ledger.climate[department] = folder
+        before = ledger.climate.get(department), ledger.from_hours.get(department)
+        _compute(paths, ledger, department)
+        if before != (ledger.climate.get(department), ledger.from_hours.get(department)):
             write_ledger(paths, ledger)
 
 
-def _known(ledger: Ledger, period: str, digest: str) -> ArchiveFile | None:
-    return next((entry for entry in ledger.files if (entry.period, entry.digest) == (period, digest)), None)
+def _compute(paths: DataPaths, ledger: Ledger, department: str) -> None:
+    """Note where the normals and records of a département's days are, and the days of its hours."""
+    if days := ledger.in_use(department, "days"):
+        ledger.climate[department] = write_climate(paths, department, days)
+    if hours := ledger.in_use(department, "hours"):
+        ledger.from_hours[department] = write_days_of_hours(paths, department, hours)
+
+
+def _known(ledger: Ledger, received: Received, period: str) -> ArchiveFile | None:
+    told = (received.dataset, period, received.digest)
+    return next((entry for entry in ledger.files if (entry.dataset, entry.period, entry.digest) == told), None)
 
 
 def _refuse_other_source(paths: DataPaths, ledger: Ledger, source: str) -> None:
@@ -128,14 +162,15 @@ def _published_source(paths: DataPaths) -> str | None:
 
 
 def _write(paths: DataPaths, received: Received, origin: Origin, period: str) -> ArchiveFile:
-    """Write the days under their lasting name. Until they are registered, nobody reads them."""
+    """Write the rows under their lasting name. Until they are registered, nobody reads them."""
     incoming = paths.archive / "incoming"
     make_directory(incoming)
     _require_room(paths, received)
     partial = incoming / f"{received.digest}-{secrets.token_hex(4)}{PARTIAL}"  # two loads may meet
     try:
-        days = write_days(received, partial, years_of(period))
-        target = paths.archive / "days" / days.department / period / f"{received.digest}.parquet"
+        write = write_days if received.dataset == "days" else write_hours
+        written = write(received, partial, years_of(period))
+        target = paths.archive / received.dataset / written.department / period / f"{received.digest}.parquet"
         make_directory(target.parent)
         if not target.exists():  # else readers may have it open
             sync(partial)
@@ -146,12 +181,12 @@ def _write(paths: DataPaths, received: Received, origin: Origin, period: str) ->
         partial.unlink(missing_ok=True)
         shutil.rmtree(f"{partial}.spill", ignore_errors=True)
     return replace(
-        _describe(received, origin, period, days.department),
-        rows=days.rows,
-        posts=days.posts,
-        first_day=days.first_day.isoformat(),
-        last_day=days.last_day.isoformat(),
-        unknown_columns=received.unknown_columns,
+        _describe(received, origin, period, written.department),
+        rows=written.rows,
+        posts=written.posts,
+        first_day=written.first_day.isoformat(),
+        last_day=written.last_day.isoformat(),
+        unknown_columns=written.unknown_columns,
         file=target.relative_to(paths.root).as_posix(),
     )
 
@@ -159,6 +194,7 @@ def _write(paths: DataPaths, received: Received, origin: Origin, period: str) ->
 def _describe(received: Received, origin: Origin, period: str, department: str) -> ArchiveFile:
     """Write down a file as it was received, whatever becomes of it."""
     return ArchiveFile(
+        dataset=received.dataset,
         department=department,
         period=period,
         digest=received.digest,
@@ -174,7 +210,7 @@ def _describe(received: Received, origin: Origin, period: str, department: str) 
 
 
 def _require_room(paths: DataPaths, received: Received) -> None:
-    """Raise ENOSPC before anything is written: the days are smaller than the file, what is sorted may be larger."""
+    """Raise ENOSPC before anything is written: the rows are smaller than the file, what is sorted may be larger."""
     if shutil.disk_usage(paths.root).free < 4 * received.bytes + _SPARE:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(paths.archive))
 
@@ -191,9 +227,9 @@ def _register(paths: DataPaths, entry: ArchiveFile, source: str, *, with_climate
         for covered in _covered(paths, ledger.in_use(entry.department)):
             ledger.put(replace(covered, status="superseded"))
         if with_climate:
-            ledger.climate[entry.department] = write_climate(paths, entry.department, ledger.in_use(entry.department))
+            _compute(paths, ledger, entry.department)
         write_ledger(paths, ledger)
-    settled = ledger.find(entry.department, entry.period, entry.digest)
+    settled = ledger.find(entry.key)
     assert settled is not None  # noqa: S101 - it was just put there
     if settled.status == "refused":
         raise ArchiveFileRefused(settled.name, f"{settled.error}; --accept takes it all the same")
@@ -201,21 +237,22 @@ def _register(paths: DataPaths, entry: ArchiveFile, source: str, *, with_climate
 
 
 def _covered(paths: DataPaths, files: Sequence[ArchiveFile]) -> list[ArchiveFile]:
-    """Files of which later ones hold every day: at the turn of the year a file's days move to other files."""
+    """Files of which later ones hold every row: at the turn of the year a file's rows move to other files."""
     covered = []
     for file in files:
         winners = [w for w in files if w.rank > file.rank and w.overlaps(file)]
-        if winners and (not (paths.root / str(file.file)).exists() or _days_left(paths, file, winners) == 0):
+        if winners and (not (paths.root / str(file.file)).exists() or _rows_left(paths, file, winners) == 0):
             covered.append(file)
     return covered
 
 
-def _days_left(paths: DataPaths, file: ArchiveFile, winners: Sequence[ArchiveFile]) -> int:
+def _rows_left(paths: DataPaths, file: ArchiveFile, winners: Sequence[ArchiveFile]) -> int:
     names = ", ".join(literal(paths.root / str(winner.file)) for winner in winners)
-    with duckdb.connect() as connection:
+    time = "observed_date" if file.dataset == "days" else "observed_at"
+    with duckdb.connect(config={"memory_limit": MEMORY}) as connection:
         row = connection.execute(
             f"select count(*) from read_parquet({literal(paths.root / str(file.file))}) as file"
-            f" anti join read_parquet([{names}]) as winner using (station_id, observed_date)"
+            f" anti join read_parquet([{names}]) as winner using (station_id, {time})"
         ).fetchone()
     return int(row[0]) if row else 0
 
@@ -225,7 +262,7 @@ def _record_refusal(
 ) -> None:
     """Tell of a refused file in the ledger too: a back-fill by night has no terminal."""
     parts = origin.name.split("_")
-    department = parts[1].lstrip("0") if len(parts) > 2 and parts[0] == "Q" else ""
+    department = parts[1].lstrip("0") if len(parts) > 2 and parts[0] in ("Q", "H") else ""
     entry = replace(_describe(received, origin, period, department), status="refused", error=refused.why)
     with ledger_lock(paths):
         ledger = read_ledger(paths)

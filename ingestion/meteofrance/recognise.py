@@ -50,7 +50,7 @@ _BY_NAMES: tuple[tuple[frozenset[str], Kind], ...] = tuple(
     (frozenset(names.split()), kind)
     for names, kind in (
         ("NUM_POSTE AAAAMMJJHHMN", Kind("a 6-minute file of the open archive (MN_…)", advice=_NO_READER)),
-        ("NUM_POSTE AAAAMMJJHH", Kind("an hourly file of the open archive (H_…)", advice=_NO_READER)),
+        ("NUM_POSTE AAAAMMJJHH", Kind("an hourly file of the open archive (H_…)", advice=_ARCHIVE)),
         (
             "NUM_POSTE AAAAMMJJ RR TN TX",
             Kind("a daily file of the open archive (Q_…_RR-T-Vent)", advice=_ARCHIVE),

@@ -1,19 +1,28 @@
 """The open archive in a snapshot: views over its Parquet files, so that no snapshot grows with the days."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import duckdb
 
-from ingestion.archive.climate import FIRST_YEAR, LAST_YEAR, LEAST_NEIGHBOURS, LEAST_RECORD_YEARS, LEAST_YEARS
+from ingestion.archive.climate import (
+    FIRST_YEAR,
+    LAST_YEAR,
+    LEAST_NEIGHBOURS,
+    LEAST_RECORD_YEARS,
+    LEAST_YEARS,
+    empty_climate,
+)
 from ingestion.archive.days_sql import FIELDS, days_sql, official_days_sql
-from ingestion.archive.ledger import CLIMATE, VARIABLE, ArchiveFile, Ledger, read_ledger
+from ingestion.archive.hours_days import empty_days_of_hours
+from ingestion.archive.ledger import CLIMATE, FROM_HOURS, VARIABLE, ArchiveFile, Ledger, read_ledger
 from ingestion.closed_months import missing_files
 from ingestion.errors import ArchiveUnreadable
 from ingestion.paths import DataPaths
 from ingestion.raw_store import connect, literal
+from orchestration.snapshots.hours_view import HOURS_DOCS, describe, hourly_history_sql
 
 _SCHEMAS = {"coverage": "meta.archive_coverage"}  # all others are marts of the same name
 _ROUNDING = 0.0501  # official days have tenths, days from hours hundredths
@@ -37,15 +46,19 @@ def show_archive(file: Path, paths: DataPaths, ledger: Ledger) -> None:
     if missing := next(missing_files(paths, ledger.parquet_files()), None):
         raise ArchiveUnreadable(missing, "it is missing")
 
-    def parquet(names: Sequence[str]) -> str:
-        return _read(names, paths)
+    def parquet(names: Sequence[str], *, with_name: bool = False) -> str:
+        return _read(names, paths, with_name=with_name)
 
     with connect(file) as connection:
         _list_files(connection, ledger)
-        connection.execute(f"create view marts.daily_history as {_daily_history(ledger.in_use(), parquet)}")
-        for table in CLIMATE:
-            files = [f"{folder}/{table}.parquet" for _, folder in sorted(ledger.climate.items())]
-            connection.execute(f"create view {_SCHEMAS.get(table, f'marts.{table}')} as select * from {parquet(files)}")
+        hours = ledger.in_use(dataset="hours")
+        connection.execute(f"create view marts.hourly_history as {hourly_history_sql(connection, hours, parquet)}")
+        from_hours = _selects(ledger.from_hours, FROM_HOURS, parquet, empty_days_of_hours)
+        connection.execute(f"create view meta.archive_hours_coverage as {from_hours['coverage']}")
+        days = _daily_history(ledger.in_use(dataset="days"), from_hours["days"] if hours else None, parquet)
+        connection.execute(f"create view marts.daily_history as {days}")
+        for table, select in _selects(ledger.climate, CLIMATE, parquet, lambda: empty_climate(paths)).items():
+            connection.execute(f"create view {_SCHEMAS.get(table, f'marts.{table}')} as {select}")
         for name, doc in ARCHIVE_DOCS.items():
             kind = "table" if name == "meta.archive_files" else "view"
             connection.execute(f"comment on {kind} {name} is {literal(doc['description'])}")
@@ -54,13 +67,14 @@ def show_archive(file: Path, paths: DataPaths, ledger: Ledger) -> None:
         connection.execute("checkpoint")
 
 
-def _read(names: Sequence[str], paths: DataPaths) -> str:
+def _read(names: Sequence[str], paths: DataPaths, *, with_name: bool) -> str:
     """Read files where they are now, or where the variable `archive` says (see closed_rows)."""
     folder = literal(paths.archive.resolve())
     listed = ", ".join(literal(PurePosixPath(name).relative_to(paths.archive.name).as_posix()) for name in names)
+    option = ", filename = true" if with_name else ""
     return (
         f"read_parquet(list_transform([{listed}],"
-        f" lambda file: coalesce(getvariable('{VARIABLE}'), {folder}) || '/' || file))"
+        f" lambda file: coalesce(getvariable('{VARIABLE}'), {folder}) || '/' || file){option})"
     )
 
 
@@ -68,24 +82,26 @@ def _list_files(connection: duckdb.DuckDBPyConnection, ledger: Ledger) -> None:
     connection.execute(
         """
         create table meta.archive_files (
-            department varchar, period varchar, status varchar, name varchar, last_modified timestamptz,
-            loaded_at timestamptz, rows bigint, posts bigint, first_day date, last_day date, bytes bigint,
-            digest varchar, header_digest varchar, unknown_columns varchar[], resource_id varchar, url varchar,
+            dataset varchar, department varchar, period varchar, status varchar, name varchar,
+            last_modified timestamptz, loaded_at timestamptz, rows bigint, posts bigint, first_day date, last_day date,
+            bytes bigint, digest varchar, header_digest varchar, unknown_columns varchar[], resource_id varchar, url varchar,
             etag varchar, is_accepted boolean, error varchar
         )
         """
     )
     columns = [name for (name, *_) in connection.execute("describe meta.archive_files").fetchall()]
-    for entry in sorted(ledger.files, key=lambda file: (file.department, file.rank)):
+    for entry in sorted(ledger.files, key=lambda file: (file.dataset, file.department, file.rank)):
         told = asdict(entry) | {"unknown_columns": list(entry.unknown_columns)}
         connection.execute(
             f"insert into meta.archive_files values ({', '.join('?' * len(columns))})", [told[name] for name in columns]
         )
 
 
-def _daily_history(files: Sequence[ArchiveFile], parquet: Any) -> str:
-    """Unite official days with days from hours: per value, what is official and not doubtful comes first."""
-    from_hours = ", ".join(f"{_FROM_HOURS.get(name, name)} as {name}" for name in FIELDS)
+def _daily_history(files: Sequence[ArchiveFile], from_hours: str | None, parquet: Callable[..., str]) -> str:
+    """Unite official days with days from hours: per value, what is official and not doubtful comes first.
+
+    `from_hours` selects the days of the archive's hours, which come before those of real time.
+    """
     values = ", ".join(f"coalesce(official.{name}, hours.{name}) as {name}" for name in FIELDS)
     filled = ", ".join(
         f"case when official.{name} is null and hours.{name} is not null then '{name}' end" for name in FIELDS
@@ -97,10 +113,7 @@ def _daily_history(files: Sequence[ArchiveFile], parquet: Any) -> str:
     )
     days = days_sql(files, parquet)
     # Subqueries: DuckDB would compute a common table expression that is named twice for all stations.
-    hours = (
-        f"(select station_id, station_name, department_code, observed_date, is_final, {from_hours}"
-        " from marts.daily_observations) as hours"
-    )
+    hours = f"({_days_of_hours(from_hours)}) as hours"
     return f"""
         select
             official.station_id, official.station_name, official.department_code, official.observed_date,
@@ -111,7 +124,8 @@ def _daily_history(files: Sequence[ArchiveFile], parquet: Any) -> str:
         left join {hours} on official.station_id = hours.station_id and official.observed_date = hours.observed_date
         union all
         select
-            hours.station_id, hours.station_name, hours.department_code, hours.observed_date, 'hours', hours.is_final,
+            hours.station_id, hours.station_name, hours.department_code, hours.observed_date, hours.day_source,
+            hours.is_final,
             {", ".join(f"hours.{name}" for name in FIELDS)}, map {{}}, [], [], map {{}}
         from {hours}
         left join (select station_id, observed_date from ({days}) as days) as official
@@ -120,9 +134,40 @@ def _daily_history(files: Sequence[ArchiveFile], parquet: Any) -> str:
     """
 
 
-def _doc(description: str, **columns: str) -> dict[str, Any]:
-    described = {name: {"description": text, "tests": []} for name, text in columns.items()}
-    return {"description": description, "tests": [], "columns": described}
+def _days_of_hours(from_archive: str | None) -> str:
+    values = ", ".join(f"{_FROM_HOURS.get(name, name)} as {name}" for name in FIELDS)
+    real_time = f"""
+        select station_id, station_name, department_code, observed_date, 'hours' as day_source, is_final, {values}
+        from marts.daily_observations
+    """
+    if from_archive is None:
+        return real_time
+    same = "archive.station_id = real_time.station_id and archive.observed_date = real_time.observed_date"
+    return f"""
+        select
+            archive.station_id, archive.station_name, archive.department_code, archive.observed_date,
+            'archive_hours' as day_source, true as is_final,
+            {", ".join(f"coalesce(archive.{name}, real_time.{name}) as {name}" for name in FIELDS)}
+        from ({from_archive}) as archive
+        left join ({real_time}) as real_time on {same}
+        union all
+        select real_time.*
+        from ({real_time}) as real_time
+        left join ({from_archive}) as archive on {same}
+        where archive.station_id is null
+    """
+
+
+def _selects(
+    folders: Mapping[str, str], tables: Sequence[str], parquet: Callable[..., str], empty: Callable[[], dict[str, str]]
+) -> dict[str, str]:
+    """SELECT each computed table of all départements; no row where none was computed yet."""
+    if not folders:
+        return empty()
+    return {
+        table: f"select * from {parquet([f'{folder}/{table}.parquet' for _, folder in sorted(folders.items())])}"
+        for table in tables
+    }
 
 
 _PERIOD = f"{FIRST_YEAR}-{LAST_YEAR}"
@@ -135,11 +180,11 @@ _YEARS = {
 
 # dbt does not make these relations, so their descriptions stand here.
 ARCHIVE_DOCS: dict[str, dict[str, Any]] = {
-    "marts.daily_history": _doc(
+    "marts.daily_history": describe(
         "Every day of a station: the official day of Météo-France's archive, else the day counted from hours.",
         station_id="Météo-France's number of the post, 8 digits.",
         observed_date="The climatological day.",
-        day_source="`official` (archive) or `hours` (counted from hourly observations).",
+        day_source="`official` (archive), `archive_hours` (from the archive's hours) or `hours` (from real time).",
         is_final="Whether the day is final. Official days are.",
         precipitation_mm="Rain from 06 of the day to 06 of the next, mm.",
         temperature_min_c="Lowest temperature, °C.",
@@ -155,7 +200,7 @@ ARCHIVE_DOCS: dict[str, dict[str, Any]] = {
         fields_from_hours="Values of an official day that its file does not have and the hours do.",
         differs_from_hours="Where the official value differs from that of the hours by more than rounding: theirs.",
     ),
-    "marts.normals_monthly": _doc(
+    "marts.normals_monthly": describe(
         f"Normals {_PERIOD} per station, quantity and month, from official days.",
         month="1 to 12. NULL: the year.",
         statistic="`sum` or `mean` of the month's days.",
@@ -165,7 +210,7 @@ ARCHIVE_DOCS: dict[str, dict[str, Any]] = {
         highest="Highest of the yearly values.",
         **_YEARS,
     ),
-    "marts.normals_daily": _doc(
+    "marts.normals_daily": describe(
         f"Normals {_PERIOD} per station, quantity and calendar day, from the days within 7 days of it in each year.",
         normal="Mean. NULL where is_normal is false. 29 February has none: its values count for the days around it.",
         p05="Value that 5 % of the days do not exceed.",
@@ -175,7 +220,7 @@ ARCHIVE_DOCS: dict[str, dict[str, Any]] = {
         p95="Value that 95 % of the days do not exceed.",
         **(_YEARS | {"years": f"Years of {_PERIOD} with at least {LEAST_NEIGHBOURS} of the 15 days."}),
     ),
-    "marts.records": _doc(
+    "marts.records": describe(
         "Highest and lowest official values per station and month, with their first date.",
         month="1 to 12. NULL: all months.",
         observed_date="The first day that had this value.",
@@ -184,7 +229,7 @@ ARCHIVE_DOCS: dict[str, dict[str, Any]] = {
         whole_years="Years in which this month, or every month, is whole.",
         is_long=f"Whether at least {LEAST_RECORD_YEARS} years are whole. A short series has extremes, not records.",
     ),
-    "meta.archive_coverage": _doc(
+    "meta.archive_coverage": describe(
         "Official days per station and month: how many, and how many of each quantity.",
         month="First day of the month.",
         days="Days with a row in the archive.",
@@ -192,8 +237,9 @@ ARCHIVE_DOCS: dict[str, dict[str, Any]] = {
         quality_2_values="Doubtful values, which are NULL in the marts.",
         quality_9_values="Values that only passed the first filters.",
     ),
-    "meta.archive_files": _doc(
-        "Files of the archive: in use (`loaded`), superseded by later ones, or refused, and why.",
+    **HOURS_DOCS,
+    "meta.archive_files": describe(
+        "Files of the archive, of days and of hours: in use (`loaded`), superseded by later ones, or refused, and why.",
         error="Why the file was refused.",
         is_accepted="Loaded although it lost rows, because somebody said so.",
     ),

@@ -1,0 +1,103 @@
+"""Days and coverage of one département, computed from its hours in the archive into Parquet files.
+
+Days are cut as Météo-France cuts them, in fixed local time (weather_dbt/macros/days.sql). A value needs 24 hours that
+are not doubtful.
+"""
+
+from collections.abc import Sequence
+
+import duckdb
+
+from ingestion.archive.computed import empty_tables, parquet_in, write_tables
+from ingestion.archive.days_sql import FIELDS
+from ingestion.archive.hours_file import utc_offset_sql
+from ingestion.archive.hours_sql import FIELDS as HOURLY_FIELDS
+from ingestion.archive.hours_sql import hours_sql
+from ingestion.archive.ledger import FROM_HOURS, ArchiveFile
+from ingestion.archive.received_file import department_sql
+from ingestion.paths import DataPaths
+
+_VERSION = 1  # raised when a rule below changes
+COUNTED = ("temperature_c", "precipitation_mm", "wind_speed_ms")  # quantities whose hours the coverage counts
+
+# From 06 to 06, from 18 the day before to 18, and from 00 to 24: hours that end then, moved to their day.
+_RAIN, _MINIMUM, _CIVIL = "- interval 7 hours", "+ interval 5 hours", "- interval 1 hour"
+_DAYS = {
+    "precipitation_mm": (_RAIN, "RR1", "round(sum({0})::double, 1)"),
+    "temperature_max_c": (_RAIN, "TX", "max({0})::double"),
+    "temperature_min_c": (_MINIMUM, "TN", "min({0})::double"),
+    "temperature_mean_c": (_CIVIL, "T", "round(avg({0}), 2)"),
+    "wind_mean_ms": (_CIVIL, "FF", "round(avg({0}), 2)"),
+    "max_mean_wind_ms": (_CIVIL, "FXY", "max({0})::double"),
+    "gust_instantaneous_ms": (_CIVIL, "FXI", "max({0})::double"),
+    "gust_3s_ms": (_CIVIL, "FXI3S", "max({0})::double"),
+}
+
+
+def write_days_of_hours(paths: DataPaths, department: str, files: Sequence[ArchiveFile]) -> str:
+    """Compute days and coverage from a département's hours in use; return their folder."""
+    hours = hours_sql(files, parquet_in(paths))
+    return write_tables(
+        paths, f"from_hours/{department}", files, _VERSION, FROM_HOURS, lambda connection: _compute(connection, hours)
+    )
+
+
+def empty_days_of_hours() -> dict[str, str]:
+    """SELECT no row of each table, where no hours were loaded."""
+    return empty_tables(FROM_HOURS, lambda connection: _compute(connection, hours_sql((), str)))
+
+
+def _compute(connection: duckdb.DuckDBPyConnection, hours: str) -> None:
+    connection.execute("set TimeZone = 'UTC'")
+    connection.execute(f"create table days as {_days_sql(hours)}")
+    connection.execute(f"create table coverage as {_coverage_sql(hours)}")
+
+
+def _days_sql(hours: str) -> str:
+    """SELECT the days that have any value, under the names of days_sql.FIELDS."""
+    parts = []
+    for shift in (_RAIN, _MINIMUM, _CIVIL):
+        mine = {field: (name, how) for field, (moved, name, how) in _DAYS.items() if moved == shift}
+        # Decimals: a sum of floats depends on how DuckDB divides the work.
+        values = ", ".join(
+            f"case when count({name}) filter (Q{name} is distinct from 2) = 24"
+            f" then {how.format(f'{name}::decimal(9, 2)')} end as {field}"
+            for field, (name, how) in mine.items()
+        )
+        parts.append(
+            f"(select station_id, max(station_name) as station_name, (local_time {shift})::date as observed_date,"
+            f" {values} from hours group by all)"
+        )
+    fields = ", ".join(name if name in _DAYS else f"null::double as {name}" for name in FIELDS)
+    return f"""
+        with hours as (
+            select *, observed_at::timestamp + to_hours({utc_offset_sql("station_id")}) as local_time from ({hours})
+        )
+        select
+            station_id, coalesce(rain.station_name, minimum.station_name, civil.station_name) as station_name,
+            {department_sql("station_id")} as department_code, observed_date, {fields}
+        from {parts[0]} as rain
+        full join {parts[1]} as minimum using (station_id, observed_date)
+        full join {parts[2]} as civil using (station_id, observed_date)
+        where coalesce({", ".join(_DAYS)}) is not null
+    """
+
+
+def _coverage_sql(hours: str) -> str:
+    """SELECT how many hours each station and month has, of some quantities, and how many values are not validated."""
+    counted = ", ".join(
+        f"count({HOURLY_FIELDS[field][0]}) filter (Q{HOURLY_FIELDS[field][0]} is distinct from 2) as {field}_hours"
+        for field in COUNTED
+    )
+    codes = ", ".join(
+        f"sum({' + '.join(f'coalesce(Q{name} = {code}, false)::int' for name, _ in HOURLY_FIELDS.values())})::bigint"
+        f" as quality_{code}_values"
+        for code in (0, 2, 9)
+    )
+    return f"""
+        select
+            station_id, max(station_name) as station_name, {department_sql("station_id")} as department_code,
+            date_trunc('month', observed_at::timestamp)::date as month, count(*) as hours, {counted}, {codes}
+        from ({hours}) as hours
+        group by station_id, month
+    """
