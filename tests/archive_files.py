@@ -1,4 +1,4 @@
-"""Small files of official days, written by hand as upstream writes them."""
+"""Small files of official days and of hours, written by hand as upstream writes them."""
 
 import gzip
 import os
@@ -6,10 +6,14 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
-from ingestion.archive.load import Loaded, Origin, load_days
+from ingestion.archive.load import Loaded, Origin, load_file
 from ingestion.paths import DataPaths
 
 HEADER = "NUM_POSTE;NOM_USUEL;LAT;LON;ALTI;AAAAMMJJ;RR;QRR;TN;QTN;HTN;QHTN;TX;QTX;HTX;QHTX;TM;QTM;TNTXM;QTNTXM"
+HOURS_HEADER = (
+    "NUM_POSTE;NOM_USUEL;LAT;LON;ALTI;AAAAMMJJHH;RR1;QRR1;FF;QFF;DD;QDD;FXI;QFXI;FXI3S;QFXI3S;HFXI3S;QHFXI3S;T;QT;"
+    "TN;QTN;TX;QTX;U;QU;PMERMIN;QPMERMIN;N;QN;CL;QCL;B2;QB2;GLO;QGLO;NEIGETOT;QNEIGETOT"
+)
 Values = Mapping[str, object]
 
 
@@ -30,6 +34,18 @@ def days_of(first: date, count: int, station: str = "09289001", **values: object
     return [row_of(first + timedelta(days=n), station, **shown) for n in range(count)]
 
 
+def hour_of(hour: str, station: str = "09289001", **values: object) -> dict[str, object]:
+    """One row of an hourly file; `hour`, such as 2025-01-01T00, is in the file's own time."""
+    moment = datetime.fromisoformat(hour)
+    return {**row_of(moment.date(), station, **values), "AAAAMMJJHH": f"{moment:%Y%m%d%H}"}
+
+
+def hours_of(first: str, count: int, station: str = "09289001", **values: object) -> list[dict[str, object]]:
+    """Rows of an hourly file, one after another."""
+    shown, start = values or {"RR1": "0.0", "T": "5.0"}, datetime.fromisoformat(first)
+    return [hour_of((start + timedelta(hours=n)).isoformat(), station, **shown) for n in range(count)]
+
+
 class Archive:
     """Files loaded one after another into one data directory."""
 
@@ -41,4 +57,4 @@ class Archive:
         file = self.folder / name
         file.write_bytes(gzip.compress(body, mtime=0) if name.endswith(".gz") else body)
         os.utime(file, (modified.timestamp(), modified.timestamp()))
-        return load_days(self.paths, file, Origin(name, modified), "meteofrance", accept=accept)
+        return load_file(self.paths, file, Origin(name, modified), "meteofrance", accept=accept)

@@ -56,7 +56,7 @@ def write_hours(received: Received, partial: Path, years: tuple[int, int] | None
         local = f"(observed_at::timestamp + to_hours({utc_offset_sql('station_id')}))"
         hours = refuse_unsound(connection, received, partial, "observed_at", years, local)
         refuse_impossible(connection, received.file.name, partial, "observed_at", _BOUNDS)
-        kept = {name for (name, *_) in connection.execute(f"describe from {literal(partial)}").fetchall()}
+        kept = {name for (name, *_) in connection.execute(f"describe from read_parquet({literal(partial)})").fetchall()}
         unknown = tuple(name for name in _spelled(received.header) if name in kept and name not in _known())
         return replace(hours, unknown_columns=unknown)
 
@@ -69,11 +69,30 @@ def _copy(connection: duckdb.DuckDBPyConnection, received: Received, partial: Pa
         except duckdb.InvalidInputException as error:
             if _MORE not in str(error):
                 raise
-            copy_rows(connection, _select(received, received.header), partial, ROW_GROUP)
+            _copy_all(connection, received, partial)
     except duckdb.IOException:
         raise  # the machine refuses: no fault of the file
     except (duckdb.DataError, duckdb.InvalidInputException) as error:
         raise ArchiveFileRefused(received.file.name, f"it cannot be read ({error})") from error
+
+
+def _copy_all(connection: duckdb.DuckDBPyConnection, received: Received, partial: Path) -> None:
+    """Write all columns, then again without the empty ones."""
+    whole = partial.with_name(f"{partial.name}.whole")
+    try:
+        copy_rows(connection, _select(received, received.header), whole, ROW_GROUP)
+        empty = [
+            _quoted(name)
+            for (name,) in connection.execute(
+                f"select path_in_schema from parquet_metadata({literal(whole)})"
+                " group by path_in_schema having sum(stats_null_count) = sum(num_values)"
+            ).fetchall()
+            if name.removeprefix("Q") not in READ
+        ]
+        kept = f"* exclude ({', '.join(empty)})" if empty else "*"
+        copy_rows(connection, f"select {kept} from read_parquet({literal(whole)})", partial, ROW_GROUP)
+    finally:
+        whole.unlink(missing_ok=True)
 
 
 def _select(received: Received, filled: Collection[str]) -> str:

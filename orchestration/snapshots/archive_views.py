@@ -84,8 +84,8 @@ def _list_files(connection: duckdb.DuckDBPyConnection, ledger: Ledger) -> None:
         create table meta.archive_files (
             dataset varchar, department varchar, period varchar, status varchar, name varchar,
             last_modified timestamptz, loaded_at timestamptz, rows bigint, posts bigint, first_day date, last_day date,
-            bytes bigint, digest varchar, header_digest varchar, unknown_columns varchar[], resource_id varchar, url varchar,
-            etag varchar, is_accepted boolean, error varchar
+            bytes bigint, digest varchar, header_digest varchar, unknown_columns varchar[], resource_id varchar,
+            url varchar, etag varchar, is_accepted boolean, error varchar
         )
         """
     )
