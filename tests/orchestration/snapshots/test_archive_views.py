@@ -4,24 +4,21 @@ import gzip
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
-import duckdb
 import pytest
 from archive_files import Archive, days_of, row_of, text_of
+from snapshot_files import Ask, snapshot_with
 
 from ingestion.archive.ledger import read_ledger
 from ingestion.archive.load import given_by_hand, load_days
 from ingestion.errors import ArchiveUnreadable
 from ingestion.paths import DataPaths
 from orchestration.snapshots import closed_files
-from orchestration.snapshots.archive_views import ARCHIVE_DOCS, archive_of, show_archive
+from orchestration.snapshots.archive_views import ARCHIVE_DOCS, archive_of
 from orchestration.snapshots.closed_files import discard_unused
 
 LATEST = "Q_09_latest-2023-2024_RR-T-Vent.csv"
 AT = datetime(2024, 9, 1, tzinfo=UTC)
-
-Ask = Callable[[str], list[Any]]
 
 
 @pytest.fixture
@@ -34,28 +31,8 @@ def show(paths: DataPaths, tmp_path: Path) -> Callable[..., Ask]:
     """Make a snapshot's file whose days from hours are these, with the archive's views; ask it."""
 
     def make(*days: str) -> Ask:
-        file = tmp_path / "warehouse.duckdb"
-        with duckdb.connect(str(file)) as connection:
-            connection.execute(
-                """
-                create schema marts; create schema meta;
-                create table marts.daily_observations (
-                    station_id varchar, station_name varchar, department_code varchar, observed_date date,
-                    is_final boolean, precipitation_mm double, temperature_min_c double, temperature_max_c double,
-                    temperature_mean_c double, wind_mean_ms double, max_mean_wind_ms double, gust_max_ms double,
-                    gust_kind varchar
-                )
-                """
-            )
-            for day in days:
-                connection.execute(f"insert into marts.daily_observations values ({day})")
-        show_archive(file, paths, read_ledger(paths))
-
-        def ask(sql: str) -> list[Any]:
-            with duckdb.connect(str(file), read_only=True) as connection:
-                return connection.execute(sql).fetchall()
-
-        return ask
+        inserts = [f"insert into marts.daily_observations values ({day})" for day in days]
+        return snapshot_with(paths, tmp_path / "warehouse.duckdb", inserts)
 
     return make
 
