@@ -72,10 +72,11 @@ async def records(
 async def history(
     request: Request, station: Station, query: Annotated[HistoryQuery, Query()], reads: ReadsDep
 ) -> Response:
-    """Days of one station since its first one, or its months or years.
+    """Days of one station since its first one, or its hours, months or years.
 
-    A day is the official one where the archive has it (`day_source`), else it is counted from hours. Months and years
-    have one row per quantity. Their value is null unless they are whole.
+    An hour has the archive's value where that comes first, else real time's (`source`, `quality`). A day is the
+    official one where the archive has it (`day_source`), else it is counted from hours. Months and years have one row
+    per quantity. Their value is null unless they are whole.
     """
     question = question_of(request.url.path, request.query_params.multi_items())
     cursor = read_cursor(query.cursor, question, query.snapshot)

@@ -127,7 +127,9 @@ class HistoryQuery(ReadQuery):
     start: date | None = Field(None, alias="from", description="First day, inclusive.")
     end: date | None = Field(None, alias="to", description="Last day, inclusive.")
     resolution: str = Field(
-        "day", pattern="^(day|month|year)$", description="`day`, or `month` or `year`, whose values are of whole ones."
+        "day",
+        pattern="^(hour|day|month|year)$",
+        description="`hour` (days are then UTC), `day`, or `month` or `year`, whose values are of whole ones.",
     )
     limit: int | None = Field(None, ge=1, description="Most rows; `next` leads to the rest.")
     cursor: str | None = Field(None, max_length=4000, description="`next` of the page before.")

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from rapidfuzz import process
@@ -20,7 +20,13 @@ from ingestion.archive.days_sql import FIELDS
 from ingestion.departments import fold
 
 _LOOK_AT = "/archive/coverage"
-_KEY_TYPES = {"station_id": "VARCHAR", "observed_date": "DATE", "month": "DATE", "year": "BIGINT"}  # of pages
+_KEY_TYPES = {
+    "station_id": "VARCHAR",
+    "observed_date": "DATE",
+    "observed_at": "TIMESTAMP WITH TIME ZONE",
+    "month": "DATE",
+    "year": "BIGINT",
+}  # of pages
 _PERIOD = f"{climate.FIRST_YEAR}-{climate.LAST_YEAR}"
 _WHOLE = (
     f"A month of a mean is whole when at most {climate.MOST_MISSING} of its days are missing and at most "
@@ -100,10 +106,12 @@ def _rows_of(
 
 
 def read_history(snapshot: OpenSnapshot, executor: Executor, request: HistoryRequest) -> Rows:
-    """Days of a station, or its months or years with how whole they are."""
+    """Days or hours of a station, or its months or years with how whole they are."""
     post = find_post(snapshot, executor, request.station)
     if request.start and request.end and request.start > request.end:
         raise BadValue("from", f"{request.start} is after {request.end}", "give the earlier day first")
+    if request.resolution == "hour":
+        return _hours(snapshot, executor, post, request)
     condition, params = "station_id = ?", list[Any]([post])
     if request.start:
         condition += " and observed_date >= ?"
@@ -141,6 +149,19 @@ def read_history(snapshot: OpenSnapshot, executor: Executor, request: HistoryReq
     sql = f"with days as materialized {days}, months as ({months}) {select}"
     table = executor.fetch(snapshot, f"{sql} order by quantity, {period} limit {request.limit}", params)
     return Rows(table, members={"rule": _RULES["whole"]})
+
+
+def _hours(snapshot: OpenSnapshot, executor: Executor, post: str, request: HistoryRequest) -> Rows:
+    """Hours of a station, of whole days in UTC."""
+    if "marts.hourly_history" not in snapshot.relations:  # published by an older version
+        raise ArchiveEmpty
+    conditions, params = ["station_id = ?"], list[Any]([post])
+    for bound, comparison in ((request.start, ">="), (request.end and request.end + timedelta(days=1), "<")):
+        if bound:
+            conditions.append(f"observed_at {comparison} ?")
+            params.append(datetime(bound.year, bound.month, bound.day, tzinfo=UTC))
+    sql = f"select * from marts.hourly_history where {' and '.join(conditions)}"
+    return _page(snapshot, executor, sql, params, "observed_at", request)
 
 
 def _page(
@@ -291,10 +312,12 @@ def find_post(snapshot: OpenSnapshot, executor: Executor, text: str) -> str:
     if not has_archive(snapshot):
         raise ArchiveEmpty
     if snapshot.post_names is None:
+        is_new = "meta.archive_hours_coverage" in snapshot.relations
+        hours = " union select station_id, station_name from meta.archive_hours_coverage" if is_new else ""
         rows = executor.fetch_dicts(
             snapshot,
             "select distinct station_id, station_name from meta.archive_coverage"
-            " union select station_id, station_name from marts.stations order by station_id",
+            f"{hours} union select station_id, station_name from marts.stations order by station_id",
         )
         snapshot.post_names = ids_by_name((row["station_id"], row["station_name"]) for row in rows)
     found = snapshot.post_names.get(fold(text), [])

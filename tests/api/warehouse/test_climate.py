@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pyarrow.parquet as pq
 import pytest
-from archive_files import Archive, row_of, text_of
+from archive_files import HOURS_HEADER, Archive, hours_of, row_of, text_of
 from problems import assert_problem
 
 from api.schemas import answers
@@ -42,6 +42,9 @@ def with_archive(two_snapshots: Path, tmp_path_factory: pytest.TempPathFactory) 
     closed = [row_of(date(1950, 1, 1), "09999001", NOM_USUEL="ANCIEN POSTE", RR="2.0", TN="-1.0", TX="3.0")]
     archive.load("Q_09_previous-1950-2024_RR-T-Vent.csv.gz", text_of(closed + days()), datetime(2025, 1, 1, tzinfo=UTC))
     assert not is_up_to_date(paths)
+    hours = hours_of("2004-12-31T22", 5, RR1="0.4", T="5.5", QT=9)
+    hours += hours_of("2005-01-01T00", 2, "09999002", NOM_USUEL="POSTE HORAIRE")
+    archive.load("H_09_previous-2000-2009.csv.gz", text_of(hours, HOURS_HEADER), datetime(2025, 1, 1, tzinfo=UTC))
     publish_build(paths, keep=5)
     assert is_up_to_date(paths)
     return paths
@@ -142,6 +145,27 @@ def test_history_comes_in_pages_and_formats(http: httpx.Client) -> None:
     assert http.get(url, headers={"If-None-Match": first.headers["ETag"]}).status_code == 304
 
 
+def test_hours_of_the_archive_and_of_real_time(http: httpx.Client) -> None:
+    url = "/climate/09289001/history?resolution=hour"
+    old = rows(http, f"{url}&from=2005-01-01&to=2005-01-01")
+    assert [(row["observed_at"], row["temperature_c"], row["source"], row["quality"]) for row in old] == [
+        (f"2005-01-01T0{hour}:00:00Z", 5.5, "archive", {"temperature_c": 9}) for hour in range(3)
+    ]
+    assert old[0]["precipitation_mm"] == 0.4
+    assert len(rows(http, f"{url}&to=2004-12-31")) == 2
+    assert {row["station_name"] for row in rows(http, "/climate/poste%20horaire/history?resolution=hour")} == {
+        "POSTE HORAIRE"
+    }
+    first = http.get(f"{url}&limit=5").json()
+    assert [row["source"] for row in first["data"]] == ["archive"] * 5
+    following = rows(http, f"{url}&limit=4&cursor={first['next']}")
+    newest = rows(http, "/warehouse/tables/marts/hourly_observations?station_id=09289001&order=observed_at&limit=4")
+    assert [row["observed_at"] for row in following] == [row["observed_at"] for row in newest]
+    assert [row["temperature_c"] for row in following] == [row["temperature_c"] for row in newest]
+    assert {row["source"] for row in following} == {"realtime"}
+    assert len(pq.read_table(io.BytesIO(http.get(f"{url}&to=2005-01-01&format=parquet").content))) == 5
+
+
 def test_months_and_years_have_values_only_when_they_are_whole(http: httpx.Client) -> None:
     url = "/climate/09289001/history?from=2000-02-01&to=2000-03-30&resolution=month"
     assert [(row["quantity"], row["month"], row["value"], row["days"], row["is_whole"]) for row in rows(http, url)] == [
@@ -205,7 +229,16 @@ def test_the_questions_about_history_get_answers(http: httpx.Client) -> None:
 
 def test_the_marts_are_described_and_readable_by_sql(http: httpx.Client) -> None:
     tables = {table["name"]: table for table in rows(http, "/warehouse/tables")}
-    for name in ("daily_history", "normals_monthly", "normals_daily", "records", "archive_coverage", "archive_files"):
+    for name in (
+        "daily_history",
+        "hourly_history",
+        "archive_hours_coverage",
+        "normals_monthly",
+        "normals_daily",
+        "records",
+        "archive_coverage",
+        "archive_files",
+    ):
         assert tables[name]["description"]
     sql = "select count(*) as n, max(temperature_max_c) as t from marts.daily_history where day_source = 'official'"
     assert rows(http, f"/warehouse/query?sql={sql}") == [{"n": 10960, "t": 41.0}]
@@ -218,7 +251,7 @@ def test_a_snapshot_does_not_grow_with_its_days(with_archive: DataPaths, warehou
     assert shown is not None
     assert without is not None
     assert shown.size_bytes - without.size_bytes < 1_500_000
-    assert len(shown.archive) == 5
+    assert len(shown.archive) == 8
 
 
 def test_a_backup_holds_the_archive(with_archive: DataPaths) -> None:
