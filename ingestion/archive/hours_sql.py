@@ -55,24 +55,26 @@ _COLUMNS = (
 )
 
 
-def hours_sql(files: Sequence[ArchiveFile], parquet: Callable[..., str]) -> str:
+def hours_sql(files: Sequence[ArchiveFile], parquet: Callable[..., str], columns: Sequence[str] = _COLUMNS) -> str:
     """SELECT every hour of these files, an hour that two hold from the one that wins; columns as upstream names them.
 
     `parquet` writes the SQL that reads files, named relative to the data directory. `last_modified` is their file's.
     """
     if not files:
         texts = {"station_id": "varchar", "station_name": "varchar", "observed_at": "timestamptz"}
-        types = {name: texts.get(name, "utinyint" if name.startswith("Q") else "float") for name in _COLUMNS}
+        types = {name: texts.get(name, "utinyint" if name.startswith("Q") else "float") for name in columns}
         types |= {"N": "varchar", "last_modified": "timestamptz"}
         return f"select {', '.join(f'null::{kind} as {name}' for name, kind in types.items())} where false"
     departments = [(code, list(mine)) for code, mine in groupby(files, key=lambda file: file.department)]
-    return " union all ".join(_hours_of_department(code, mine, parquet) for code, mine in departments)
+    return " union all ".join(_hours_of_department(code, mine, parquet, columns) for code, mine in departments)
 
 
-def _hours_of_department(code: str, files: Sequence[ArchiveFile], parquet: Callable[..., str]) -> str:
+def _hours_of_department(
+    code: str, files: Sequence[ArchiveFile], parquet: Callable[..., str], columns: Sequence[str]
+) -> str:
     told = ", ".join(f"{literal(file.digest)}: timestamptz {literal(file.last_modified)}" for file in files)
-    columns = ", ".join(f"file.{column}" for column in _COLUMNS)
-    select = f"select {columns}, map {{{told}}}[parse_filename(file.filename, true)] as last_modified"
+    names = ", ".join(f"file.{column}" for column in columns)
+    select = f"select {names}, map {{{told}}}[parse_filename(file.filename, true)] as last_modified"
     # Bounds of the ids: a condition on a station then takes away the files of all other départements when DuckDB plans.
     prefix = code.zfill(2)
     here = f"file.station_id >= '{prefix}' and file.station_id <= '{prefix}999999'"

@@ -38,22 +38,26 @@ def hourly_history_sql(
 ) -> str:
     """SELECT every hour of every station, from these files and from marts.hourly_observations."""
     archive = f"({hours_sql(files, parquet)}) as archive"
+    present = f"({hours_sql(files, parquet, ('station_id', 'observed_at'))}) as archive"
     both = "archive.station_id = real_time.station_id and archive.observed_at = real_time.observed_at"
     theirs = ", ".join(f"real_time.{name} as {_BEFORE}{name}" for name in _COLUMNS)
     # Subqueries: DuckDB would compute a common table expression that is named twice for all stations.
     return f"""
         {_united()}
         from (
-            select archive.*, {theirs}, stamps.reference_time > archive.last_modified as is_older
-            from {archive}
-            left join marts.hourly_observations as real_time on {both}
-            left join ({_stamps(connection)}) as stamps
-                on archive.station_id = stamps.station_id and archive.observed_at = stamps.observed_at
+            {_judged()}
+            from (
+                select archive.*, {theirs}, stamps.reference_time > archive.last_modified as is_older
+                from {archive}
+                left join marts.hourly_observations as real_time on {both}
+                left join ({_stamps(connection)}) as stamps
+                    on archive.station_id = stamps.station_id and archive.observed_at = stamps.observed_at
+            ) as archive
         ) as archive
         union all
         {_real_time_alone()}
         from marts.hourly_observations as real_time
-        left join (select station_id, observed_at from {archive}) as archive on {both}
+        left join {present} on {both}
         where archive.station_id is null
     """
 
@@ -84,27 +88,39 @@ def _has_view(connection: duckdb.DuckDBPyConnection, name: str) -> bool:
     return found != (0,)
 
 
+def _judged() -> str:
+    """SELECT, beside each value of the archive, whether it comes first, whether it is doubtful, and real time's."""
+    # Said once, by name: DuckDB takes milliseconds to plan a view that repeats them.
+    judged = ", ".join(
+        f"archive.{name} is not null and archive.Q{name} is distinct from 2 and archive.is_older is not true"
+        f" as wins_{name}, archive.{name} is not null and archive.Q{name} = 2 as is_doubtful_{name}"
+        for name, _ in FIELDS.values()
+    )
+    theirs = ", ".join(f"{_real_time(field, f'archive.{_BEFORE}')} as theirs_{field}" for field in FIELDS)
+    return (
+        f"select archive.*, string_split(archive.{_BEFORE}rejected_fields, ',') as theirs_rejected, {judged}, {theirs}"
+    )
+
+
 def _united() -> str:
     """SELECT the hours that the archive has, with real time's values where the archive's do not come first."""
-    wins = {
-        field: f"(archive.{name} is not null and archive.Q{name} is distinct from 2 and archive.is_older is not true)"
-        for field, (name, _) in FIELDS.items()
-    }
-    theirs = {field: _real_time(field, f"archive.{_BEFORE}") for field in FIELDS}
-    doubtful = {field: f"archive.Q{name} = 2 and archive.{name} is not null" for field, (name, _) in FIELDS.items()}
-    rejected = "list_contains(string_split(archive.real_time_rejected_fields, ','), '{0}')"
+    wins = {field: f"archive.wins_{name}" for field, (name, _) in FIELDS.items()}
+    theirs = {field: f"archive.theirs_{field}" for field in FIELDS}
+    doubtful = {field: f"archive.is_doubtful_{name}" for field, (name, _) in FIELDS.items()}
     values = ", ".join(
         f"case when {wins[field]} then {how.format('archive.')} else {theirs[field]} end as {field}"
         for field, (_, how) in FIELDS.items()
     )
     code = {
-        field: f"(archive.Q{name} is distinct from 1 and ({wins[field]} or ({doubtful[field]})))"
+        field: f"archive.Q{name} is distinct from 1 and ({wins[field]} or {doubtful[field]})"
         for field, (name, _) in FIELDS.items()
     }
     quality = {field: f"{{'key': '{field}', 'value': archive.Q{FIELDS[field][0]}}}" for field in FIELDS}
-    kept = {field: f"({theirs[field]} is not null and not {wins[field]})" for field in FIELDS}
-    real_time_rejects = {field: f"({rejected.format(field)} and not {wins[field]})" for field in FIELDS}
-    is_rejected = {field: f"({doubtful[field]} or {real_time_rejects[field]})" for field in FIELDS}
+    kept = {field: f"{theirs[field]} is not null and not {wins[field]}" for field in FIELDS}
+    is_rejected = {
+        field: f"{doubtful[field]} or (list_contains(archive.theirs_rejected, '{field}') and not {wins[field]})"
+        for field in FIELDS
+    }
     value_of = {
         field: f"{{'key': '{field}', 'value': {how.format('archive.')}::double}}" for field, (_, how) in FIELDS.items()
     }

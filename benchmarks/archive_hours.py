@@ -1,0 +1,138 @@
+"""Ten years of one département's hours: from the file to Parquet, and read again with ten départements behind them."""
+
+import io
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import duckdb
+
+from api.warehouse.answer.formats import JSON, PARQUET
+from api.warehouse.answer.render import render
+from api.warehouse.opening import open_warehouse
+from api.warehouse.question.climate import HistoryRequest, read_history
+from api.warehouse.settings import WarehouseSettings
+from benchmarks.history import SOURCE, load_month
+from benchmarks.report import Report
+from ingestion.archive.hours_columns import QUANTITIES
+from ingestion.archive.ledger import ArchiveFile, read_ledger, write_ledger
+from ingestion.archive.load import Origin, load_hours
+from ingestion.demo.archive_hours import hours_file
+from ingestion.paths import DataPaths
+from ingestion.raw_store import literal
+from orchestration.pipeline import build_and_record
+from orchestration.settings import get_settings
+from orchestration.snapshots.publish import publish_build
+
+_YEARS, _POST, _COPIES = range(2010, 2020), "09289001", ("11", "31", "32", "65", "66", "75", "81", "82", "12")
+_LOAD = """
+import sys, time
+from pathlib import Path
+from ingestion.archive.__main__ import main
+started = time.perf_counter()
+assert main(["--file", sys.argv[1]]) == 0
+peak = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+print(time.perf_counter() - started, time.process_time(), int(peak.split()[1]) / 1000)
+"""
+
+
+def measure_archive_hours(report: Report, *, rounds: int) -> None:
+    """Load the file in a process of its own each round, then ask for hours, past every cache of answers."""
+    with tempfile.TemporaryDirectory(prefix="girouette-bench-") as folder:
+        file = Path(folder) / "H_09_2010-2019.csv.gz"
+        rows = _make_file(file)
+        print(f"Archive hours: {rows:,} rows, {file.stat().st_size / 1e6:.0f} MB compressed", flush=True)
+        walls, cpus, peaks = [], [], []
+        for number in range(rounds):
+            environment = {"DATA_DIR": f"{folder}/{number}", "METEOFRANCE_SOURCE": SOURCE, "PATH": ""}
+            out = subprocess.run(
+                [sys.executable, "-c", _LOAD, str(file)], env=environment, check=True, capture_output=True, text=True
+            ).stdout
+            for values, told in zip((walls, cpus, peaks), out.splitlines()[-1].split(), strict=True):
+                values.append(float(told))
+        report.add("archive hours: load, with days and coverage", "s", walls)
+        report.add("archive hours: load, with days and coverage, CPU", "s", cpus)
+        report.add("archive hours: rows per CPU second", "1/s", [rows / cpu for cpu in cpus])
+        report.add("archive hours: peak of the process", "MB", peaks)
+        _measure_reads(report, Path(folder), file, rounds)
+
+
+def _make_file(file: Path) -> int:
+    """Write the demo's hours with all of upstream's columns, most of them empty as in real files."""
+    made = file.with_name("demo.csv")
+    made.write_bytes(hours_file("9", _YEARS, date(2026, 1, 1)))
+    with duckdb.connect() as connection:
+        told = f"read_csv({literal(made)}, delim = ';', header = true, all_varchar = true)"
+        given = connection.sql(f"from {told}").columns
+        key = given[:6]
+        names = [*key, *(part for name in QUANTITIES for part in (name, f"Q{name}"))]
+        columns = ", ".join(name if name in given else f"null as {name}" for name in names)
+        connection.execute(
+            f"copy (select {columns} from {told}) to {literal(file)} (delimiter ';', header true, compression gzip)"
+        )
+        row = connection.execute(f"select count(*) from {told}").fetchone()
+    made.unlink()
+    return int(row[0]) if row else 0
+
+
+def _measure_reads(report: Report, folder: Path, file: Path, rounds: int) -> None:
+    paths = DataPaths(folder / "data")
+    now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    load_month(paths, now - timedelta(days=3), now)
+    build_and_record(get_settings(), paths, None, lambda _: None)
+    load_hours(paths, file, Origin(file.name, datetime.now(UTC)), SOURCE)
+    _copy_to_other_departments(paths)
+    publish_build(paths, keep=1)
+    week = HistoryRequest(
+        question="", limit=100_000, station=_POST, start=date(2015, 3, 2), end=date(2015, 3, 8), resolution="hour"
+    )
+    questions = {
+        "a post's week of 2015, JSON": (week, JSON),
+        "a post's year, JSON": (replace(week, start=date(2015, 1, 1), end=date(2015, 12, 31)), JSON),
+        "a post's ten years, Parquet": (replace(week, start=None, end=date(2019, 12, 31)), PARQUET),
+        "a post's last two days, JSON": (replace(week, start=now.date() - timedelta(days=2), end=None), JSON),
+    }
+    with (
+        open_warehouse(paths, WarehouseSettings(_env_file=None)) as reads,
+        reads.warehouse.lease(None, field="snapshot") as snapshot,
+    ):
+        for name, (request, form) in questions.items():
+            walls, cpus = [], []
+            for number in range(rounds + 1):  # the first opens the files
+                wall, cpu, body = time.perf_counter(), time.process_time(), io.BytesIO()
+                for part in render(read_history(snapshot, reads.executor, request), form, {}):
+                    body.write(part)
+                if number:
+                    walls.append(1000 * (time.perf_counter() - wall))
+                    cpus.append(1000 * (time.process_time() - cpu))
+            report.add(f"archive hours: {name}", "ms", walls)
+            print(f"{'':46} {statistics.median(cpus):>12,.1f} ms of CPU, {body.tell():,} bytes")
+
+
+def _copy_to_other_departments(paths: DataPaths) -> None:
+    ledger = read_ledger(paths)
+    (loaded,) = ledger.in_use("9", "hours")
+    for code in _COPIES:
+        names = {}
+        for name in [
+            str(loaded.file),
+            *(f"{ledger.from_hours['9']}/{table}.parquet" for table in ("days", "coverage")),
+        ]:
+            names[name] = name.replace("/9/", f"/{code}/")
+            (paths.root / names[name]).parent.mkdir(parents=True, exist_ok=True)
+            duckdb.execute(
+                f"copy (select * replace ('{code}' || station_id[3:] as station_id) from {literal(paths.root / name)})"
+                f" to {literal(paths.root / names[name])} (format parquet, compression zstd, row_group_size 122_880)"
+            )
+        ledger.put(_under(loaded, code, names[str(loaded.file)]))
+        ledger.from_hours[code] = ledger.from_hours["9"].replace("/9/", f"/{code}/")
+    write_ledger(paths, ledger)
+
+
+def _under(entry: ArchiveFile, code: str, file: str) -> ArchiveFile:
+    return replace(entry, department=code, name=entry.name.replace("_09_", f"_{code}_"), file=file)
