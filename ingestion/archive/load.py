@@ -61,7 +61,8 @@ class Loaded:
         if not self.is_new:
             return "nothing new: this file is known"
         posts = "1 post" if entry.posts == 1 else f"{entry.posts} posts"
-        days = f"{entry.rows:,} {entry.dataset} of {posts}, {entry.first_day} to {entry.last_day}"
+        rows = f"{entry.rows:,} {entry.dataset}" if entry.rows != 1 else f"1 {entry.dataset.removesuffix('s')}"
+        days = f"{rows} of {posts}, {entry.first_day} to {entry.last_day}"
         unknown = f"; unknown columns kept: {', '.join(entry.unknown_columns)}" if entry.unknown_columns else ""
         return f"{days}{unknown}" if entry.status == "loaded" else f"{days}: a later file has them already{unknown}"
 
