@@ -104,8 +104,13 @@ def _geonames(folder: Path) -> Iterator[dict[str, Any]]:
     for line in next(folder.rglob("cities500.txt")).read_text(encoding="utf-8").splitlines():
         fields = line.split("\t")
         if fields[8] in _COUNTRIES:
-            yield {"name": fields[1], "code": fields[13], "territory": _TERRITORIES.get(fields[8]),
-                   "place": (float(fields[4]), float(fields[5])), "altitude": fields[16].replace("-9999", "")}  # fmt: skip
+            yield {
+                "name": fields[1],
+                "code": fields[13],
+                "territory": _TERRITORIES.get(fields[8]),
+                "place": (float(fields[4]), float(fields[5])),
+                "altitude": fields[16].replace("-9999", ""),
+            }
 
 
 def _km(one: Point, other: Point) -> float:

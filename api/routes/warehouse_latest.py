@@ -18,9 +18,10 @@ router = APIRouter(prefix="/warehouse", tags=["observations"])
 async def latest(request: Request, query: Annotated[LatestQuery, Query()], reads: ReadsDep) -> Response:
     """The latest observation of each station, however old it is.
 
-    Narrow it by département, station, place (`near`, `bbox`) or age (`max_age`). With `near` the nearest station
-    comes first and every row has its `distance_km`; with `fill=true` as well, there is one row, and what its station
-    does not measure comes from the next station that does, for the same hour (`filled_from` says which).
+    Narrow it by département, station, place (`place`, `near`, `bbox`) or age (`max_age`). With `place` or `near` the
+    nearest station comes first and every row has its `distance_km`; with `fill=true` as well, there is one row, and
+    what its station does not measure comes from the next station that does, for the same hour (`filled_from`). Where
+    the altitude is known, height counts as distance, so that no summit stands for a valley.
     """
     chosen = choose_format(request, query.format, PLACE_FORMATS)
     wanted = LatestRequest(**query.model_dump(exclude={"snapshot", "format"}), with_place=chosen == GEOJSON)

@@ -42,10 +42,36 @@ class FilledFrom(BaseModel):
     station_id: str
     station_name: str | None
     distance_km: float
+    higher_m: float | None = Field(None, description="Metres above the place, or above the station it fills.")
+
+
+class PlaceMeant(BaseModel):
+    """What was understood by a place's name."""
+
+    name: str
+    department_code: str | None
+    insee_code: str | None = None
+    latitude: float
+    longitude: float
+    altitude_m: float | None = Field(description="Null where it is not known; `altitude` gives it.")
+    doubt: str | None = Field(description="Which other places bear the name.")
+
+
+class StandingStation(BaseModel):
+    """The station that stands for a place."""
+
+    station_id: str
+    station_name: str | None
+    distance_km: float
+    altitude_m: float | None = None
+    higher_m: float | None = Field(None, description="Metres above the place.")
 
 
 class ObservationsAnswer(RowsAnswer):
     """Observations."""
+
+    place: PlaceMeant | None = Field(None, description="With `place`.")
+    station: StandingStation | None = Field(None, description="With `place`: the station that stands for it.")
 
     message: str | None = Field(None, description="Which of the stations asked for have no row, and why.")
 

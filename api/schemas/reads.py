@@ -44,18 +44,41 @@ class RowsQuery(ReadQuery):
     )
 
 
-class LatestQuery(RowsQuery):
+class AtPlaceQuery(RowsQuery):
+    """What reads of one place take."""
+
+    place: str | None = Field(
+        None,
+        max_length=120,
+        description="Town, with its département where the name needs it: `Foix`, `Saint-Denis (974)`, `Paris 15`, "
+        "a postal code; or a station's name.",
+        examples=["Foix"],
+    )
+    near: str | None = Field(
+        None, max_length=60, description="`latitude,longitude`: nearest first, with `distance_km`.",
+        examples=["42.97,1.61"],
+    )  # fmt: skip
+    altitude: float | None = Field(
+        None,
+        ge=-100,
+        le=9000,
+        description="Altitude of the point, m, so that height counts and `higher_m` is told; most towns have one.",
+    )
+    max_km: float = Field(50.0, gt=0, le=20_100, description="Farthest distance from the place, km.")
+    max_height_m: float = Field(
+        300.0, gt=0, le=9000, description="Where the altitude is known: most metres a station may be above or below."
+    )
+    by_altitude: bool = Field(
+        True,
+        description="100 m of height count as 10 km, and `max_height_m` holds; `false` leaves altitude out.",
+    )
+
+
+class LatestQuery(AtPlaceQuery):
     """Parameters of /warehouse/latest."""
 
     dept: list[str] = Field([], description="Département: code or name; repeats.", examples=[["9"]], max_length=120)
     station: list[str] = Field([], description="Station: id or name; repeats.", max_length=1000)
-    near: str | None = Field(
-        None,
-        max_length=60,
-        description="`latitude,longitude`: nearest first, with `distance_km`.",
-        examples=["42.97,1.61"],
-    )
-    max_km: float = Field(50.0, gt=0, le=20_100, description="With `near`: farthest distance, km.")
     bbox: str | None = Field(None, max_length=120, description="`west,south,east,north` in degrees.")
     fields: str | None = Field(
         None, max_length=4000, description="Columns wanted, separated by commas; station and hour always come."
@@ -67,8 +90,8 @@ class LatestQuery(RowsQuery):
     )
     fill: bool = Field(
         False,
-        description="With `near`: one row, the nearest station's; a field it lacks comes from the next station that "
-        "has it for the same hour, and `filled_from` says which.",
+        description="With `place` or `near`: one row, the nearest station's; a field it lacks comes from the next "
+        "station that has it for the same hour and is not too far above or below; `filled_from` says which.",
     )
     units: Units = Field("metric", description="`metric` (°C, hPa, cm), or `si` (K, Pa, m) as upstream sends.")
 

@@ -12,6 +12,8 @@ ApiProblem
 ├── TooSlow            504 a query ran into its time limit
 ├── TooLarge           422 a query ran into its memory limit
 ├── NotFound           404 no such table, station or column
+├── UnknownPlace       404 no commune and no station of that name
+├── AmbiguousPlace     422 several communes of that name
 ├── BadValue           422 a parameter that cannot be read
 ├── NotAcceptable      406 a format this answer does not have
 ├── SqlRefused         422 a statement that is not one harmless SELECT
@@ -198,6 +200,36 @@ class NotFound(ApiProblem):
             type=f"/problems/unknown-{what.replace(' ', '-')}",
             field=field,
             next_step=f"{hint}{look_at} lists them",
+        )
+
+
+class UnknownPlace(ApiProblem):
+    """No commune and no station has the name."""
+
+    def __init__(self, name: str, close: Sequence[str], why: str | None = None) -> None:
+        hint = f"did you mean {' or '.join(close)}? " if close else ""
+        super().__init__(
+            404,
+            "Unknown place",
+            f"there is no place “{printable(name, 60)}”{f': {printable(why)}' if why else ''}",
+            type="/problems/unknown-place",
+            field="place",
+            next_step=f"{hint}give a commune such as Foix or Bourg (33), a postal code, or near=latitude,longitude",
+        )
+
+
+class AmbiguousPlace(ApiProblem):
+    """Several communes have the name, and none is far larger than the others."""
+
+    def __init__(self, name: str, choices: Sequence[str], count: int) -> None:
+        more = f", and {count - len(choices)} more" if count > len(choices) else ""
+        super().__init__(
+            422,
+            "Several places",
+            f"“{printable(name, 60)}” may be {', '.join(choices)}{more}",
+            type="/problems/ambiguous-place",
+            field="place",
+            next_step=f"name one with its département, such as place={choices[0]}",
         )
 
 

@@ -14,8 +14,11 @@ from api.warehouse.open.execute import Executor
 from api.warehouse.open.snapshot import OpenSnapshot
 from api.warehouse.open.units import Units
 from api.warehouse.problems import BadValue
+from api.warehouse.question.fill import fill_row
 from api.warehouse.question.filters import Condition, any_of
-from api.warehouse.question.places import DISTANCE, Point, inside_box, read_point
+from api.warehouse.question.locate import Limits, Located, locate, none_around, standing
+from api.warehouse.question.places import DISTANCE, FARNESS, HIGHER, Point, inside_box, within
+from api.warehouse.question.station_profile import newest_hour
 from api.warehouse.question.stations import resolve_departments, resolve_stations, say_if_silent
 from api.warehouse.question.tables import relation_of
 from api.warehouse.question.units import Selected, in_units, select_fields
@@ -23,10 +26,7 @@ from api.warehouse.question.units import Selected, in_units, select_fields
 _LATEST = ("marts", "latest_observations")
 _ALWAYS = ("station_id", "station_name", "observed_at")
 _PLACE = ("latitude", "longitude")
-# What belongs to the station or the row itself and is never taken from another station.
-_OWN = frozenset(
-    ["station_id", "station_name", "department_code", "observed_at", "first_seen_at", "revised_at", "altitude_m"]
-) | frozenset(_PLACE)
+_SILENT_AFTER = timedelta(hours=3)  # as marts.stations counts silence
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,12 @@ class LatestRequest:
 
     dept: Sequence[str] = ()
     station: Sequence[str] = ()
+    place: str | None = None
     near: str | None = None
+    altitude: float | None = None
     max_km: float = 50.0
+    max_height_m: float = 300.0
+    by_altitude: bool = True
     bbox: str | None = None
     fields: str | None = None
     max_age: timedelta | None = None
@@ -48,31 +52,51 @@ class LatestRequest:
     @property
     def is_by_name(self) -> bool:
         """Whether stations and départements alone decide which rows are wanted."""
-        return self.near is None and self.bbox is None and self.max_age is None and not self.fill
+        wanted = (self.place, self.near, self.altitude, self.bbox, self.max_age)
+        return all(value is None for value in wanted) and not self.fill
+
+    @property
+    def limits(self) -> Limits:
+        """How far and how much above or below the stations may be."""
+        return Limits(self.max_km, self.max_height_m if self.by_altitude else None)
 
 
 def read_latest(snapshot: OpenSnapshot, executor: Executor, request: LatestRequest) -> Rows:
     """Read the latest observations asked for; nearest first with `near`, by station otherwise."""
     relation = relation_of(snapshot, *_LATEST)
-    said = say_if_silent(snapshot, executor, request.station)
+    said: dict[str, Any] = say_if_silent(snapshot, executor, request.station)
     if request.is_by_name:
         named = stations_named(snapshot, executor, request)
         table = pa.Table.from_batches([whole_table(snapshot, executor, request.units).take(named)])
         return Rows(select_columns(snapshot, table, request), members=said, tz=request.tz)
     conditions = _conditions(snapshot, executor, relation, request)
     is_lasting = request.max_age is None  # an age is measured from now, not from the snapshot
-    if request.near is None:
+    located = locate(snapshot, executor, request.place, request.near, request.altitude)
+    if located is None:
         if request.fill:
-            raise BadValue("fill", "filling needs a place to be near to", "add near=latitude,longitude")
+            raise BadValue("fill", "filling needs a place to be near to", "add place or near=latitude,longitude")
         table = _select(snapshot, executor, relation, conditions, request, None)
         return Rows(table, members=said, tz=request.tz, is_lasting=is_lasting)
-    point = read_point(request.near)
-    conditions.append(Condition(f"{DISTANCE} <= ?", (*point.params, request.max_km)))
-    table = _select(snapshot, executor, relation, conditions, request, point)
-    if not request.fill or table.num_rows == 0:
-        return Rows(table, members=said, tz=request.tz, is_lasting=is_lasting)
-    filled, sources = _fill(snapshot, executor, relation, conditions, _selected(relation, request), point)
-    return Rows(filled, members={"filled_from": sources, **said}, tz=request.tz, is_lasting=is_lasting)
+    conditions += within(located.point, request.max_km, request.limits.max_height_m)
+    table = _select(snapshot, executor, relation, conditions, request, located.point)
+    said |= _say_where(request, located, table)
+    if request.fill and table.num_rows:
+        main = table.column("station_id")[0].as_py()
+        selected = _selected(relation, request)
+        table, filled_from = fill_row(
+            snapshot, executor, relation, selected, main, located.point, request.limits, conditions
+        )
+        said = {"filled_from": filled_from, **said}
+    return Rows(table, members=said, tz=request.tz, is_lasting=is_lasting)
+
+
+def _say_where(request: LatestRequest, located: Located, table: pa.Table) -> dict[str, Any]:
+    """For a place by its name: what was understood, and which station stands for it."""
+    if request.place is None:
+        return {}
+    first = table.slice(0, 1).to_pylist()
+    told = {"place": located.facts, "station": standing(first[0]) if first else None}
+    return told if first else told | {"message": none_around(located, request.limits)}
 
 
 def stations_named(snapshot: OpenSnapshot, executor: Executor, request: LatestRequest) -> pa.Array:
@@ -123,17 +147,27 @@ def _select(
 
     A hundred columns of a few rows cost DuckDB 4.5 ms, two columns 0.4 ms and the taking 0.3 ms (measured).
     """
-    distance = f", {DISTANCE} as distance_km" if point is not None else ""
+    distance, order = "", ""
+    params: list[Any] = []
+    first: list[Any] = []
+    if point is not None:
+        height = point.altitude_m if request.by_altitude else None
+        distance, params = f", {DISTANCE} as distance_km, {HIGHER} as higher_m", [*point.params, point.altitude_m]
+        order, first = f"{FARNESS}, ", [*point.params, height]
+        if request.place is not None and (newest := newest_hour(snapshot)):  # no silent station stands for a place
+            order, first = f"observed_at < ?, {order}", [newest - _SILENT_AFTER, *first]
     found = executor.fetch(
         snapshot,
-        f"select station_id{distance} from {relation.sql}{_where(conditions)}"
-        f" order by {'distance_km, ' if point is not None else ''}station_id",
-        [*(point.params if point is not None else ()), *_values(conditions)],
+        f"select station_id{distance} from {relation.sql}{_where(conditions)} order by {order}station_id",
+        [*params, *_values(conditions), *first],
     )
     whole = whole_table(snapshot, executor, request.units)
     places = pc.index_in(found.column("station_id").combine_chunks(), value_set=whole.column("station_id"))
     table = select_columns(snapshot, pa.Table.from_batches([whole.take(places)]), request)
-    return table.append_column("distance_km", found.column("distance_km")) if point is not None else table
+    if point is None:
+        return table
+    table = table.append_column("distance_km", found.column("distance_km"))
+    return table if point.altitude_m is None else table.append_column("higher_m", found.column("higher_m"))
 
 
 def _selected(relation: Relation, request: LatestRequest) -> list[Selected]:
@@ -153,44 +187,6 @@ def whole_table(snapshot: OpenSnapshot, executor: Executor, units: Units) -> pa.
         # One batch: taking rows from it costs half of taking them from a table.
         snapshot.latest[units] = next(iter(whole.to_batches()), pa.RecordBatch.from_pylist([], schema=whole.schema))
     return snapshot.latest[units]
-
-
-def _fill(
-    snapshot: OpenSnapshot,
-    executor: Executor,
-    relation: Relation,
-    conditions: Sequence[Condition],
-    selected: Sequence[Selected],
-    point: Point,
-) -> tuple[pa.Table, dict[str, Any]]:
-    """The nearest station's row, each missing field from the next station that has it for the same hour."""
-    donor = "{station_id: station_id, station_name: station_name, distance_km: distance_km}"
-    # A column goes by its metric name in the table and by the name asked for in the answer.
-    by_name = {item.name: item for item in selected}
-    fillable = [name for name in by_name if name not in _OWN]
-    names = [
-        f"first({item.sql} order by distance_km, station_id)"
-        f"{f' filter ({item.sql} is not null)' if item.name in fillable else ''} as {quoted(item.name)}"
-        for item in selected
-    ]
-    donors = [
-        f"{quoted(name)}: first({donor} order by distance_km, station_id) filter ({by_name[name].sql} is not null)"
-        for name in fillable
-    ]
-    sources = f", {{{', '.join(donors)}}} as donors" if donors else ""
-    found = executor.fetch(
-        snapshot,
-        f"with near as (select *, {DISTANCE} as distance_km from {relation.sql}{_where(conditions)}),"
-        " hour as (select * from near where observed_at ="
-        " (select observed_at from near order by distance_km, station_id limit 1))"
-        f" select {', '.join(names)}, min(distance_km) as distance_km,"
-        f" first(station_id order by distance_km, station_id) as nearest{sources} from hour",
-        [*point.params, *_values(conditions)],
-    )
-    nearest = found.column("nearest")[0].as_py()
-    given = found.column("donors")[0].as_py() if donors else {}
-    filled_from = {name: who for name, who in given.items() if who is not None and who["station_id"] != nearest}
-    return found.select([*by_name, "distance_km"]), filled_from
 
 
 def _where(conditions: Sequence[Condition]) -> str:

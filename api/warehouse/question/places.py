@@ -1,4 +1,8 @@
-"""Places: near a point, inside a box, how far. Distances are great-circle, on a sphere of 6,371.0088 km."""
+"""Places: near a point, inside a box, how far and how much higher.
+
+Distances are great-circle, on a sphere of 6,371.0088 km. Where the point's altitude is known, 100 m of height count as
+10 km: temperature changes by 0.65 °C over 100 m, and about as much over that distance in flat land.
+"""
 
 from dataclasses import dataclass
 
@@ -10,19 +14,37 @@ DISTANCE = (
     f"round(2 * {_EARTH_KM} * asin(sqrt(least(1, pow(sin(radians(latitude - ?) / 2), 2)"
     " + cos(radians(?)) * cos(radians(latitude)) * pow(sin(radians(longitude - ?) / 2), 2)))), 3)"
 )
+KM_PER_METRE = 0.1
+# Metres that a station lies above the point, and the distance with the height counted in: each binds the altitude once.
+HIGHER = "round(altitude_m - cast(? as double))"
+FARNESS = f"({DISTANCE} + {KM_PER_METRE} * coalesce(abs(altitude_m - cast(? as double)), 0))"
 
 
 @dataclass(frozen=True)
 class Point:
-    """Degrees north and east."""
+    """Degrees north and east, and metres above the sea where they are known."""
 
     latitude: float
     longitude: float
+    altitude_m: float | None = None
 
     @property
     def params(self) -> tuple[float, float, float]:
         """What DISTANCE binds."""
         return self.latitude, self.latitude, self.longitude
+
+    @property
+    def height_params(self) -> tuple[float | None, ...]:
+        """What FARNESS binds."""
+        return *self.params, self.altitude_m
+
+
+def within(point: Point, max_km: float, max_height_m: float | None) -> list[Condition]:
+    """Not farther than this, nor more above or below; stations of unknown altitude stay in."""
+    conditions = [Condition(f"{DISTANCE} <= ?", (*point.params, max_km))]
+    if max_height_m is not None and point.altitude_m is not None:
+        conditions.append(Condition("coalesce(abs(altitude_m - ?) <= ?, true)", (point.altitude_m, max_height_m)))
+    return conditions
 
 
 def read_point(text: str) -> Point:

@@ -117,7 +117,7 @@ def test_near_gives_distances_nearest_first(client: httpx.Client) -> None:
 
 def test_filling_says_per_field_which_station_it_came_from(client: httpx.Client) -> None:
     rows = latest(client, near="42.965,1.607", max_km=100)["data"]
-    filled = latest(client, near="42.965,1.607", max_km=100, fill="true")
+    filled = latest(client, near="42.965,1.607", max_km=100, fill="true", by_altitude="false")
     (row,) = filled["data"]
     assert row["station_id"] == rows[0]["station_id"]
     same_hour = [other for other in rows if other["observed_at"] == rows[0]["observed_at"]]
@@ -143,6 +143,79 @@ def test_filling_says_per_field_which_station_it_came_from(client: httpx.Client)
             assert filled["filled_from"][field]["distance_km"] == donor["distance_km"]
     assert filled["filled_from"]
     assert_problem(client.get("/warehouse/latest?fill=true"), 422, "fill")
+
+
+def test_no_summit_fills_a_valley(client: httpx.Client) -> None:
+    """The next station is the one with the least distance plus a tenth of a kilometre for each metre of height."""
+    rows = latest(client, near="42.965,1.607", max_km=100)["data"]
+    filled = latest(client, near="42.965,1.607", max_km=100, fill="true", max_height_m=200)
+    (row,) = filled["data"]
+    main = rows[0]
+    assert row["station_id"] == main["station_id"]
+
+    def height(other: dict[str, Any]) -> float:
+        return abs(other["altitude_m"] - main["altitude_m"])
+
+    fits = [other for other in rows if other["observed_at"] == main["observed_at"] and height(other) <= 200]
+    fits.sort(key=lambda other: (other is not main, other["distance_km"] + height(other) / 10))
+    assert 1 < len(fits) < len(rows)
+    for field in ("sunshine_min", "visibility_m", "sea_level_pressure_hpa", "cloud_cover_octas", "radiation_j_m2"):
+        donor = next((other for other in fits if other[field] is not None), None)
+        assert row[field] == (donor[field] if donor else None), field
+        if donor is not None and donor is not main:
+            told = filled["filled_from"][field]
+            assert (told["station_id"], told["higher_m"]) == (
+                donor["station_id"],
+                donor["altitude_m"] - main["altitude_m"],
+            )
+    assert any(told["distance_km"] > fits[1]["distance_km"] for told in filled["filled_from"].values())
+
+
+def test_a_town_is_found_with_the_station_that_stands_for_it(client: httpx.Client) -> None:
+    body = latest(client, place="foix")
+    assert body["place"] == {
+        "name": "Foix", "department_code": "9", "insee_code": "09122", "latitude": 42.9637, "longitude": 1.6055,
+        "altitude_m": 392.0, "doubt": None,
+    }  # fmt: skip
+    first = body["data"][0]
+    assert body["station"] == {
+        "station_id": first["station_id"], "station_name": first["station_name"], "distance_km": first["distance_km"],
+        "altitude_m": first["altitude_m"], "higher_m": first["altitude_m"] - 392,
+    }  # fmt: skip
+    for row in body["data"]:
+        assert row["higher_m"] == row["altitude_m"] - 392
+        assert abs(row["higher_m"]) <= 300
+    farness = [row["distance_km"] + abs(row["higher_m"]) / 10 for row in body["data"]]
+    assert farness == sorted(farness)
+    everywhere = latest(client, place="foix", by_altitude="false")["data"]
+    assert len(everywhere) > len(body["data"])
+    assert [row["distance_km"] for row in everywhere] == sorted(row["distance_km"] for row in everywhere)
+
+
+def test_a_place_answers_like_the_point_it_stands_at(client: httpx.Client) -> None:
+    by_name = latest(client, place="St Girons", fields="temperature_c")
+    by_point = latest(client, near="42.9865,1.1441", altitude=394, fields="temperature_c")
+    assert by_name["data"] == by_point["data"]
+    assert by_name["data"][0]["station_id"] == "09289001"
+    assert "place" not in by_point
+    (row,) = latest(client, place="09200", fill="true", fields="temperature_c,sunshine_min")["data"]
+    assert row["station_id"] == "09289001"
+    headers = client.get("/warehouse/latest?place=Foix&format=csv").headers
+    assert '"name": "Foix"' in headers["X-Place"]
+
+
+def test_a_place_that_may_be_several_names_them(client: httpx.Client) -> None:
+    body = assert_problem(client.get("/warehouse/latest?place=Saint-Denis"), 422, "place")
+    assert body["type"].endswith("/problems/ambiguous-place")
+    assert "Saint-Denis (974), Saint-Denis (93)" in body["detail"]
+    body = assert_problem(client.get("/warehouse/latest?place=Foi"), 404, "place")
+    assert "did you mean Foix (09)" in body["next_step"]
+    assert_problem(client.get("/warehouse/latest?place=Foix&near=42,1"), 422, "place")
+    assert_problem(client.get("/warehouse/latest?altitude=300"), 422, "altitude")
+    far = latest(client, place="Brest")
+    assert far["data"] == []
+    assert far["station"] is None
+    assert far["message"].startswith("no station within 50 km and 300 m of altitude of Brest")
 
 
 def test_a_box_holds_what_lies_in_it(client: httpx.Client) -> None:
