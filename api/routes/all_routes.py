@@ -9,6 +9,7 @@ from api.routes import (
     warehouse_download,
     warehouse_latest,
     warehouse_observations,
+    warehouse_period,
     warehouse_query,
     warehouse_questions,
     warehouse_snapshots,
@@ -20,6 +21,7 @@ from api.warehouse.answer.shortcut import ReadShortcut
 _READS = (
     warehouse_latest,
     warehouse_observations,
+    warehouse_period,
     warehouse_stations,
     warehouse_tables,
     warehouse_query,

@@ -34,6 +34,10 @@ class ReadQuery(BaseModel):
     format: FormatName | None = Field(None, description="Format of the answer; without it, `Accept` decides.")
 
 
+def _zone_or_none(name: str | None) -> str | None:
+    return None if name is None else known_zone(name)
+
+
 class RowsQuery(ReadQuery):
     """What every read of rows takes."""
 
@@ -94,6 +98,49 @@ class LatestQuery(AtPlaceQuery):
         "station that has it for the same hour and is not too far above or below; `filled_from` says which.",
     )
     units: Units = Field("metric", description="`metric` (°C, hPa, cm), or `si` (K, Pa, m) as upstream sends.")
+
+
+class PeriodQuery(AtPlaceQuery):
+    """Parameters of /warehouse/period."""
+
+    station: list[str] = Field([], description="Station: id or name; repeats.", max_length=1000)
+    dept: list[str] = Field([], description="Département: code or name; repeats.", max_length=120)
+    since: str | None = Field(
+        None,
+        max_length=40,
+        description="Where the period begins; without it, today. A day (`2026-04-01`), a time, `3d` or `48h` back from "
+        "now, or the beginning of `today`, `yesterday`, `this-week`, `last-week`, `this-month`, `last-month`, "
+        "`this-year`.",
+        examples=["yesterday"],
+    )
+    until: str | None = Field(
+        None,
+        max_length=40,
+        description="Where it ends: the same, a day or word up to its end; without it, the newest hour.",
+        examples=["yesterday"],
+    )
+    fields: str | None = Field(
+        None,
+        max_length=1000,
+        description="Quantities, separated by commas: rain, temperature, wind, gusts and sunshine without it.",
+        examples=["precipitation_mm"],
+    )
+    over: float | None = Field(
+        None, description="Count hours and days with this much or more, of one quantity; rain and snow have 1."
+    )
+    under: float | None = Field(
+        None, description="Count hours and days with this much or less, of one quantity; temperature has 0."
+    )
+    days: str = Field("day", pattern="^(day|night)$", description="What is counted: days, or nights from noon to noon.")
+    top: int | None = Field(
+        None, ge=1, le=1000, description="Keep the stations with the highest and the lowest values, this many of each."
+    )
+    tz: Annotated[str | None, AfterValidator(_zone_or_none)] = Field(  # type: ignore[assignment]
+        None,
+        description="IANA time zone of the days and of the times in the answer; without it, the place's own.",
+        examples=["Europe/Paris"],
+    )
+    limit: int | None = Field(None, ge=1, description="Most rows.")
 
 
 class ObservationsQuery(RowsQuery):
