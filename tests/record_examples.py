@@ -12,9 +12,10 @@ import httpx
 
 FILE = Path(__file__).resolve().parents[1] / "api" / "schemas" / "examples.json"
 ADDRESSES = {
-    "latest": "/warehouse/latest?near=42.97,1.61&fill=true&fields=temperature_c,wind_speed_kmh,pressure_hpa",
+    "latest": "/warehouse/latest?place=Foix&fill=true&fields=temperature_c,wind_speed_kmh,pressure_hpa",
     "observations": "/warehouse/observations?station=09289001&fields=temperature_c,precipitation_mm"
     "&tz=Europe/Paris&limit=2",
+    "period": "/warehouse/period?place=Foix&since=today&fields=precipitation_mm,temperature_c",
     "stations": "/warehouse/stations?limit=1",
     "station": "/warehouse/stations/09289001",
     "tables": "/warehouse/tables",

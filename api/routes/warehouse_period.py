@@ -4,15 +4,16 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
+from api.schemas.answers import PERIOD, read_responses
 from api.schemas.reads import PeriodQuery
 from api.warehouse.answer.dependencies import ReadsDep, rows_wanted
-from api.warehouse.answer.formats import choose_format
+from api.warehouse.answer.formats import ROW_FORMATS, choose_format
 from api.warehouse.question.period import PeriodRequest, read_period
 
 router = APIRouter(prefix="/warehouse", tags=["observations"])
 
 
-@router.get("/period", response_class=Response)
+@router.get("/period", responses=read_responses(PERIOD, ROW_FORMATS), response_class=Response)
 async def period(request: Request, query: Annotated[PeriodQuery, Query()], reads: ReadsDep) -> Response:
     """What a free period was like: sum, mean, extremes with their times, days over or under a threshold, gaps.
 

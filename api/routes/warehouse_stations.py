@@ -13,6 +13,7 @@ from api.warehouse.answer.render import Rows
 from api.warehouse.open.execute import Executor
 from api.warehouse.open.snapshot import OpenSnapshot
 from api.warehouse.question.filters import Condition, any_of
+from api.warehouse.question.locate import Limits, locate, nearest_stations
 from api.warehouse.question.paging import Ordering, Page, read_page
 from api.warehouse.question.places import inside_box
 from api.warehouse.question.station_profile import read_profile
@@ -26,13 +27,17 @@ router = APIRouter(prefix="/warehouse/stations", tags=["stations"])
 
 @router.get("", responses=read_responses(STATIONS, PLACE_FORMATS), response_class=Response)
 async def stations(request: Request, query: Annotated[StationsQuery, Query()], reads: ReadsDep) -> Response:
-    """Every station known from upstream's list or from its observations, with its place and its first and last hour."""
+    """Every station known from upstream's list or from its observations, with its place and its first and last hour.
+
+    With `place` or `near` the nearest come first, with `distance_km` and `higher_m`, height counted in as elsewhere.
+    """
     question = question_of(request.url.path, request.query_params.multi_items())
     cursor = read_cursor(query.cursor, question, query.snapshot)
 
     def work(snapshot: OpenSnapshot, executor: Executor) -> Rows:
         relation = relation_of(snapshot, "marts", "stations")
-        conditions = []
+        located = locate(snapshot, executor, query.place, query.near, query.altitude)
+        conditions: list[Condition] = []
         if query.dept:
             codes = resolve_departments(query.dept)
             conditions.append(any_of(relation.by_name["department_code"], codes, "dept"))
@@ -40,12 +45,18 @@ async def stations(request: Request, query: Annotated[StationsQuery, Query()], r
             conditions.append(Condition(f"contains({FOLDED_NAME}, ?)", (fold(query.q),)))
         if query.bbox:
             conditions.append(inside_box(query.bbox))
+        limit = rows_wanted(reads, query.limit, default=10_000)
+        if located is not None:
+            limits = Limits(query.max_km, query.max_height_m if query.by_altitude else None)
+            members = {"place": located.facts} if query.place else {}
+            return Rows(nearest_stations(snapshot, executor, located.point, limits, conditions, limit), members=members,
+                        tz=query.tz)  # fmt: skip
         page = Page(
             relation=relation,
             selected=[as_is(column) for column in relation.columns],
             conditions=conditions,
             order=[Ordering(relation.by_name["station_id"])],
-            limit=rows_wanted(reads, query.limit, default=10_000),
+            limit=limit,
             question=question,
             cursor=cursor,
         )

@@ -76,10 +76,79 @@ class ObservationsAnswer(RowsAnswer):
     message: str | None = Field(None, description="Which of the stations asked for have no row, and why.")
 
 
+class StationsAnswer(RowsAnswer):
+    """Stations."""
+
+    place: PlaceMeant | None = Field(None, description="With `place`.")
+
+
 class LatestAnswer(ObservationsAnswer):
     """Latest observations."""
 
     filled_from: dict[str, FilledFrom] | None = Field(None, description="With `fill`: field to station.")
+
+
+class PeriodMeant(BaseModel):
+    """What was understood by `since` and `until`."""
+
+    since: str = Field(description="ISO 8601, UTC; its own hour is not in the period.")
+    until: str = Field(description="ISO 8601, UTC; the newest hour of the snapshot at the latest.")
+    tz: str = Field(description="The clock of its days.")
+    hours: int = Field(description="Hours that there should be.")
+
+
+class PeriodRow(BaseModel):
+    """One quantity at one station."""
+
+    quantity: str
+    station_id: str
+    station_name: str | None
+    department_code: str | None
+    distance_km: float | None = Field(description="From the place.")
+    altitude_m: float | None
+    higher_m: float | None = Field(description="Metres above the place, where both altitudes are known.")
+    hours_there: int
+    hours_missing: int
+    sum: float | None = Field(description="Of rain, sunshine and radiation; null while an hour is missing.")
+    sum_there: float | None = Field(description="Sum of the hours there.")
+    mean: float | None = Field(description="Of the readings there; not of sums and gusts.")
+    min: float | None
+    min_at: str | None
+    max: float | None = Field(description="Null where gusts of both kinds are in the period.")
+    max_at: str | None = Field(description="The first hour that has it.")
+    last: float | None = Field(description="The newest reading of the period.")
+    last_at: str | None
+    over: float | None = Field(description="The threshold: this much or more.")
+    hours_over: int | None
+    days_over: int | None = Field(description="Days, or nights with `days=night`.")
+    days_over_unsure: int | None = Field(description="Days of which missing hours keep the answer.")
+    last_over_at: str | None = Field(description="Last hour with this much or more: since then there was none.")
+    hours_missing_after: int | None = Field(description="Hours missing after last_over_at.")
+    under: float | None = Field(description="The threshold: this much or less.")
+    hours_under: int | None
+    days_under: int | None
+    days_under_unsure: int | None
+
+
+class PeriodPlace(BaseModel):
+    """The place or point asked about."""
+
+    name: str | None = None
+    department_code: str | None = None
+    insee_code: str | None = None
+    latitude: float
+    longitude: float
+    altitude_m: float | None
+    doubt: str | None = Field(None, description="Which other places bear the name.")
+
+
+class PeriodAnswer(Answer):
+    """A free period."""
+
+    data: list[PeriodRow]
+    place: PeriodPlace | None = None
+    period: PeriodMeant
+    message: str | None = Field(None, description="Which quantities no station has, and why.")
 
 
 class ColumnAnswer(BaseModel):
@@ -165,7 +234,8 @@ _PROBLEMS = {
 
 LATEST = (LatestAnswer, "latest")
 OBSERVATIONS = (ObservationsAnswer, "observations")
-STATIONS = (RowsAnswer, "stations")
+PERIOD = (PeriodAnswer, "period")
+STATIONS = (StationsAnswer, "stations")
 STATION = (DocumentAnswer, "station")
 TABLES = (TablesAnswer, "tables")
 TABLE = (TableRowsAnswer, "table")

@@ -148,6 +148,7 @@ class ObservationsQuery(RowsQuery):
 
     station: list[str] = Field([], description="Station: id or name; repeats.", max_length=1000)
     dept: list[str] = Field([], description="Département: code or name; repeats.", max_length=120)
+    place: str | None = Field(None, max_length=120, description="Town: the one station that stands for it.")
     start: str | None = Field(
         None, max_length=40, description="First hour or day, inclusive, ISO 8601; in `tz` without an offset."
     )
@@ -163,7 +164,7 @@ class ObservationsQuery(RowsQuery):
     cursor: str | None = Field(None, max_length=4000, description="`next` of the page before.")
 
 
-class StationsQuery(RowsQuery):
+class StationsQuery(AtPlaceQuery):
     """Parameters of /warehouse/stations."""
 
     dept: list[str] = Field([], description="Département: code or name; repeats.", max_length=120)

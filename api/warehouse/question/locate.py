@@ -1,13 +1,16 @@
 """Where a question is about: a place by its name, or a point, and the station that stands for it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
+
+import pyarrow as pa
 
 from api.warehouse.gazetteer.find import NoSuchPlace, SeveralPlaces, find_place
 from api.warehouse.open.execute import Executor
 from api.warehouse.open.snapshot import OpenSnapshot
 from api.warehouse.problems import AmbiguousPlace, BadValue, UnknownPlace
+from api.warehouse.question.filters import Condition
 from api.warehouse.question.places import DISTANCE, FARNESS, HIGHER, Point, read_point, within
 from api.warehouse.question.stations import STATIONS, known_stations, nearest_names, station_names, station_row
 from ingestion.departments import fold
@@ -83,26 +86,46 @@ def _at_station(snapshot: OpenSnapshot, executor: Executor, station_id: str) -> 
     return Located(Point(row["latitude"], row["longitude"], row["altitude_m"]), facts, row["department_code"])
 
 
-def stations_around(
-    snapshot: OpenSnapshot, executor: Executor, point: Point, limits: Limits, limit: int
-) -> list[dict[str, Any]]:
-    """Stations that have hours, the nearest first with the height counted in; silent ones after the others."""
-    altitude = point.altitude_m if limits.max_height_m is not None else None
-    counted = replace(point, altitude_m=altitude)
-    conditions = within(counted, limits.max_km, limits.max_height_m)
-    return executor.fetch_dicts(
+def nearest_stations(
+    snapshot: OpenSnapshot,
+    executor: Executor,
+    point: Point,
+    limits: Limits,
+    conditions: Sequence[Condition],
+    limit: int,
+) -> pa.Table:
+    """Stations with all that is known of them, the nearest first with the height counted in, silent ones last."""
+    counted = point if limits.max_height_m is not None else replace(point, altitude_m=None)
+    conditions = [*conditions, *within(counted, limits.max_km, limits.max_height_m)]
+    return executor.fetch(
         snapshot,
-        f"select station_id, station_name, department_code, {DISTANCE} as distance_km, altitude_m,"
-        f" {HIGHER} as higher_m from {STATIONS}"
-        f" where last_observed_at is not null and {' and '.join(item.sql for item in conditions)}"
+        f"select *, {DISTANCE} as distance_km, {HIGHER} as higher_m from {STATIONS}"
+        f" where {' and '.join(item.sql for item in conditions)}"
         f" order by silent_since is not null, {FARNESS}, station_id limit {limit}",
         [
-            *point.params,
-            point.altitude_m,
+            *(*point.params, point.altitude_m),
             *(value for item in conditions for value in item.params),
             *counted.height_params,
         ],
     )
+
+
+def stations_around(
+    snapshot: OpenSnapshot, executor: Executor, point: Point, limits: Limits, limit: int
+) -> list[dict[str, Any]]:
+    """The nearest stations that have hours."""
+    have_hours = Condition("last_observed_at is not null")
+    rows: list[dict[str, Any]] = nearest_stations(snapshot, executor, point, limits, [have_hours], limit).to_pylist()
+    return rows
+
+
+def station_at(snapshot: OpenSnapshot, executor: Executor, place: str) -> dict[str, Any]:
+    """What was understood by a place, and the one station that stands for it; raises BadValue when there is none."""
+    located, limits = _named(snapshot, executor, place), Limits()
+    around = stations_around(snapshot, executor, located.point, limits, 1)
+    if not around:
+        raise BadValue("place", none_around(located, limits), "name a station: /warehouse/stations lists them")
+    return {"place": located.facts, "station": standing(around[0])}
 
 
 def standing(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -115,8 +138,8 @@ def none_around(located: Located, limits: Limits) -> str:
     """Tell why no station stands for the place."""
     name = located.facts.get("name") or "the point"
     if limits.max_height_m is None or located.point.altitude_m is None:
-        return f"no station within {limits.max_km:g} km of {name}: max_km widens the search"
+        return f"no station within {limits.max_km:g} km of {name}; max_km widens the search"
     return (
         f"no station within {limits.max_km:g} km and {limits.max_height_m:g} m of altitude of {name}"
-        f" ({located.point.altitude_m:g} m): max_km and max_height_m widen the search"
+        f" ({located.point.altitude_m:g} m); max_km and max_height_m widen the search"
     )

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 
 from api.warehouse.answer.cursors import Cursor
 from api.warehouse.answer.render import Rows
@@ -12,6 +13,7 @@ from api.warehouse.open.snapshot import OpenSnapshot
 from api.warehouse.open.units import Units
 from api.warehouse.problems import BadValue
 from api.warehouse.question.filters import Condition, any_of, read_instant
+from api.warehouse.question.locate import station_at
 from api.warehouse.question.paging import Ordering, Page, read_page
 from api.warehouse.question.stations import resolve_departments, resolve_stations, say_if_silent
 from api.warehouse.question.tables import relation_of
@@ -28,6 +30,7 @@ class ObservationsRequest:
     limit: int
     station: Sequence[str] = ()
     dept: Sequence[str] = ()
+    place: str | None = None
     start: str | None = None
     end: str | None = None
     fields: str | None = None
@@ -42,6 +45,12 @@ def read_observations(snapshot: OpenSnapshot, executor: Executor, request: Obser
     relation = relation_of(snapshot, "marts", _TABLES[request.resolution])
     time = _time_column(relation)
     conditions = []
+    told: dict[str, Any] = {}
+    if request.place is not None:
+        if request.station or request.dept:
+            raise BadValue("place", "stations are named too", "give a place, or stations")
+        told = station_at(snapshot, executor, request.place)
+        conditions.append(any_of(relation.by_name["station_id"], [told["station"]["station_id"]], "place"))
     if request.station:
         ids = resolve_stations(snapshot, executor, request.station)
         conditions.append(any_of(relation.by_name["station_id"], ids, "station"))
@@ -61,8 +70,9 @@ def read_observations(snapshot: OpenSnapshot, executor: Executor, request: Obser
     )
     table, following = read_page(snapshot, executor, page)
     is_empty = table.num_rows == 0 and request.cursor is None
-    said = say_if_silent(snapshot, executor, request.station, is_empty=is_empty)
-    return Rows(table, following, members=said, tz=request.tz)
+    named = [told["station"]["station_id"]] if told else request.station
+    said = say_if_silent(snapshot, executor, named, is_empty=is_empty)
+    return Rows(table, following, members=told | said, tz=request.tz)
 
 
 def _time_column(relation: Relation) -> Column:

@@ -51,7 +51,11 @@ def _of_quantity(place: int, item: Quantity) -> str:
         shown, is_under = f"max({high}) >= bound.over", f"min({low}) <= bound.under"
         is_not_under = f"(min({low}) > bound.under and count({value}) = any_value(expected))"
     is_not_over = f"(not {shown} and count({value}) = any_value(expected))"
-    mean = f"round(cast(avg(cast({value} as decimal(18, 2))) as double), 2)" if item.has_mean else "null"
+    mean = (
+        f"round(cast(avg(cast({value} as decimal(18, 2))) as double), 2)"
+        if item.has_mean and not item.is_sum
+        else "null"
+    )
     total = f"round(cast({exact} as double), 2)" if item.is_sum else "null"
     return f"""
     bound_{place} as (select cast(? as double) as over, cast(? as double) as under),

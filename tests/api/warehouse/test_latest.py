@@ -204,6 +204,24 @@ def test_a_place_answers_like_the_point_it_stands_at(client: httpx.Client) -> No
     assert '"name": "Foix"' in headers["X-Place"]
 
 
+def test_observations_and_stations_take_a_place(client: httpx.Client, in_file: Ask) -> None:
+    body = client.get("/warehouse/observations?place=St%20Girons&start=2026-11-19&fields=temperature_c").json()
+    assert {row["station_id"] for row in body["data"]} == {"09289001"}
+    assert body["place"]["insee_code"] == "09261"
+    assert body["station"]["station_id"] == "09289001"
+    ((altitude,),) = in_file("select altitude_m from marts.stations where station_id = '09289001'")
+    assert body["station"]["higher_m"] == altitude - 394
+    rows = client.get("/warehouse/stations?place=St%20Girons").json()["data"]
+    farness = [row["distance_km"] + abs(row["higher_m"]) / 10 for row in rows if row["silent_since"] is None]
+    assert farness == sorted(farness)
+    assert rows[0]["station_id"] == "09289001"
+    everywhere = client.get("/warehouse/stations?near=42.9865,1.1441&max_km=20000").json()["data"]
+    assert len(everywhere) == len(client.get("/warehouse/stations").json()["data"])
+    assert {row["higher_m"] for row in everywhere} == {None}
+    assert_problem(client.get("/warehouse/observations?place=Brest"), 422, "place")
+    assert_problem(client.get("/warehouse/observations?place=Foix&dept=9"), 422, "place")
+
+
 def test_a_place_that_may_be_several_names_them(client: httpx.Client) -> None:
     body = assert_problem(client.get("/warehouse/latest?place=Saint-Denis"), 422, "place")
     assert body["type"].endswith("/problems/ambiguous-place")

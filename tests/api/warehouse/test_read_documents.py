@@ -38,7 +38,7 @@ def test_every_read_has_an_example_and_documented_problems(document: dict[str, A
 @pytest.mark.parametrize(
     "name",
     [
-        *("LATEST", "OBSERVATIONS", "STATIONS", "STATION", "TABLES", "TABLE", "QUERY", "QUALITY", "DIFF"),
+        *("LATEST", "OBSERVATIONS", "PERIOD", "STATIONS", "STATION", "TABLES", "TABLE", "QUERY", "QUALITY", "DIFF"),
         *("NORMALS", "RECORDS", "HISTORY", "NORMAL", "COVERAGE"),
     ],
 )
@@ -51,7 +51,12 @@ def test_examples_are_answers_of_their_model(name: str) -> None:
 def test_answers_fit_their_models(client: httpx.Client, snapshot_ids: list[str]) -> None:
     urls = {
         "/warehouse/latest?near=42.97,1.61&fill=true": answers.LatestAnswer,
+        "/warehouse/latest?place=Foix": answers.LatestAnswer,
         "/warehouse/observations?dept=9&limit=5": answers.RowsAnswer,
+        "/warehouse/observations?place=Foix&limit=5": answers.ObservationsAnswer,
+        "/warehouse/period?place=Foix&since=2026-11-19": answers.PeriodAnswer,
+        "/warehouse/period?near=42.97,1.61&since=2026-11-19": answers.PeriodAnswer,
+        "/warehouse/stations?place=Foix": answers.StationsAnswer,
         "/warehouse/stations?limit=5": answers.RowsAnswer,
         "/warehouse/tables": answers.TablesAnswer,
         "/warehouse/tables/meta/loads": answers.TableRowsAnswer,
