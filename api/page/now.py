@@ -11,6 +11,7 @@ from api.page.answer import Context, View, answer
 from api.page.frames import HEIGHT, WIDTH, frame_of, is_overseas, make_frames, outlines
 from api.page.measures import MEASURES, Measure, band_of, read_bands
 from api.page.reader import Reader
+from api.page.town import stations_of_town
 from api.warehouse.open.execute import Executor
 from api.warehouse.open.snapshot import OpenSnapshot
 from api.warehouse.problems import BadValue
@@ -91,7 +92,8 @@ def gather_now(snapshot: OpenSnapshot, executor: Executor, reader: Reader, asked
     known = [row["code"] for row in executor.fetch_dicts(snapshot, _KNOWN)]
     return {
         "state": asked,
-        "place": next((d.name for d in all_departments() if (d.code,) == asked.codes), None),
+        "place": next((row["town"] for row in stations if "town" in row), None)
+        or next((d.name for d in all_departments() if (d.code,) == asked.codes), None),
         "measures": MEASURES,
         "measure": asked.measure,
         "stations": stations,
@@ -116,8 +118,11 @@ def _read_stations(snapshot: OpenSnapshot, executor: Executor, asked: MapState) 
         row["department_name"] = names.get(row["department_code"], "")
     if asked.text:
         wanted = fold(asked.text)
-        rows = [row for row in rows if wanted in fold(f"{row['station_name']} {row['department_name']}")
-                or row["station_id"].startswith(asked.text)]  # fmt: skip
+        named = [row for row in rows if wanted in fold(f"{row['station_name']} {row['department_name']}")
+                 or row["station_id"].startswith(asked.text)]  # fmt: skip
+        rows = named or stations_of_town(snapshot, executor, rows, asked.text, asked.codes)
+        if not named and (asked.order, asked.is_descending) == ("name", False):  # no order was chosen: nearest first
+            rows.sort(key=lambda row: row["farness"])
     return rows
 
 

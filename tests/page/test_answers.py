@@ -167,6 +167,21 @@ def test_the_table_is_sorted_and_searched_by_the_address(client: TestClient):
     assert names("dept=31") == []
 
 
+def test_the_search_finds_a_town_by_the_stations_around_it(client: TestClient):
+    page = client.get("/?q=Tarascon+sur+Ariege").text
+    assert "The weather in Tarascon-sur-Ariège (09)" in page
+    around = client.get("/warehouse/stations?place=Tarascon+sur+Ariege&limit=8").json()["data"]
+    assert around
+    shown = re.findall(r"/page/station/(\d{8})", page)
+    assert sorted(set(shown)) == sorted(row["station_id"] for row in around if row["last_observed_at"])
+    assert shown[0] == around[0]["station_id"]
+    by_name = re.findall(r"/page/station/(\d{8})", client.get("/?q=Tarascon+sur+Ariege&sort=-name").text)
+    assert sorted(set(by_name)) == sorted(set(shown))
+    assert by_name != shown
+    assert "No station matches" in client.get("/?q=Saint-Denis").text  # it may be several
+    assert "No station matches" in client.get("/?q=Nantes").text  # no station is near
+
+
 def test_what_the_page_asks_again_and_again_costs_nothing(client: TestClient, published: Path):
     first = client.get("/page/state")
     assert first.json()["snapshot"] == DataPaths(published).published.resolve().parent.name
