@@ -1,7 +1,6 @@
 """From a place as people type it to one commune, or to the choices. Never a wrong town without a word of doubt."""
 
 import re
-from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -14,7 +13,6 @@ from api.warehouse.gazetteer.communes import (
     gazetteer,
     insee_department,
     plain,
-    squeezed,
     without_article,
 )
 
@@ -93,10 +91,10 @@ def suggest(text: str, limit: int = _MOST_CHOICES) -> list[Commune]:
     if (row := _arrondissement(known, asked)) is not None:
         return [known.commune(row)]
     if not asked.key and asked.postcode:
-        rows: Sequence[int] = known.by_postcode.get(asked.postcode, ())
+        rows: Sequence[int] = known.at_postcode(asked.postcode)
     else:
         exact, _ = _candidates(known, asked)
-        begins = _within(known, _beginning(known, asked.key, whole_words=False), asked)
+        begins = _within(known, known.beginning(asked.key), asked)
         rows = list(dict.fromkeys([*_sorted(known, exact), *_sorted(known, begins)]))
         return [known.commune(row) for row in rows[:limit]]
     return [known.commune(row) for row in _sorted(known, rows)[:limit]]
@@ -121,7 +119,7 @@ def _read(known: Gazetteer, text: str) -> _Asked:
         return _Asked(key, None, postcode)
     if (coded := _LAST_CODE.match(text)) and (departments := departments_by_name().get(plain(coded[2]))):
         return _Asked(_expand(coded[1]), departments, postcode)
-    if key not in known.by_key:
+    if not known.named(key):
         words = key.split()
         for split in range(1, len(words)):
             if departments := departments_by_name().get(" ".join(words[split:])):
@@ -146,16 +144,16 @@ def _arrondissement(known: Gazetteer, asked: _Asked) -> int | None:
     """An arrondissement by its number (Paris 15, Lyon 3e, Marseille 1er) or by its own postal code."""
     if match := _ARRONDISSEMENT.fullmatch(asked.key):
         number = int(match[2]) if match[2] else _ROMAN.get(match[3], 0)
-        for row in known.by_key.get(f"{match[1]} {number}{'er' if number == 1 else 'e'} arrondissement", ()):
+        for row in known.named(f"{match[1]} {number}{'er' if number == 1 else 'e'} arrondissement"):
             return row
     if asked.postcode and asked.key in ("", "paris", "lyon", "marseille"):
-        return next((row for row in known.by_postcode.get(asked.postcode, ()) if known.is_arrondissement(row)), None)
+        return next((row for row in known.at_postcode(asked.postcode) if known.kind(row) == "arrondissement"), None)
     return None
 
 
 def _at_postcode(known: Gazetteer, postcode: str) -> Found:
     """The largest commune of a postal code, with the others named."""
-    rows = _sorted(known, known.by_postcode.get(postcode, ()))
+    rows = _sorted(known, known.at_postcode(postcode))
     if not rows:
         raise NoSuchPlace([], f"no commune has the postal code {postcode}")
     first = known.commune(rows[0])
@@ -168,50 +166,39 @@ def _candidates(known: Gazetteer, asked: _Asked) -> tuple[list[int], bool]:
     """Rows that may be meant, and whether the text is their whole name."""
     key = asked.key
     bare = without_article(key)
-    exact = _within(known, known.by_key.get(key, ()), asked)
+    exact = _within(known, known.named(key), asked)
     if exact:
-        most = max(known.populations[row] for row in exact)
+        most = max(known.population(row) for row in exact)
         larger = [
-            row for row in _within(known, _beginning(known, key), asked)
-            if known.populations[row] >= max(_LARGE, _DOMINATES * most) and not known.is_arrondissement(row)
+            row for row in _within(known, known.beginning(f"{key} "), asked)
+            if known.population(row) >= max(_LARGE, _DOMINATES * most) and known.kind(row) != "arrondissement"
         ]  # fmt: skip
         return [*exact, *larger], not larger
-    if bare == key and (rows := _within(known, known.by_name_without_article.get(key, ()), asked)):
+    if bare == key and (rows := _within(known, known.named_without_article(key), asked)):
         return rows, True
-    if rows := _within(known, _beginning(known, key), asked):
+    if rows := _within(known, known.beginning(f"{key} "), asked):
         return rows, False
-    if bare != key and (rows := _within(known, known.by_key.get(bare, ()), asked)):
+    if bare != key and (rows := _within(known, known.named(bare), asked)):
         return rows, False
-    if rows := _within(known, known.by_squeezed.get(squeezed(key), ()), asked):
+    if rows := _within(known, known.named_loosely(key), asked):
         return rows, True
     if len(key) > 3:
-        held = [row for row, name in enumerate(known.keys) if key in name and f" {key} " in f" {name} "]
-        return _within(known, held, asked), False
+        return _within(known, known.holding(key), asked), False
     return [], False
-
-
-def _beginning(known: Gazetteer, key: str, *, whole_words: bool = True) -> Iterable[int]:
-    """Rows whose name, with or without its article, begins with the words."""
-    start = f"{key} " if whole_words else key
-    for names in known.sorted_keys:
-        for name, row in names[bisect_left(names, (start, -1)) :]:
-            if not name.startswith(start):
-                break
-            yield row
 
 
 def _within(known: Gazetteer, rows: Iterable[int], asked: _Asked) -> list[int]:
     """Rows in the département or of the postal code asked for; communes of today before those that were joined."""
     rows = list(dict.fromkeys(rows))
     if asked.postcode:
-        of_code = set(known.by_postcode.get(asked.postcode, ()))
+        of_code = set(known.at_postcode(asked.postcode))
         department = insee_department(asked.postcode)
         rows = [row for row in rows if row in of_code] or [
-            row for row in rows if _is_in(known.codes[row], frozenset({department}), asked.postcode)
+            row for row in rows if _is_in(known.code(row), frozenset({department}), asked.postcode)
         ]
     if asked.departments:
-        rows = [row for row in rows if _is_in(known.codes[row], asked.departments)]
-    return [row for row in rows if not known.is_former(row)] or rows
+        rows = [row for row in rows if _is_in(known.code(row), asked.departments)]
+    return [row for row in rows if known.kind(row) != "former"] or rows
 
 
 def _is_in(code: str, departments: frozenset[str], postcode: str | None = None) -> bool:
@@ -226,8 +213,8 @@ def _choose(known: Gazetteer, rows: Sequence[int], *, is_whole: bool) -> Found:
     first = known.commune(rows[0])
     if len(rows) == 1:
         return Found(first, None if is_whole else f"taken as {first}")
-    second = known.populations[rows[1]]
-    if known.populations[rows[0]] < _DOMINATES * max(second, 1):
+    second = known.population(rows[1])
+    if known.population(rows[0]) < _DOMINATES * max(second, 1):
         raise SeveralPlaces([known.commune(row) for row in rows[:_MOST_CHOICES]], len(rows))
     others = [str(known.commune(row)) for row in rows[1:4]]
     more = f" and {len(rows) - 4} more" if len(rows) > 4 else ""
@@ -235,12 +222,12 @@ def _choose(known: Gazetteer, rows: Sequence[int], *, is_whole: bool) -> Found:
 
 
 def _sorted(known: Gazetteer, rows: Iterable[int]) -> list[int]:
-    return sorted(rows, key=lambda row: (-known.populations[row], known.codes[row]))
+    return sorted(rows, key=lambda row: (-known.population(row), known.code(row)))
 
 
 def _alike(known: Gazetteer, asked: _Asked) -> list[str]:
     """Names that are written nearly so."""
-    hits = process.extract(asked.key, known.keys, scorer=fuzz.ratio, limit=20, score_cutoff=_LEAST_LIKENESS)
-    rows = sorted(((score, known.populations[row], row) for _, score, row in hits), reverse=True)
+    hits = process.extract(asked.key, known.names(), scorer=fuzz.ratio, limit=20, score_cutoff=_LEAST_LIKENESS)
+    rows = sorted(((score, known.population(row), row) for _, score, row in hits), reverse=True)
     kept = _within(known, [row for _, _, row in rows], asked) or [row for _, _, row in rows]
     return [str(known.commune(row)) for row in kept[:3]]
