@@ -18,7 +18,8 @@ from api.warehouse.gazetteer.communes import (
 
 _MOST_CHOICES = 8
 _DOMINATES = 10  # a town this many times larger than its namesakes is meant without its département
-_LARGE = 20_000  # a town this large is meant by the beginning of its name, if it dominates the exact one
+# A town this large, and this many times larger than those of the whole name, may be meant by the beginning of its name.
+_LARGE, _OUTDOES = 10_000, 5
 _LEAST_LIKENESS = 78  # of 100
 
 _SHORT = {"ste": "sainte", "sts": "saints", "stes": "saintes", "mt": "mont", "nd": "notre dame", "ss": "sous"}
@@ -79,31 +80,14 @@ def find_place(text: str) -> Found:
     rows, is_whole = _candidates(known, asked)
     if not rows:
         raise NoSuchPlace(_alike(known, asked))
-    return _choose(known, rows, is_whole=is_whole)
-
-
-def suggest(text: str, limit: int = _MOST_CHOICES) -> list[Commune]:
-    """Communes that may be meant by what is typed so far, the largest first."""
-    known = gazetteer()
-    asked = _read(known, text)
-    if not asked.key and not asked.postcode:
-        return []
-    if (row := _arrondissement(known, asked)) is not None:
-        return [known.commune(row)]
-    if not asked.key and asked.postcode:
-        rows: Sequence[int] = known.at_postcode(asked.postcode)
-    else:
-        exact, _ = _candidates(known, asked)
-        begins = _within(known, known.beginning(asked.key), asked)
-        rows = list(dict.fromkeys([*_sorted(known, exact), *_sorted(known, begins)]))
-        return [known.commune(row) for row in rows[:limit]]
-    return [known.commune(row) for row in _sorted(known, rows)[:limit]]
+    found = _choose(known, rows, is_whole=is_whole)
+    return Found(found.commune, found.doubt or _also(known, asked, found.commune))
 
 
 def _read(known: Gazetteer, text: str) -> _Asked:
     """Take the département, the postal code and the name apart."""
     text = re.sub(r"\bcedex\b\s*\d*", " ", text.replace("’", "'").strip(), flags=re.IGNORECASE)
-    text = re.sub(r",?\s*\(?\bfrance\b\)?$", "", text, flags=re.IGNORECASE)
+    text = re.sub(r"\s*(?:,\s*france|\(\s*france\s*\))$", "", text, flags=re.IGNORECASE)
     postcode = None
     if match := _POSTCODE.search(text):
         postcode = match[1]
@@ -119,12 +103,13 @@ def _read(known: Gazetteer, text: str) -> _Asked:
         return _Asked(key, None, postcode)
     if (coded := _LAST_CODE.match(text)) and (departments := departments_by_name().get(plain(coded[2]))):
         return _Asked(_expand(coded[1]), departments, postcode)
-    if not known.named(key):
+    # Villeneuve Lot is Villeneuve-sur-Lot, not a Villeneuve in the Lot.
+    if not known.named(key) and not known.named_loosely(key):
         words = key.split()
         for split in range(1, len(words)):
             if departments := departments_by_name().get(" ".join(words[split:])):
                 rest = words[:split]
-                while rest and rest[-1] in ("en", "dans", "a"):  # Bourg en Gironde
+                while rest and rest[-1] in ("en", "dans", "a", "de", "du"):  # Bourg en Gironde
                     rest.pop()
                 if rest:
                     return _Asked(" ".join(rest), departments, postcode)
@@ -171,7 +156,7 @@ def _candidates(known: Gazetteer, asked: _Asked) -> tuple[list[int], bool]:
         most = max(known.population(row) for row in exact)
         larger = [
             row for row in _within(known, known.beginning(f"{key} "), asked)
-            if known.population(row) >= max(_LARGE, _DOMINATES * most) and known.kind(row) != "arrondissement"
+            if known.population(row) >= max(_LARGE, _OUTDOES * most) and known.kind(row) != "arrondissement"
         ]  # fmt: skip
         return [*exact, *larger], not larger
     if bare == key and (rows := _within(known, known.named_without_article(key), asked)):
@@ -181,7 +166,7 @@ def _candidates(known: Gazetteer, asked: _Asked) -> tuple[list[int], bool]:
     if bare != key and (rows := _within(known, known.named(bare), asked)):
         return rows, False
     if rows := _within(known, known.named_loosely(key), asked):
-        return rows, True
+        return rows, False
     if len(key) > 3:
         return _within(known, known.holding(key), asked), False
     return [], False
@@ -219,6 +204,24 @@ def _choose(known: Gazetteer, rows: Sequence[int], *, is_whole: bool) -> Found:
     others = [str(known.commune(row)) for row in rows[1:4]]
     more = f" and {len(rows) - 4} more" if len(rows) > 4 else ""
     return Found(first, f"taken as {first}, the far largest; others: {', '.join(others)}{more}")
+
+
+def _also(known: Gazetteer, asked: _Asked, commune: Commune) -> str | None:
+    """Much larger towns whose name begins so, and what bore the name before it was joined to another commune."""
+    larger = [
+        row
+        for row in _within(known, known.beginning(f"{asked.key} "), asked)
+        if known.population(row) >= _OUTDOES * max(commune.population, 1) and known.kind(row) != "arrondissement"
+    ]
+    joined = [
+        row
+        for row in known.named(asked.key)
+        if known.kind(row) == "former" and insee_department(known.code(row)) != commune.insee_department
+    ]
+    if commune.kind == "arrondissement" or asked.departments or asked.postcode or not (larger or joined):
+        return None
+    others = [str(known.commune(row)) for row in [*_sorted(known, larger), *joined][:3]]
+    return f"taken as {commune}; others: {', '.join(others)}"
 
 
 def _sorted(known: Gazetteer, rows: Iterable[int]) -> list[int]:
