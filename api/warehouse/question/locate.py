@@ -44,6 +44,9 @@ def locate(
         if altitude is not None:
             point = replace(found.point, altitude_m=altitude)
             return replace(found, point=point, facts={**found.facts, "altitude_m": altitude})
+        if found.point.altitude_m is None:
+            doubts = [found.facts["doubt"], "its altitude is not known: altitude= makes height count"]
+            return replace(found, facts={**found.facts, "doubt": "; ".join(filter(None, doubts))})
         return found
     if near is not None:
         point = replace(read_point(near), altitude_m=altitude)
@@ -121,7 +124,8 @@ def stations_around(
 
 def station_at(snapshot: OpenSnapshot, executor: Executor, place: str) -> dict[str, Any]:
     """What was understood by a place, and the one station that stands for it; raises BadValue when there is none."""
-    located, limits = _named(snapshot, executor, place), Limits()
+    located, limits = locate(snapshot, executor, place, None, None), Limits()
+    assert located is not None  # noqa: S101 - a place was given
     around = stations_around(snapshot, executor, located.point, limits, 1)
     if not around:
         raise BadValue("place", none_around(located, limits), "name a station: /warehouse/stations lists them")

@@ -204,6 +204,23 @@ def test_a_place_answers_like_the_point_it_stands_at(client: httpx.Client) -> No
     assert '"name": "Foix"' in headers["X-Place"]
 
 
+def test_a_place_that_is_no_commune_is_found_by_its_station(client: httpx.Client) -> None:
+    body = latest(client, place="Port d'Aula Nivose", fields="temperature_c")
+    assert body["place"]["name"] == "PORT D'AULA-NIVOSE"
+    assert body["place"]["altitude_m"] == 2140
+    assert (body["station"]["distance_km"], body["station"]["higher_m"]) == (0, 0)
+    assert all(abs(row["higher_m"]) <= 300 for row in body["data"])
+
+
+def test_a_village_of_unknown_altitude_says_so(client: httpx.Client) -> None:
+    body = latest(client, place="Cos (09)", fields="temperature_c")
+    assert body["place"]["altitude_m"] is None
+    assert body["place"]["doubt"] == "its altitude is not known: altitude= makes height count"
+    assert "higher_m" not in body["data"][0]
+    told = latest(client, place="Cos (09)", altitude=430, fields="temperature_c")
+    assert (told["place"]["doubt"], told["station"]["higher_m"]) == (None, 89)  # COS lies at 519 m
+
+
 def test_observations_and_stations_take_a_place(client: httpx.Client, in_file: Ask) -> None:
     body = client.get("/warehouse/observations?place=St%20Girons&start=2026-11-19&fields=temperature_c").json()
     assert {row["station_id"] for row in body["data"]} == {"09289001"}
