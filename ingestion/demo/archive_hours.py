@@ -7,7 +7,6 @@ from pathlib import Path
 import duckdb
 
 from ingestion.demo.weather import load_stations, weather_query
-from ingestion.raw_store import literal
 
 FIRST_YEAR = 2020  # earlier decades would take a minute each to make
 _VALIDATED_AFTER = 10  # days
@@ -52,18 +51,16 @@ def hours_file(department: str, years: range, written_on: date) -> bytes:
             for name, value in _VALUES.items()
         )
         target = Path(folder) / "hours.csv"
-        connection.execute(
+        connection.sql(
             f"""
-            copy (
-                select
-                    stations.id_station as NUM_POSTE, nom_usuel as NOM_USUEL, printf('%.6f', latitude) as LAT,
-                    printf('%.6f', longitude) as LON, altitude::integer as ALTI,
-                    strftime(validity_time, '%Y%m%d%H') as AAAAMMJJHH, {values}
-                from ({hours}) as hours
-                join demo.stations as stations on hours.geo_id_insee = stations.id_station
-                where validity_time >= date_ouverture
-                order by NUM_POSTE, AAAAMMJJHH
-            ) to {literal(target)} (format csv, delimiter ';', header true)
+            select
+                stations.id_station as NUM_POSTE, nom_usuel as NOM_USUEL, printf('%.6f', latitude) as LAT,
+                printf('%.6f', longitude) as LON, altitude::integer as ALTI,
+                strftime(validity_time, '%Y%m%d%H') as AAAAMMJJHH, {values}
+            from ({hours}) as hours
+            join demo.stations as stations on hours.geo_id_insee = stations.id_station
+            where validity_time >= date_ouverture
+            order by NUM_POSTE, AAAAMMJJHH
             """
-        )
+        ).write_csv(str(target), sep=";", header=True)
         return target.read_bytes()
