@@ -61,11 +61,12 @@ def fill_row(
                        + {KM_PER_METRE} * coalesce(abs(case when ? then higher_m end), 0), station_id) as place
                    from near
                    where station_id = ? or coalesce(abs(higher_m) <= cast(? as double), true))
-        select {", ".join(names)}, first(distance_km order by place) as distance_km{sources} from ranked
+        select {", ".join(names)}, first(distance_km order by place) as distance_km,
+            first(higher_m order by place) as higher_m{sources} from ranked
         """,
         [point.altitude_m, main, *point.params, *(value for item in conditions for value in item.params), main,
          limits.max_height_m is not None, main, limits.max_height_m],
     )  # fmt: skip
     given = found.column("donors")[0].as_py() if donors else {}
     filled_from = {name: who for name, who in given.items() if who is not None and who["station_id"] != main}
-    return found.select([*by_name, "distance_km"]), filled_from
+    return found.select([*by_name, "distance_km", *(["higher_m"] if point.altitude_m is not None else [])]), filled_from
