@@ -148,7 +148,7 @@ class PeriodAnswer(Answer):
     data: list[PeriodRow]
     place: PeriodPlace | None = None
     period: PeriodMeant
-    message: str | None = Field(None, description="Which quantities no station has, and why.")
+    message: str | None = Field(None, description="Which quantities no station has; where the hours begin later.")
 
 
 class ColumnAnswer(BaseModel):

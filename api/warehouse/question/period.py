@@ -20,7 +20,7 @@ from api.warehouse.question.stations import STATIONS, resolve_departments, resol
 from api.warehouse.question.tables import relation_of
 
 _CANDIDATES = 12  # stations around a place that may stand for it in one quantity or another
-_ENOUGH = 0.9  # the nearest station with this share of the hours stands for the place
+_ENOUGH = 0.9  # of the hours that the best station around has: the nearest with so many stands for the place
 
 
 @dataclass(frozen=True)
@@ -82,6 +82,11 @@ def read_period(snapshot: OpenSnapshot, executor: Executor, request: PeriodReque
         rows = _highest_and_lowest(rows, request.top)
     if missing := [item.name for place, item in enumerate(quantities) if all(row["place"] != place for row in rows)]:
         members["message"] = _nothing(snapshot, span, missing)
+    elif rows and (begins := min(row["first_observed_at"] for row in rows)) > span.first_hour:
+        members["message"] = (
+            f"the hours here begin at {begins.astimezone(UTC):%Y-%m-%dT%H:%MZ};"
+            f" /climate/{rows[0]['station_id']}/history has the official days before, where the archive is loaded"
+        )
     return Rows(_table(rows[: request.limit]), members=members, tz=tz, is_lasting=span.is_lasting)
 
 
@@ -98,7 +103,8 @@ def _stations(snapshot: OpenSnapshot, executor: Executor, request: PeriodRequest
     return executor.fetch_dicts(
         snapshot,
         "select station_id, station_name, department_code, null::double as distance_km, altitude_m,"
-        f" null::double as higher_m from {STATIONS} where {' and '.join(conditions)} order by station_id",
+        f" null::double as higher_m, first_observed_at from {STATIONS}"
+        f" where {' and '.join(conditions)} order by station_id",
         params,
     )
 
@@ -127,13 +133,13 @@ def _count(
 
 
 def _nearest_with_enough(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Of each quantity the nearest station with nine hours in ten, else the one with the most hours."""
+    """Of each quantity the nearest station that has nearly as many hours as any of them."""
     chosen: dict[int, dict[str, Any]] = {}
+    most: dict[int, int] = {}
     for row in rows:
-        best = chosen.get(row["place"])
-        if best is None or (
-            best["hours_there"] < _ENOUGH * row["hours_expected"] and row["hours_there"] > best["hours_there"]
-        ):
+        most[row["place"]] = max(most.get(row["place"], 0), row["hours_there"])
+    for row in rows:
+        if row["place"] not in chosen and row["hours_there"] >= _ENOUGH * most[row["place"]]:
             chosen[row["place"]] = row
     return list(chosen.values())
 

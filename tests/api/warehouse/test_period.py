@@ -1,5 +1,6 @@
 """A free period: what /warehouse/period counts is what SQL written by hand counts."""
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -148,7 +149,8 @@ def test_a_place_is_answered_by_the_nearest_station_that_measures(client: httpx.
     rain = body["data"][0]
     assert rain["station_id"] == "09289001"
     assert rain["higher_m"] == rain["altitude_m"] - body["place"]["altitude_m"]
-    # By hand: the least distance plus a tenth of the height, of the stations with nine hours in ten.
+    # By hand: the least distance plus a tenth of the height, of the stations with nine tenths of the day's hours.
+    assert all(row["hours_there"] == 24 for row in body["data"] if row["quantity"] == "temperature_c")
     for row in body["data"]:
         value = row["quantity"]
         ((station_id,),) = in_file(
@@ -233,6 +235,15 @@ def test_what_cannot_be_asked_is_refused(client: httpx.Client) -> None:
     as_csv = client.get("/warehouse/period?station=09289001&since=2026-11-19&format=csv")
     assert as_csv.text.startswith("quantity,station_id,")
     assert len(as_csv.text.splitlines()) == 6
+
+
+def test_one_hour_more_does_not_make_a_far_station_stand_for_a_place(client: httpx.Client) -> None:
+    """Of a year the warehouse has two days: all stations lack most hours, and the nearest still answers."""
+    body = period(client, place="St Girons", since="2026-01-01", fields="precipitation_mm,temperature_c")
+    rows = body["data"]
+    assert re.match(r"the hours here begin at 2026-11-1\dT\d\d:00Z; /climate/09289001/history has", body["message"])
+    assert [row["station_id"] for row in rows] == ["09289001", "09289001"]
+    assert all(row["hours_missing"] > 7000 and row["sum"] is None for row in rows)
 
 
 @pytest.mark.parametrize(
