@@ -21,6 +21,7 @@ def write_tables(
     version: int,
     tables: Sequence[str],
     compute: Callable[[duckdb.DuckDBPyConnection], None],
+    memory: str = MEMORY,
 ) -> str:
     """Write the tables that `compute` makes, unless they are there; return the folder, relative to the data directory.
 
@@ -36,7 +37,7 @@ def write_tables(
     shutil.rmtree(partial, ignore_errors=True)  # of a killed load
     make_directory(folder.parent)
     partial.mkdir()
-    with duckdb.connect(config={"memory_limit": MEMORY, "temp_directory": str(partial / "spill")}) as connection:
+    with duckdb.connect(config={"memory_limit": memory, "temp_directory": str(partial / "spill")}) as connection:
         compute(connection)
         for table in tables:
             target = partial / f"{table}.parquet"

@@ -10,7 +10,7 @@ import duckdb
 
 from ingestion.archive.computed import empty_tables, parquet_in, write_tables
 from ingestion.archive.days_sql import FIELDS
-from ingestion.archive.hours_file import utc_offset_sql
+from ingestion.archive.hours_file import MEMORY, utc_offset_sql
 from ingestion.archive.hours_sql import FIELDS as HOURLY_FIELDS
 from ingestion.archive.hours_sql import hours_sql
 from ingestion.archive.ledger import FROM_HOURS, ArchiveFile
@@ -38,7 +38,13 @@ def write_days_of_hours(paths: DataPaths, department: str, files: Sequence[Archi
     """Compute days and coverage from a département's hours in use; return their folder."""
     hours = hours_sql(files, parquet_in(paths))
     return write_tables(
-        paths, f"from_hours/{department}", files, _VERSION, FROM_HOURS, lambda connection: _compute(connection, hours)
+        paths,
+        f"from_hours/{department}",
+        files,
+        _VERSION,
+        FROM_HOURS,
+        lambda connection: _compute(connection, hours),
+        MEMORY,
     )
 
 

@@ -23,7 +23,7 @@ from ingestion.archive.received_file import (
 from ingestion.errors import ArchiveFileRefused
 from ingestion.raw_store import literal
 
-_MEMORY = "300MB"  # DuckDB then peaks at 540 MB while it sorts a file of 3.7 million rows
+MEMORY = "300MB"  # DuckDB then peaks at 540 MB while it sorts a file of 3.7 million rows
 ROW_GROUP = 122_880  # rows: with fewer in a group, planning a question reads longer footers and gains nothing
 
 _KEY = ("NUM_POSTE", "AAAAMMJJHH")
@@ -48,7 +48,7 @@ def write_hours(received: Received, partial: Path, years: tuple[int, int] | None
     """
     spill = partial.with_name(f"{partial.name}.spill")
     # One thread: with two, DuckDB 1.5 needs over twice the processor time to keep the order of rows.
-    with duckdb.connect(config={"memory_limit": _MEMORY, "temp_directory": str(spill), "threads": 1}) as connection:
+    with duckdb.connect(config={"memory_limit": MEMORY, "temp_directory": str(spill), "threads": 1}) as connection:
         connection.execute("set TimeZone = 'UTC'")
         _copy(connection, received, partial)
         _refuse_unknown_time(connection, received, partial)
