@@ -183,6 +183,31 @@ def test_days_and_hours_of_a_departement_do_not_touch_each_other(archive: Archiv
         load_days(archive.paths, archive.folder / LATEST, Origin(LATEST, at(3)), "meteofrance")
 
 
+def test_a_kill_while_hours_are_written_leaves_all_as_before(
+    archive: Archive, at: Moment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every step up to the ledger's replacement may be the last one."""
+    archive.load(LATEST, WHOLE, at(1))
+    before = (archive.paths.archive / "ledger.json").read_bytes()
+
+    class Killed(BaseException):
+        pass
+
+    def kill(*_: object, **__: object) -> None:
+        raise Killed
+
+    body = text_of(hours_of(NEW_YEAR, 60), HOURS_HEADER)
+    for step in ("write_hours", "settle_department", "write_days_of_hours", "write_ledger"):
+        with monkeypatch.context() as patched:
+            patched.setattr(f"ingestion.archive.load.{step}", kill)
+            with pytest.raises(Killed):
+                archive.load(LATEST, body, at(2))
+        assert (archive.paths.archive / "ledger.json").read_bytes() == before
+        assert len(ask(archive.paths, "station_id, observed_at")) == 50
+    archive.load(LATEST, body, at(2))
+    assert len(ask(archive.paths, "station_id, observed_at")) == 60
+
+
 def test_a_folder_is_loaded_file_by_file(archive: Archive, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "given"
     folder.mkdir()
