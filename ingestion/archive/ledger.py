@@ -55,9 +55,9 @@ class ArchiveFile:
         return self.dataset, self.department, self.period, self.digest
 
     @property
-    def rank(self) -> tuple[str, bool, str]:
+    def rank(self) -> tuple[str, bool, str, str]:
         """Of two files with the same day or hour the greater wins: the later one, then `previous` over `latest`."""
-        return self.last_modified, not self.period.startswith("latest"), self.digest
+        return self.last_modified, not self.period.startswith("latest"), self.digest, self.period
 
     def overlaps(self, other: "ArchiveFile") -> bool:
         if not (self.first_day and self.last_day and other.first_day and other.last_day):

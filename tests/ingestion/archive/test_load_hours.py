@@ -161,6 +161,14 @@ def test_at_the_turn_of_the_year_no_hour_is_lost_or_doubled(tmp_path: Path, at: 
     assert seen == [days] * 6
 
 
+@pytest.mark.parametrize("names", [("a.csv", "b.csv"), ("b.csv", "a.csv")])
+def test_one_file_under_two_names_counts_once(archive: Archive, at: Moment, names: Sequence[str]) -> None:
+    for name in names:
+        archive.load(name, WHOLE, at(1))
+    assert len(ask(archive.paths, "station_id, observed_at")) == 50
+    assert [f.period for f in read_ledger(archive.paths).in_use()] == ["file-b"]
+
+
 def test_a_corrected_file_replaces_one_file_only(archive: Archive, at: Moment) -> None:
     archive.load(PREVIOUS, text_of(hours_of("2024-06-01T00", 48), HOURS_HEADER), at(1))
     archive.load(LATEST, WHOLE, at(1))
