@@ -20,6 +20,13 @@ class Measure:
     lower: str  # the scale's column that holds each band's lower bound
     factor: float = 1.0  # from the scale's unit to the unit shown
     decimals: int = 1
+    from_zero: bool = True  # whether the small curve begins at zero
+    least_span: float = 5.0  # what fills a curve's height at least, so that a calm day looks calm
+
+    @property
+    def curve(self) -> str:
+        """The column of marts.hourly_observations that the small curve shows."""
+        return self.column
 
 
 @dataclass(frozen=True)
@@ -31,7 +38,7 @@ class Band:
 
 
 MEASURES = (
-    Measure("temperature", "Temperature", "°C", "temperature_c", "temperature_bands", "lower_c"),
+    Measure("temperature", "Temperature", "°C", "temperature_c", "temperature_bands", "lower_c", from_zero=False),
     Measure("rain", "Rain in 1 h", "mm", "precipitation_mm", "precipitation_bands", "lower_mm"),
     Measure("wind", "Mean wind", "km/h", "wind_speed_ms", "beaufort_scale", "lower_ms", factor=3.6, decimals=0),
     Measure("snow", "Snow on the ground", "cm", "snow_depth_cm", "snow_bands", "lower_cm", decimals=0),

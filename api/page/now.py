@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request, Response
 
 from api.page.answer import Context, View, answer
 from api.page.frames import HEIGHT, WIDTH, frame_of, is_overseas, make_frames, outlines
+from api.page.last_day import find_extremes, read_last_day
 from api.page.measures import MEASURES, Measure, band_of, read_bands
 from api.page.reader import Reader
 from api.page.town import stations_of_town
@@ -89,6 +90,7 @@ def gather_now(snapshot: OpenSnapshot, executor: Executor, reader: Reader, asked
         station["row"] = row  # the map's points find their table rows by it
         station["band"] = band_of(station[asked.measure.column], bands)
         station["is_old"] = newest is not None and newest - station["observed_at"] >= _OLD_AFTER
+    last_day = read_last_day(snapshot, executor, asked.measure, newest, _of_departments(asked.codes))
     known = [row["code"] for row in executor.fetch_dicts(snapshot, _KNOWN)]
     return {
         "state": asked,
@@ -101,6 +103,8 @@ def gather_now(snapshot: OpenSnapshot, executor: Executor, reader: Reader, asked
         "departments": [d for d in all_departments() if d.code in known],
         "bands": [{"lower": band.lower, "name": band.name} for band in bands],
         "summary": _summarise(stations, asked.measure),
+        "last_day": last_day,
+        "extremes": find_extremes(stations, last_day),
         "map": _draw(stations, asked.codes),
     }
 
@@ -108,11 +112,17 @@ def gather_now(snapshot: OpenSnapshot, executor: Executor, reader: Reader, asked
 _KNOWN = "select distinct department_code as code from marts.latest_observations"
 
 
+def _of_departments(codes: Sequence[str]) -> tuple[str, Sequence[str]]:
+    """An SQL condition and its values; an empty one for all départements."""
+    return f"department_code in ({', '.join('?' * len(codes))})" if codes else "", codes
+
+
 def _read_stations(snapshot: OpenSnapshot, executor: Executor, asked: MapState) -> list[dict[str, Any]]:
-    where = f"where department_code in ({', '.join('?' * len(asked.codes))})" if asked.codes else ""
+    condition, values = _of_departments(asked.codes)
+    where = f"where {condition}" if condition else ""
     direction = "desc" if asked.is_descending else "asc"
     order = f"order by {_ORDERS[asked.order]} {direction} nulls last, station_name, station_id"
-    rows = executor.fetch_dicts(snapshot, f"{_COLUMNS} {where} {order}", asked.codes)
+    rows = executor.fetch_dicts(snapshot, f"{_COLUMNS} {where} {order}", values)
     names = {department.code: department.name for department in all_departments()}
     for row in rows:
         row["department_name"] = names.get(row["department_code"], "")
@@ -156,8 +166,8 @@ def _draw(stations: Sequence[dict[str, Any]], chosen: Sequence[str]) -> Context:
     beside = [frame for frame in frames if frame.code] if len(frames) > 1 else []
     insets = [{"frame": frame, "lines": _in_two_lines(names[frame.code or ""])} for frame in beside]
     # Few stations get large points, two thousand small ones.
-    radius = 9 if len(stations) < 60 else 6 if len(stations) < 400 else 4
-    return {"width": WIDTH, "height": HEIGHT, "lands": lands, "insets": insets, "radius": radius}
+    size = "few" if len(stations) < 60 else "some" if len(stations) < 400 else "many"
+    return {"width": WIDTH, "height": HEIGHT, "lands": lands, "insets": insets, "size": size}
 
 
 def _in_two_lines(name: str) -> list[str]:

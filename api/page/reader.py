@@ -31,6 +31,7 @@ _CLEAR_WITHOUT_YEAR = timedelta(days=300)
 _FORMS: Mapping[str, str] = {
     "hour": "EEE d MMM HH:mm",
     "dated": "EEE d MMM y HH:mm",
+    "weekday": "EEE HH:mm",
     "clock": "HH:mm",
     "second": "HH:mm:ss",
 }
@@ -58,7 +59,7 @@ class Reader:
         return MISSING if value is None else _number(value, decimals, self.locale)
 
     def moment(self, at: datetime | str | None, form: str) -> str:
-        """Write a time in the reader's zone: `hour` with its day, `clock`, `second`; the year where it is not clear."""
+        """Write a time in the reader's zone: `hour` with its day, and year where it is not clear; or another form."""
         if at is None:
             return MISSING
         moment = datetime.fromisoformat(at) if isinstance(at, str) else at

@@ -53,7 +53,10 @@ def test_a_view_is_sent_once_per_snapshot_and_reader(client: TestClient, path: s
 def test_everything_a_view_loads_is_there_and_lasts(client: TestClient):
     page = client.get("/").text + client.get("/docs").text
     addresses = set(re.findall(r"/static/[^\"]+", page))
-    scripts = {re.sub(r"[^/]+$", f"{name}.js", next(iter(addresses))) for name in ("map", "charts", "runs", "words")}
+    scripts = {
+        re.sub(r"[^/]+$", f"{name}.js", next(iter(addresses)))
+        for name in ("map", "map_view", "map_labels", "charts", "runs", "words")
+    }
     assert len(addresses) > 5
     for address in addresses | scripts:
         answer = client.get(address)

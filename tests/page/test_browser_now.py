@@ -8,6 +8,16 @@ from playwright.sync_api import Page, expect
 
 pytestmark = pytest.mark.xdist_group("service")
 
+# How many labels lie over one another or over a point.
+OVERLAPS = """() => {
+  const boxes = (selector) => [...document.querySelectorAll(selector)].map((one) => one.getBoundingClientRect());
+  const over = (a, b) => a.left < b.right - 1 && b.left < a.right - 1 && a.top < b.bottom - 3 && b.top < a.bottom - 3;
+  const labels = boxes("#map .values text");
+  const points = boxes("#map .points circle");
+  const pairs = labels.flatMap((a, i) => [...labels.slice(i + 1), ...points].map((b) => over(a, b)));
+  return pairs.filter(Boolean).length;
+}"""
+
 
 def test_the_map_and_the_table_show_the_same_stations(visit: Callable):
     page = visit().open("/")
@@ -17,6 +27,30 @@ def test_the_map_and_the_table_show_the_same_stations(visit: Callable):
     expect(page.locator("[data-fresh]")).to_contain_text(re.compile(r"ago"))
     points.first.hover()
     expect(page.locator("#tip")).to_contain_text(rows.first.locator("a").inner_text())
+    assert page.locator("#stations .curve path").count() > 20
+    expect(page.locator(".extremes")).to_contain_text("Hottest")
+    assert page.evaluate(OVERLAPS) == 0
+    few = page.locator("#map .values text").count()
+    assert few > 3
+    box = page.locator("#map").bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.wheel(0, -900)
+    expect(page.locator("#map")).to_have_class(re.compile("zoomed"))
+    assert page.evaluate(OVERLAPS) == 0
+    zoomed = page.locator("#map").get_attribute("viewBox")
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] / 2 - 60, box["y"] + box["height"] / 2 - 40, steps=3)
+    page.mouse.up()
+    assert page.locator("#map").get_attribute("viewBox") != zoomed
+    assert page.url.endswith("/")  # a drag opens no station and chooses no département
+    zoomed = page.locator("#map").get_attribute("viewBox")
+    page.get_by_role("link", name=re.compile("Mean wind")).click()
+    expect(page.locator("#map")).to_have_class(re.compile("m-wind"))
+    assert page.locator("#map").get_attribute("viewBox") == zoomed
+    page.locator("#map").press("0")
+    expect(page.locator("#map")).to_have_attribute("viewBox", "0 0 1000 820")
+    page.get_by_role("button", name="Zoom in").click()
+    expect(page.locator("#map")).to_have_attribute("viewBox", "187.5 153.75 625 512.5")  # 1000 / 1.6 about the middle
 
 
 def test_choosing_a_departement_or_typing_a_name_filters_without_losing_the_place(visit: Callable):
@@ -40,7 +74,7 @@ def test_a_heading_sorts_and_a_tab_colours_by_another_quantity(visit: Callable):
     page = visit().open("/")
     page.get_by_role("link", name=re.compile("^Temperature °C")).last.click()
     expect(page.locator("th[aria-sort=descending]")).to_contain_text("Temperature")
-    values = [float(text) for text in page.locator("#stations td:nth-child(4)").all_inner_texts() if text != "–"]
+    values = [float(text) for text in page.locator("#stations td:nth-child(5)").all_inner_texts() if text != "–"]
     assert values == sorted(values, reverse=True)
     page.get_by_role("link", name=re.compile("Rain in 1 h")).click()
     expect(page.locator("#map")).to_have_class(re.compile("m-rain"))

@@ -1,4 +1,6 @@
-// The map: hover and click, arrow keys from station to station, a click on a département.
+// The map: hover and click, arrow keys from station to station, a click on a département, values where there is room.
+import { drawLabels, placeLabels } from "./map_labels.js";
+import { makeView } from "./map_view.js";
 import { tell } from "./words.js";
 
 export function enhanceMap(show) {
@@ -9,13 +11,35 @@ export function enhanceMap(show) {
   const tip = document.getElementById("tip");
   const cursor = map.querySelector(".cursor");
   const rowOf = (point) => rows[point.dataset.i];
-  const headings = [...document.querySelectorAll("#stations thead th")].map((cell) => cell.textContent.replace(/[▾▴]/, "").trim());
-  const measure = map.classList[1].slice(2);
-  const column = { temperature: 3, rain: 4, wind: 6, snow: 8 }[measure];
+  const headings = [...document.querySelectorAll("#stations thead th")];
+  const column = headings.findIndex((cell) => "shown" in cell.dataset);
+  const heading = headings[column]?.textContent.replace(/[▾▴]/, "").trim();
+  const place = (point) => [Number(point.getAttribute("cx")), Number(point.getAttribute("cy"))];
+  const valueOf = (point) => rowOf(point).cells[column].textContent;
   const describe = (point) => {
     const cells = rowOf(point).cells;
-    return `${cells[0].textContent} (${cells[1].textContent}): ${cells[column].textContent} · ${headings[column]} · ${cells[9].textContent}`;
+    return `${cells[0].textContent} (${cells[1].textContent}): ${valueOf(point)} · ${heading} · ${cells[cells.length - 1].textContent}`;
   };
+
+  const view = makeView(map, () => requestAnimationFrame(label));
+  new ResizeObserver(label).observe(map);
+  let labelled = "";
+  let ordered;
+  function label() {
+    const scale = map.getScreenCTM()?.a;
+    if (!view || !points.length || !map.isConnected || !scale) return;
+    const seen = view.seen();
+    const now = `${seen.x} ${seen.y} ${seen.zoom} ${scale}`;
+    if (now === labelled) return;
+    labelled = now;
+    ordered ??= importantFirst(points.map((point) => {
+      const [x, y] = place(point);
+      return { x, y, text: valueOf(point).split(" ")[0].replace("–", "") };
+    }));
+    const obstacles = [...map.querySelectorAll(".inset text")].map((text) => text.getBBox());
+    const radius = parseFloat(getComputedStyle(points[0]).r) || 4;
+    drawLabels(map, placeLabels(ordered, seen, { radius, unit: 1 / scale, obstacles }), 1 / scale);
+  }
 
   map.addEventListener("pointermove", (event) => {
     const point = event.target.closest(".points circle");
@@ -45,7 +69,6 @@ export function enhanceMap(show) {
   map.setAttribute("tabindex", "0");
   map.setAttribute("role", "application");
   let current = null;
-  const place = (point) => [Number(point.getAttribute("cx")), Number(point.getAttribute("cy"))];
   const ways = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
   map.addEventListener("keydown", (event) => {
     if (event.key === "Enter" && current) location.href = rowOf(current).querySelector("a").href;
@@ -56,6 +79,7 @@ export function enhanceMap(show) {
     const [x, y] = place(current);
     cursor.setAttribute("cx", x);
     cursor.setAttribute("cy", y);
+    view.reveal([x, y]);
     tell(describe(current));
   });
 
@@ -71,4 +95,11 @@ export function enhanceMap(show) {
     }
     return best;
   }
+}
+
+// The extremes get room before all others.
+function importantFirst(points) {
+  const number = ({ text }) => parseFloat(text.replace(",", ".").replace("−", "-"));
+  const measured = points.filter((point) => !Number.isNaN(number(point))).sort((a, b) => number(a) - number(b));
+  return [...new Set([measured.at(-1), measured[0], ...points])].filter(Boolean);
 }
