@@ -52,7 +52,7 @@ def read_last_day(
     executor: Executor,
     measure: Measure,
     newest: datetime | None,
-    wanted: tuple[str, Sequence[str]] = ("", ()),
+    wanted: tuple[str, Sequence[Any]] = ("", ()),
 ) -> dict[str, dict[str, Any]]:
     """Read each station's curve of a measure and its extremes; `wanted` is an SQL condition and its values."""
     if newest is None:

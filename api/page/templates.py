@@ -12,15 +12,16 @@ from api.address import at
 from api.page.assets import asset_url
 from api.page.chart_bundle import BUNDLE_NAME
 from api.page.messages import LANGUAGES, SPOKEN_BY_SCRIPTS, translations_of
+from api.page.mine import read_places
 from api.page.reader import ZONES, Reader
 
-_KEPT = ("lang", "tz")  # what every link carries on
+_KEPT = ("lang", "tz", "mine")  # what every link carries on
 
 
 def render(template: str, reader: Reader, context: Mapping[str, Any]) -> str:
     """Fill a template for a reader."""
     request: Request = context["request"]
-    asked = dict(request.query_params)
+    asked: dict[str, str] = {**request.query_params, **context.get("asked_now", {})}
     kept = {name: asked[name] for name in _KEPT if asked.get(name)}
 
     def here(**changes: str | None) -> str:
@@ -32,7 +33,8 @@ def render(template: str, reader: Reader, context: Mapping[str, Any]) -> str:
         return _address(at(path), {**kept, **parameters})
 
     words = {text: reader.gettext(text) for text in SPOKEN_BY_SCRIPTS}
-    here_and_to = {"here": here, "to": to, "asked": asked, "kept": kept, "words": words}
+    mine = read_places(asked.get("mine"))
+    here_and_to = {"here": here, "to": to, "asked": asked, "kept": kept, "words": words, "mine": mine}
     return _environment(reader.language).get_template(template).render(**context, **here_and_to)
 
 

@@ -13,7 +13,7 @@ from fastapi.testclient import TestClient
 from ingestion.paths import DataPaths
 
 Serve = Callable[[Path], TestClient]
-VIEWS = ["/", "/page/station/09289001", "/page/runs", "/page/quality"]
+VIEWS = ["/", "/page/places?mine=09289001", "/page/station/09289001", "/page/runs", "/page/quality"]
 
 pytestmark = pytest.mark.xdist_group("page-answers")
 
@@ -124,7 +124,7 @@ def test_a_wrong_address_is_answered_with_a_page_that_says_what_to_do(
 
 def test_before_the_first_snapshot_the_page_says_so_and_what_to_do(serve: Serve, data_dir: Path):
     client = serve(data_dir)
-    for path in ("/", "/page/quality", "/page/station/09289001"):
+    for path in ("/", "/page/quality", "/page/station/09289001", "/page/places"):
         answer = client.get(path)
         assert answer.status_code == 200
         assert "No data yet" in answer.text
@@ -195,3 +195,24 @@ def test_what_the_page_asks_again_and_again_costs_nothing(client: TestClient, pu
 def test_the_page_is_not_in_the_api_document(client: TestClient):
     paths = client.get("/openapi.json").json()["paths"]
     assert [path for path in paths if path == "/" or path.startswith(("/page", "/static", "/docs"))] == []
+
+
+def test_my_places_are_what_the_address_says_and_every_link_carries_them(client: TestClient):
+    def shown(path: str) -> list[str]:
+        return re.findall(r'<article class="place">\s*<h2>(?:<a[^>]*>)?([^<]*)', client.get(path).text)
+
+    assert shown("/page/places") == []
+    assert shown("/page/places?mine=09024004,09289001,,09024004,77777777,%3Cb%3E") == [
+        "ASTON", "ST GIRONS", "77777777"
+    ]  # fmt: skip
+    added = client.get("/page/places?mine=09024004&add=saint-girons").text
+    assert "/page/places?mine=09024004%2C09289001" in added  # each link goes on from both
+    unknown = client.get("/page/places?mine=09289001&add=<i>Atlantis").text
+    assert "No station is called “&lt;i&gt;Atlantis”" in unknown
+    station = client.get("/page/station/09289001?mine=09024004").text
+    assert 'href="/page/station/09289001?mine=09024004%2C09289001">Add to my places' in station
+    station = client.get("/page/station/09289001?mine=09024004,09289001").text
+    assert 'href="/page/station/09289001?mine=09024004">Remove from my places' in station
+    now = client.get("/?mine=09289001").text
+    assert 'href="/page/station/09024004?mine=09289001"' in now
+    assert len(re.findall(r"<circle[^>]* mine\"", now)) == 1
