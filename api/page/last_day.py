@@ -60,7 +60,7 @@ def read_last_day(
     start = newest - timedelta(hours=HOURS)
     condition, values = wanted
     sql = _CURVES.format(
-        column=measure.curve, where=f"and {condition}" if condition else "", hours=HOURS, height=HEIGHT,
+        column=measure.curve_column, where=f"and {condition}" if condition else "", hours=HOURS, height=HEIGHT,
         lowest="0" if measure.from_zero else "min(value)", span=measure.least_span, letter=_LOWEST, gap=_GAP,
     )  # fmt: skip
     rows = executor.fetch_dicts(snapshot, sql, [start, start, newest, *values])

@@ -4,6 +4,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from api.page.reader import Reader
 from api.warehouse.open.execute import Executor
 from api.warehouse.open.snapshot import OpenSnapshot
 
@@ -23,10 +24,12 @@ class Measure:
     from_zero: bool = True  # whether the small curve begins at zero
     least_span: float = 5.0  # what fills a curve's height at least, so that a calm day looks calm
 
+    curve: str = ""  # of marts.hourly_observations, for the small curve; else the same column
+
     @property
-    def curve(self) -> str:
+    def curve_column(self) -> str:
         """The column of marts.hourly_observations that the small curve shows."""
-        return self.column
+        return self.curve or self.column
 
 
 @dataclass(frozen=True)
@@ -44,9 +47,23 @@ MEASURES = (
     Measure("snow", "Snow on the ground", "cm", "snow_depth_cm", "snow_bands", "lower_cm", decimals=0),
 )
 
+# The temperature against the normal of the day; offered where the snapshot shows the open archive.
+AGAINST_NORMAL = Measure(
+    "normal", "Against normal", "°C", "departure_c", "", "", from_zero=False, curve="temperature_c"
+)
 
-def read_bands(snapshot: OpenSnapshot, executor: Executor, measure: Measure, language: str) -> list[Band]:
+# Its bands, about the normal; no scale of the warehouse has them. The names are messages.
+DEPARTURE_BANDS = (
+    Band(-9999, "far colder than normal"), Band(-6, "much colder"), Band(-3, "colder"), Band(-1, "near normal"),
+    Band(1, "warmer"), Band(3, "much warmer"), Band(6, "far warmer than normal"),
+)  # fmt: skip
+
+
+def read_bands(snapshot: OpenSnapshot, executor: Executor, measure: Measure, reader: Reader) -> list[Band]:
     """Read a measure's scale, lowest first, its names in the reader's language."""
+    if measure is AGAINST_NORMAL:
+        return [Band(band.lower, reader.gettext(band.name)) for band in DEPARTURE_BANDS]
+    language = reader.language
     name = "name_fr" if language == "fr" else "name_en"
     rows = executor.fetch_dicts(
         snapshot, f"select {measure.lower} as lower, {name} as name from scales.{measure.scale} order by lower"

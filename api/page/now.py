@@ -8,14 +8,16 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from api.page.answer import Context, View, answer
+from api.page.departures import add_departures, read_departures, sort_by_departure
 from api.page.frames import HEIGHT, WIDTH, frame_of, is_overseas, make_frames, outlines
 from api.page.last_day import find_extremes, read_last_day
-from api.page.measures import MEASURES, Measure, band_of, read_bands
+from api.page.measures import AGAINST_NORMAL, MEASURES, Measure, band_of, read_bands
 from api.page.reader import Reader
 from api.page.town import stations_of_town
 from api.warehouse.open.execute import Executor
 from api.warehouse.open.snapshot import OpenSnapshot
 from api.warehouse.problems import BadValue
+from api.warehouse.question.climate import has_archive
 from api.warehouse.question.station_profile import newest_hour
 from api.warehouse.question.stations import resolve_departments
 from ingestion.departments import all_departments, fold
@@ -43,6 +45,7 @@ _ORDERS = {
     "wind": "wind_speed_ms",
     "gust": "gust_ms",
     "snow": "snow_depth_cm",
+    "normal": "station_name",  # sorted again when it is known
 }
 
 
@@ -70,9 +73,10 @@ async def show_now(request: Request) -> Response:
 def _read_state(request: Request) -> MapState:
     parameters = request.query_params
     show = parameters.get("show") or MEASURES[0].key
-    measure = next((measure for measure in MEASURES if measure.key == show), None)
+    known = (*MEASURES, AGAINST_NORMAL)
+    measure = next((measure for measure in known if measure.key == show), None)
     if measure is None:
-        raise BadValue("show", f"“{show[:20]}” is not shown", f"choose {', '.join(m.key for m in MEASURES)}")
+        raise BadValue("show", f"“{show[:20]}” is not shown", f"choose {', '.join(m.key for m in known)}")
     order = parameters.get("sort") or "name"
     if order.removeprefix("-") not in _ORDERS:
         raise BadValue("sort", f"“{order[:20]}” is no order", f"choose {', '.join(_ORDERS)}, with - for descending")
@@ -84,8 +88,12 @@ def _read_state(request: Request) -> MapState:
 def gather_now(snapshot: OpenSnapshot, executor: Executor, reader: Reader, asked: MapState) -> Context:
     """Gather stations, bands and the map's frames."""
     stations = _read_stations(snapshot, executor, asked)
-    bands = read_bands(snapshot, executor, asked.measure, reader.language)
+    bands = read_bands(snapshot, executor, asked.measure, reader)
     newest = newest_hour(snapshot)
+    if asked.measure is AGAINST_NORMAL:
+        add_departures(stations, read_departures(snapshot, executor, newest) if has_archive(snapshot) else {})
+        if asked.order == AGAINST_NORMAL.key:
+            stations = sort_by_departure(stations, is_descending=asked.is_descending)
     for row, station in enumerate(stations):
         station["row"] = row  # the map's points find their table rows by it
         station["band"] = band_of(station[asked.measure.column], bands)
@@ -96,7 +104,8 @@ def gather_now(snapshot: OpenSnapshot, executor: Executor, reader: Reader, asked
         "state": asked,
         "place": next((row["town"] for row in stations if "town" in row), None)
         or next((d.name for d in all_departments() if (d.code,) == asked.codes), None),
-        "measures": MEASURES,
+        "measures": (*MEASURES, AGAINST_NORMAL) if has_archive(snapshot) else MEASURES,
+        "is_against_normal": asked.measure is AGAINST_NORMAL,
         "measure": asked.measure,
         "stations": stations,
         "shared_hour": _most_common([station["observed_at"] for station in stations]),

@@ -58,6 +58,10 @@ class Reader:
         """Write a number; `–` when it was not measured."""
         return MISSING if value is None else _number(value, decimals, self.locale)
 
+    def signed(self, value: float | None, decimals: int = 0) -> str:
+        """Write a difference: with its sign, above zero too."""
+        return ("+" if value is not None and round(value, decimals) > 0 else "") + self.number(value, decimals)
+
     def moment(self, at: datetime | str | None, form: str) -> str:
         """Write a time in the reader's zone: `hour` with its day, and year where it is not clear; or another form."""
         if at is None:
@@ -70,6 +74,15 @@ class Reader:
     def day(self, day: date) -> str:
         """Write a day, with its weekday."""
         return format_date(day, "EEE d MMM y", self.locale)
+
+    def date(self, day: date) -> str:
+        """Write a day without its weekday."""
+        return format_date(day, "d MMM y", self.locale)
+
+    def month(self, number: int) -> str:
+        """Write a month's short name."""
+        name: str = self.locale.months["stand-alone"]["abbreviated"][number]
+        return name
 
     def ago(self, age: timedelta) -> str:
         """Write how long ago something was, in words."""

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Path, Request, Response
 
 from api.address import at
 from api.page.answer import Context, View, answer
+from api.page.climate_year import gather_year
 from api.page.reader import Reader
 from api.warehouse.open.execute import Executor
 from api.warehouse.open.snapshot import OpenSnapshot
@@ -54,13 +55,17 @@ from marts.daily_observations where station_id = ? and observed_date >= ? order 
 
 @router.api_route("/page/station/{station_id}", methods=["GET", "HEAD"])
 async def show_station(request: Request, station_id: Annotated[str, Path(max_length=20)]) -> Response:
-    """Show a station: `?range=24h`, `7d`, `30d` or `all`."""
+    """Show a station: `?range=24h`, `7d`, `30d` or `all`, `&quantity=temperature_max_c&year=2025`."""
 
     def gather(snapshot: OpenSnapshot, executor: Executor, reader: Reader) -> Context:
         chosen = request.query_params.get("range") or "7d"
         if chosen not in RANGES:
             raise BadValue("range", f"“{chosen[:20]}” is no range", f"choose {', '.join(RANGES)}")
-        return gather_station(snapshot, executor, reader, station_id, chosen)
+        year = (request.query_params.get("quantity"), request.query_params.get("year"))
+        return {
+            **gather_station(snapshot, executor, reader, station_id, chosen),
+            "climate": gather_year(snapshot, executor, station_id, *year),
+        }
 
     return await answer(request, View("station.html", gather))
 

@@ -12,7 +12,14 @@ pytestmark = pytest.mark.xdist_group("service")
 def test_axe_finds_nothing_serious(visit: Callable, scheme: str):
     visitor = visit(color_scheme=scheme)
     found = []
-    for path in ("/", "/?show=wind&lang=fr", "/page/station/09289001", "/page/runs", "/page/quality", "/?q=nowhere"):
+    for path in (
+        "/",
+        "/?show=wind&lang=fr",
+        "/page/station/09289001",
+        "/page/runs",
+        "/page/quality",
+        "/page/places?mine=09289001",
+    ):
         page = visitor.open(path)
         if "station" in path:
             page.wait_for_selector("#charts[data-drawn]")

@@ -13,7 +13,7 @@ from fastapi.testclient import TestClient
 from ingestion.paths import DataPaths
 
 Serve = Callable[[Path], TestClient]
-VIEWS = ["/", "/page/places?mine=09289001", "/page/station/09289001", "/page/runs", "/page/quality"]
+VIEWS = ["/", "/page/places?mine=09289001", "/page/station/09289001", "/page/runs", "/page/quality", "/page/archive"]
 
 pytestmark = pytest.mark.xdist_group("page-answers")
 
@@ -103,7 +103,7 @@ def test_numbers_and_times_are_the_readers(client: TestClient):
     ("path", "status", "said"),
     [
         ("/?tz=Mars/Olympus", 422, "is no time zone"),
-        ("/?show=mood", 422, "choose temperature, rain, wind, snow"),
+        ("/?show=mood", 422, "choose temperature, rain, wind, snow, normal"),
         ("/?sort=beauty", 422, "is no order"),
         ("/?dept=Ariege5", 422, "Ariège"),
         ("/page/station/99999999", 404, "station"),
@@ -124,7 +124,7 @@ def test_a_wrong_address_is_answered_with_a_page_that_says_what_to_do(
 
 def test_before_the_first_snapshot_the_page_says_so_and_what_to_do(serve: Serve, data_dir: Path):
     client = serve(data_dir)
-    for path in ("/", "/page/quality", "/page/station/09289001", "/page/places"):
+    for path in ("/", "/page/quality", "/page/station/09289001", "/page/places", "/page/archive"):
         answer = client.get(path)
         assert answer.status_code == 200
         assert "No data yet" in answer.text

@@ -8,7 +8,7 @@ from babel.messages.catalog import Catalog
 from babel.messages.extract import extract
 from babel.messages.pofile import read_po
 
-from api.page.measures import MEASURES
+from api.page.measures import AGAINST_NORMAL, DEPARTURE_BANDS, MEASURES
 from api.page.messages import SPOKEN_BY_SCRIPTS
 
 PAGE = files("api.page")
@@ -21,7 +21,8 @@ def spoken() -> Iterator[str]:
         for _, message, _, _ in extract("jinja2.ext:babel_extract", content, options=options):
             yield message if isinstance(message, str) else message[0]
     yield from SPOKEN_BY_SCRIPTS
-    yield from (measure.label for measure in MEASURES)
+    yield from (measure.label for measure in (*MEASURES, AGAINST_NORMAL))
+    yield from (band.name for band in DEPARTURE_BANDS)
 
 
 def french() -> Catalog:
