@@ -11,6 +11,7 @@ from api.warehouse.answer.dependencies import reads_of
 from api.warehouse.answer.reads import Reads
 from api.warehouse.open.execute import Executor
 from api.warehouse.open.snapshot import OpenSnapshot
+from api.warehouse.problems import BadValue
 from api.warehouse.question.diff import compare
 from api.warehouse.question.quality import read_quality
 from ingestion.departments import all_departments
@@ -18,18 +19,24 @@ from orchestration.snapshots.snapshots import kept_snapshots
 
 router = APIRouter(include_in_schema=False)
 
-_MOST_STATIONS = 40
+_FIRST = 10  # rows of a table that a person reads; the rest is behind a link
+_TABLES = ("by-station", "silent", "freshness", "late", "kept")
+_MOST_STATIONS = 200
 _MOST_FINDINGS = 60
 
 
 @router.api_route("/page/quality", methods=["GET", "HEAD"])
 async def show_quality(request: Request) -> Response:
-    """Show how good the data is: `?rule=jump&station=09289001&before=<id>&after=<id>`."""
+    """Show how good the data is: `?rule=jump&station=09289001&before=<id>&after=<id>&all=silent`."""
     reads = reads_of(request)
 
     def gather(snapshot: OpenSnapshot, executor: Executor, _: Reader) -> Context:
         parameters = request.query_params
+        whole = parameters.get("all") or None
+        if whole is not None and whole not in _TABLES:
+            raise BadValue("all", f"“{whole[:20]}” is no table of this view", f"choose {', '.join(_TABLES)}")
         return {
+            "heads": {name: None if name == whole else _FIRST for name in _TABLES},
             **gather_quality(snapshot, executor, parameters.get("rule"), parameters.get("station")),
             **gather_snapshots(snapshot, reads, parameters.get("before"), parameters.get("after")),
         }
@@ -51,6 +58,7 @@ def gather_quality(snapshot: OpenSnapshot, executor: Executor, rule: str | None,
         "rule": rule,
         "station_id": station,
         "department_names": {department.code: department.name for department in all_departments()},
+        "oldest_first": sorted(quality["freshness"]["departments"], key=lambda row: row["newest_observation"]),
         "late": [row for row in quality["freshness"]["stations"] if row["hours_behind"]][:_MOST_STATIONS],
     }
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
+from api.page import quality
 from ingestion.paths import DataPaths
 
 Serve = Callable[[Path], TestClient]
@@ -109,6 +110,7 @@ def test_numbers_and_times_are_the_readers(client: TestClient):
         ("/page/station/99999999", 404, "station"),
         ("/page/station/09289001?range=2y", 422, "choose 24h, 7d, 30d, all"),
         ("/page/quality?before=nothing&after=nothing", 410, "is not kept"),
+        ("/page/quality?all=mood", 422, "choose by-station, silent, freshness, late, kept"),
         ("/?q=<script>alert(1)</script>", 200, "&lt;script&gt;"),
     ],
 )
@@ -216,3 +218,24 @@ def test_my_places_are_what_the_address_says_and_every_link_carries_them(client:
     now = client.get("/?mine=09289001").text
     assert 'href="/page/station/09024004?mine=09289001"' in now
     assert len(re.findall(r"<circle[^>]* mine\"", now)) == 1
+
+
+def test_quality_shows_the_first_rows_of_a_table_and_links_to_the_rest(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(quality, "_FIRST", 0)  # of ten, which so few stations do not fill
+
+    def rows(page: str) -> int:
+        (body,) = re.findall(r'<table id="late">.*?<tbody>(.*?)</table>', page, re.DOTALL)
+        return body.count("<tr")
+
+    stations = client.get("/quality").json()["data"]["freshness"]["stations"]
+    late = sum(station["hours_behind"] > 0 for station in stations)
+    assert late > 0
+    page = client.get("/page/quality").text
+    found = re.search(r'href="(/page/quality\?all=late)#late">All (\d+)<', page)
+    assert found
+    assert (rows(page), int(found[2])) == (0, late)
+    whole = client.get(found[1]).text
+    assert rows(whole) == late
+    assert 'href="/page/quality#late">Only the first' in whole
