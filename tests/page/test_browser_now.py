@@ -51,6 +51,10 @@ def test_the_map_and_the_table_show_the_same_stations(visit: Callable):
     expect(page.locator("#map")).to_have_attribute("viewBox", "0 0 1000 820")
     page.get_by_role("button", name="Zoom in").click()
     expect(page.locator("#map")).to_have_attribute("viewBox", "187.5 153.75 625 512.5")  # 1000 / 1.6 about the middle
+    page.emulate_media(media="print")
+    for clicked in ("header nav", ".filters", ".zoom"):
+        expect(page.locator(clicked)).to_be_hidden()
+    expect(page.locator("#stations")).to_be_visible()
 
 
 def test_choosing_a_departement_or_typing_a_name_filters_without_losing_the_place(visit: Callable):
