@@ -14,11 +14,15 @@ SIZES = {"wide": (1280, 900), "narrow": (390, 844)}
 STATION = "09289001"
 VIEWS = {
     "now": "/",
+    "normal": "/?show=normal&dept=9,31",
+    "places": f"/page/places?mine={STATION},31027901,97406901,75089902",
     "station": f"/page/station/{STATION}?range=7d",
+    "year": f"/page/station/{STATION}?range=7d",
+    "archive": "/page/archive",
     "runs": "/page/runs",
     "quality": "/page/quality",
 }
-_QUALITY = 72  # of JPEG: text stays sharp, a picture stays below 150 kB
+_QUALITY = 66  # of JPEG: text stays sharp, a picture stays below 150 kB
 
 
 def take(browser: Browser, url: str) -> None:
@@ -33,9 +37,9 @@ def take(browser: Browser, url: str) -> None:
                 page = context.new_page()
                 page.goto(path)
                 page.wait_for_selector("body[data-ready]")
-                if view == "station":
+                if "station" in path:
                     page.wait_for_selector("#charts[data-drawn]")
-                    page.locator("#curves").scroll_into_view_if_needed()
+                    page.locator("#curves" if view == "station" else "#year").evaluate("one => one.scrollIntoView()")
                 file = FOLDER / f"{view}-{scheme}-{size}.jpg"
                 page.screenshot(path=file, type="jpeg", quality=_QUALITY)
                 page.close()

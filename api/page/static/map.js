@@ -23,6 +23,7 @@ export function enhanceMap(show) {
 
   const view = makeView(map, () => requestAnimationFrame(label));
   new ResizeObserver(label).observe(map);
+  const isDry = map.matches(".m-rain, .m-snow"); // there a nought says nothing
   let labelled = "";
   let ordered;
   function label() {
@@ -34,7 +35,8 @@ export function enhanceMap(show) {
     labelled = now;
     ordered ??= importantFirst(points.map((point) => {
       const [x, y] = place(point);
-      return { x, y, text: valueOf(point).split(" ")[0].replace("–", "") };
+      const text = valueOf(point).split(" ")[0].replace("–", "");
+      return { x, y, text: isDry && /^0([.,]0)?$/.test(text) ? "" : text };
     }));
     const obstacles = [...map.querySelectorAll(".inset text")].map((text) => text.getBBox());
     const radius = parseFloat(getComputedStyle(points[0]).r) || 4;
