@@ -150,13 +150,30 @@ def test_the_language_and_the_zone_are_chosen_on_the_page(visit: Callable):
     drawn(french)
 
 
-@pytest.mark.parametrize("path", ["/", "/page/station/09289001?range=24h", "/page/runs", "/page/quality"])
+def pinch(page: Page) -> None:
+    """Spread two fingers on the map from 60 to 120 pixels."""
+    page.locator("#map").scroll_into_view_if_needed()
+    box = page.locator("#map").bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    fingers = page.context.new_cdp_session(page)
+    for kind, apart in (("touchStart", 30), ("touchMove", 45), ("touchMove", 60), ("touchEnd", None)):
+        points = [{"x": x + side * apart, "y": y, "id": side} for side in (-1, 1)] if apart else []
+        fingers.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/page/station/09289001?range=24h", "/page/runs", "/page/quality", "/page/places?mine=09289001"]
+)
 def test_a_telephone_shows_everything_within_its_width(visit: Callable, path: str):
     page = visit(viewport={"width": 360, "height": 740}, has_touch=True).open(path)
     if "station" in path:
         drawn(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
     expect(page.get_by_role("link", name="Quality")).to_be_visible()
+    if path == "/":
+        pinch(page)
+        width = float(page.locator("#map").get_attribute("viewBox").split()[2])
+        assert width == pytest.approx(500, rel=0.02)  # half of 1000
 
 
 def test_without_scripts_the_page_is_complete_but_for_curves(visit: Callable):

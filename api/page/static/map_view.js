@@ -72,7 +72,7 @@ export function makeView(map, changed) {
       pan(finger.at[0] - now[0], finger.at[1] - now[1]);
     }
   });
-  for (const end of ["pointerup", "pointercancel", "lostpointercapture"]) {
+  for (const end of ["pointerup", "pointercancel"]) {
     map.addEventListener(end, (event) => fingers.delete(event.pointerId));
   }
   map.addEventListener("click", (event) => {
