@@ -13,6 +13,8 @@ from api.page.mine import MOST_PLACES, read_places
 from api.page.reader import Reader
 from api.warehouse.open.execute import Executor
 from api.warehouse.open.snapshot import OpenSnapshot
+from api.warehouse.problems import AmbiguousPlace
+from api.warehouse.question.locate import station_at
 from api.warehouse.question.station_profile import newest_hour
 from api.warehouse.question.stations import resolve_stations
 from ingestion.departments import all_departments
@@ -43,13 +45,9 @@ async def show_places(request: Request) -> Response:
 
 
 def gather_places(snapshot: OpenSnapshot, executor: Executor, ids: Sequence[str], added: str) -> Context:
-    """Gather the stations in the order of the address; a name that no station has is told."""
-    unknown = ""
-    if added.strip():
-        try:
-            ids = list(dict.fromkeys([*ids, *resolve_stations(snapshot, executor, [added[:120]])]))[:MOST_PLACES]
-        except ApiProblem:
-            unknown = added[:120]
+    """Gather the stations in the order of the address; a name that cannot be added is told."""
+    told = _find(snapshot, executor, added[:120]) if added.strip() else {}
+    ids = list(dict.fromkeys([*ids, *told.get("ids", [])]))[:MOST_PLACES]
     rows = {row["station_id"]: row for row in executor.fetch_dicts(snapshot, _LATEST, [list(ids)])}
     newest = newest_hour(snapshot)
     days: dict[str, dict[str, Any]] = {}
@@ -61,6 +59,21 @@ def gather_places(snapshot: OpenSnapshot, executor: Executor, ids: Sequence[str]
         "places": [rows.get(one, {"station_id": one, "station_name": None}) for one in ids],
         "department_names": {department.code: department.name for department in all_departments()},
         "days": days,
-        "added": unknown,
+        "told": told,
         "asked_now": {"mine": ",".join(ids), "add": ""},  # the links of the page go on from the longer list
     }
+
+
+def _find(snapshot: OpenSnapshot, executor: Executor, name: str) -> dict[str, Any]:
+    """Find the stations of a name, else the one that stands for a town; what there is to say when it is neither."""
+    try:
+        return {"ids": resolve_stations(snapshot, executor, [name])}
+    except ApiProblem:
+        pass
+    try:
+        found = station_at(snapshot, executor, name)
+    except AmbiguousPlace as several:
+        return {"name": name, "choices": several.choices}
+    except ApiProblem:
+        return {"name": name, "choices": []}
+    return {"ids": [found["station"]["station_id"]], "town": found["place"], "station": found["station"]}

@@ -223,6 +223,7 @@ class AmbiguousPlace(ApiProblem):
 
     def __init__(self, name: str, choices: Sequence[str], count: int) -> None:
         more = f", and {count - len(choices)} more" if count > len(choices) else ""
+        self.choices = list(choices)
         super().__init__(
             422,
             "Several places",

@@ -177,10 +177,12 @@ def test_the_search_finds_a_town_by_the_stations_around_it(client: TestClient):
     assert "The weather in Tarascon-sur-Ariège (09)" in page
     around = client.get("/warehouse/stations?place=Tarascon+sur+Ariege&limit=8").json()["data"]
     assert around
-    shown = re.findall(r"/page/station/(\d{8})", page)
+    shown = re.findall(r"/page/station/(\d{8})", page.partition("<table")[2])
     assert sorted(set(shown)) == sorted(row["station_id"] for row in around if row["last_observed_at"])
     assert shown[0] == around[0]["station_id"]
-    by_name = re.findall(r"/page/station/(\d{8})", client.get("/?q=Tarascon+sur+Ariege&sort=-name").text)
+    by_name = re.findall(
+        r"/page/station/(\d{8})", client.get("/?q=Tarascon+sur+Ariege&sort=-name").text.partition("<table")[2]
+    )
     assert sorted(set(by_name)) == sorted(set(shown))
     assert by_name != shown
     assert "No station matches" in client.get("/?q=Saint-Denis").text  # it may be several
@@ -210,7 +212,14 @@ def test_my_places_are_what_the_address_says_and_every_link_carries_them(client:
     added = client.get("/page/places?mine=09024004&add=saint-girons").text
     assert "/page/places?mine=09024004%2C09289001" in added  # each link goes on from both
     unknown = client.get("/page/places?mine=09289001&add=<i>Atlantis").text
-    assert "No station is called “&lt;i&gt;Atlantis”" in unknown
+    assert "No station and no town is called “&lt;i&gt;Atlantis”" in unknown
+    town = client.get("/page/places?mine=09024004&add=Tarascon+sur+Ariege").text
+    stands = client.get("/warehouse/stations?place=Tarascon+sur+Ariege&limit=1").json()["data"][0]
+    assert f"The station {stands['station_name']} stands for Tarascon-sur-Ariège (9)" in town
+    assert f"mine=09024004%2C{stands['station_id']}" in town
+    several = client.get("/page/places?add=Sainte-Colombe").text
+    assert "Several places are called “Sainte-Colombe”" in several
+    assert 'href="/page/places?add=Sainte-Colombe+%2869%29">Sainte-Colombe (69)<' in several
     station = client.get("/page/station/09289001?mine=09024004").text
     assert 'href="/page/station/09289001?mine=09024004%2C09289001">Add to my places' in station
     station = client.get("/page/station/09289001?mine=09024004,09289001").text
