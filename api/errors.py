@@ -148,6 +148,19 @@ _DOMAIN: dict[type[Exception], _Row] = {
     domain.BadSchedule: (
         422, "bad-cron", "Not a cron expression", "cron", "send five fields, e.g. `12 * * * *`.",
     ),
+    domain.BadCondition: (
+        422, "bad-condition", "Not a condition", "condition",
+        "write it as docs/watches.md says, e.g. `temperature_c < 0`.",
+    ),
+    domain.WatchNotFound: (404, "watch-not-found", "No such watch", "watch_id", "list the watches with GET /watches."),
+    domain.TooManyWatches: (409, "too-many-watches", "Too many watches", None, "delete some: DELETE /watches/{id}."),
+    domain.AddressUnreadable: (
+        422, "address-unreadable", "Not an address", "notify", "write the address as apprise documents it.",
+    ),
+    domain.AddressNotAllowed: (
+        403, "address-not-allowed", "Address not allowed", "notify",
+        "ask the operator to add its beginning to WATCH_TARGETS, or choose another address.",
+    ),
     domain.ServerNotReady: (
         503, "prefect-not-ready", "Prefect is not ready", None,
         "try again in some seconds; GET /health/ready says what is missing.",

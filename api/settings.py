@@ -39,6 +39,11 @@ class ApiSettings(BaseSettings):
         description="Keys that may change things, separated by commas; each plain, or `sha256:` and the key's "
         "SHA-256 in hex. Without any, changes are accepted from this user's programs only.",
     )
+    watch_targets: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Beginnings of the addresses that holders of a key may have watches notify, separated by commas, "
+        "e.g. `ntfys://ntfy.sh/,mailtos://`; `*` for all. Without keys, this user's programs may use any.",
+    )
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
         description="Origins whose pages may read in a browser, separated by commas, e.g. `http://localhost:8888` for "
@@ -58,7 +63,7 @@ class ApiSettings(BaseSettings):
         "auto", description="`auto` is pretty on a terminal and JSON otherwise."
     )
 
-    @field_validator("api_keys", "cors_origins", mode="before")
+    @field_validator("api_keys", "watch_targets", "cors_origins", mode="before")
     @classmethod
     def _split_on_commas(cls, value: object) -> object:
         if isinstance(value, str):

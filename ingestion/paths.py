@@ -83,6 +83,16 @@ class DataPaths:
         return self.root / "runs"
 
     @property
+    def notices(self) -> Path:
+        """Watches, alerts and the messages about them: a SQLite file, the owner's alone as it holds addresses."""
+        return self.root / "notices" / "notices.db"
+
+    @property
+    def sending_lock(self) -> Path:
+        """Held by the process that sends messages, so that no other sends the same."""
+        return self.root / "notices" / "sending.lock"
+
+    @property
     def page_cache(self) -> Path:
         """What the page makes once and keeps; it can be deleted at any time."""
         return self.root / "cache" / "page"

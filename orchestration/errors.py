@@ -23,7 +23,12 @@ OrchestrationError
 ├── NotEmpty          a backup is not restored over existing data
 ├── DirectoryInUse    a service or a run uses the data directory
 ├── BackupUnreadable  the file is not a complete backup
-└── BadSchedule       not a valid cron expression
+├── BadSchedule       not a valid cron expression
+├── BadCondition      a watch's condition is not one
+├── WatchNotFound     there is no such watch
+├── TooManyWatches    no more are kept
+├── AddressUnreadable apprise knows no such address
+└── AddressNotAllowed a watch may not notify this address
 """
 
 from collections.abc import Mapping, Sequence
@@ -210,4 +215,40 @@ class BadSchedule(OrchestrationError):
         super().__init__(
             f"`{cron}` is not a valid cron expression ({why}): "
             "write five fields, e.g. `12 * * * *` for minute 12 of every hour"
+        )
+
+
+class BadCondition(OrchestrationError):
+    def __init__(self, why: str) -> None:
+        super().__init__(
+            f"{why}: write column, operator and number, e.g. `temperature_c < 0`, `precipitation_24h_mm >= 30`, "
+            "`gust_ms > 25 for 2 h`, or `silent 6 h`"
+        )
+
+
+class WatchNotFound(OrchestrationError):
+    def __init__(self, watch_id: str) -> None:
+        super().__init__(f"there is no watch {printable(watch_id, 40)}: GET /watches lists them")
+
+
+class TooManyWatches(OrchestrationError):
+    def __init__(self, most: int) -> None:
+        super().__init__(f"there are {most:,} watches already, and no more are kept: delete some first")
+
+
+class AddressUnreadable(OrchestrationError):
+    """The message never holds the address, which may hold a secret."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the address to notify is none that a watch can use (it is not shown, as it may hold a secret): "
+            "write it as apprise does, e.g. `ntfys://ntfy.sh/my-topic` or `mailtos://user:password@example.org`"
+        )
+
+
+class AddressNotAllowed(OrchestrationError):
+    def __init__(self, scheme: str) -> None:
+        super().__init__(
+            f"holders of an API key may not notify this address ({scheme}://…): the operator names the beginnings of "
+            "those they may in WATCH_TARGETS"
         )

@@ -26,6 +26,7 @@ from orchestration.progress import note
 from orchestration.runs.parameters import as_texts
 from orchestration.settings import get_settings
 from orchestration.snapshots.publish import discard_old
+from orchestration.watches.after_run import announce_watch, tell_watchers
 
 
 def name_of_run() -> str:
@@ -90,6 +91,9 @@ def _task_steps(run_id: str | None, paths: DataPaths) -> Steps:
         close=lambda let_go: close_months(paths, get_settings().close_above_mb, get_run_logger().info, let_go),
         publish=lambda: tasks.publish(run_id),
         discard=lambda: discard_old(paths, get_settings().snapshots_keep),
+        tell=lambda snapshot: tell_watchers(
+            paths, snapshot, get_settings().alert_addresses, get_run_logger().info, announce_watch
+        ),
     )
 
 

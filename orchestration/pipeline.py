@@ -27,6 +27,7 @@ from orchestration.progress import note
 from orchestration.settings import OrchestrationSettings
 from orchestration.snapshots.publish import discard_old, is_up_to_date, publish_build, sweep
 from orchestration.snapshots.snapshots import Manifest, newest_snapshot, record_check, served_snapshot
+from orchestration.watches.after_run import tell_watchers
 
 # Fetches wait for the network, loads for one another: more threads would only queue.
 FETCHES_AT_ONCE = 4
@@ -95,6 +96,8 @@ class Steps:
     close: Callable[[Callable[[], None]], object]
     publish: Callable[[], Manifest]
     discard: Callable[[], object]  # the snapshots over the limit, which a run killed after it published left
+    # Judges the watches, published or not: a run killed between publishing and this left it to the next.
+    tell: Callable[[Manifest | None], object]
 
 
 def run_pipeline(
@@ -134,6 +137,7 @@ def run_pipeline(
                 record_check(paths, newest)
             steps.discard()
             summary.snapshot = served_snapshot(paths)
+    steps.tell(summary.snapshot)
     summary.seconds = time.perf_counter() - started
     return summary
 
@@ -156,6 +160,7 @@ def plain_steps(
         close=lambda let_go: close_months(paths, orchestration.close_above_mb, say, let_go),
         publish=lambda: publish_build(paths, keep=orchestration.snapshots_keep, run_id=run_id),
         discard=lambda: discard_old(paths, orchestration.snapshots_keep),
+        tell=lambda snapshot: tell_watchers(paths, snapshot, orchestration.alert_addresses, say),
     )
 
 

@@ -4,15 +4,17 @@ import os
 import sys
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from ingestion.errors import StorageFailed
 from ingestion.paths import DataPaths
 from ingestion.settings import get_settings as get_ingestion_settings
 from ingestion.settings import read_settings
+from orchestration.errors import AddressUnreadable
+from orchestration.notices.address import scheme_of, split
 from orchestration.prefect_password import read_or_make
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -51,9 +53,36 @@ class OrchestrationSettings(BaseSettings):
         description="Whether our Prefect server's UI and API ask for a password: made at the first start, kept in "
         "prefect/password of the data folder.",
     )
+    alert_urls: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
+        (),
+        description="Where the operator is told that something needs attention, and that it is over: apprise addresses "
+        "such as `ntfys://ntfy.sh/my-topic`, separated by spaces or commas.",
+    )
+    alert_hours: int = Field(
+        6, ge=1, le=240, description="Hours without a new observation after which the operator is told."
+    )
     shutdown_seconds: float = Field(
         30.0, ge=0, description="How long a running run may go on when the service stops; then it is cancelled."
     )
+
+    @field_validator("alert_urls", mode="before")
+    @classmethod
+    def _split_addresses(cls, value: object) -> object:
+        return split(value) if isinstance(value, str) else value
+
+    @field_validator("alert_urls")
+    @classmethod
+    def _check_addresses(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        for address in value:
+            try:
+                scheme_of(address.get_secret_value())
+            except AddressUnreadable as error:
+                raise ValueError(str(error)) from None
+        return value
+
+    @property
+    def alert_addresses(self) -> tuple[str, ...]:
+        return tuple(address.get_secret_value() for address in self.alert_urls)
 
 
 _OF_THIS_MACHINE = ("127.0.0.1", "localhost", "::1")

@@ -26,6 +26,8 @@ _OURS = (
     "SNAPSHOTS_",
     "CLOSE_",
     "API_",
+    "ALERT_",
+    "WATCH_",
     "CORS_",
     "READ_",
     "SQL_",

@@ -28,6 +28,8 @@ LAYERS = [
     ("orchestration.worker",),
     ("orchestration.flow", "orchestration.tasks"),
     ("orchestration.pipeline",),
+    ("orchestration.alerts", "orchestration.watches"),
+    ("orchestration.notices",),
     ("orchestration.runs", "orchestration.prefect_server"),
     ("orchestration.snapshots",),
     ("orchestration.build", "orchestration.closed_months"),
