@@ -1,5 +1,6 @@
 """Metrics for Prometheus: requests are counted as they happen, everything else is measured when it asks."""
 
+import sqlite3
 from collections import Counter as Tally
 from datetime import UTC, datetime
 from http import HTTPMethod
@@ -9,7 +10,9 @@ from prefect.client.schemas.sorting import FlowRunSort
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from api.schemas.runs import lasted
+from orchestration.alerts.conditions import CONDITIONS, kind_of
 from orchestration.errors import OrchestrationError
+from orchestration.notices.outbox import count_notices
 from orchestration.runs.runs import ENDED
 from orchestration.service.service import Service
 from orchestration.snapshots.snapshots import served_snapshot
@@ -37,6 +40,9 @@ _checked_age = Gauge(
 _observation_age = Gauge(
     "girouette_newest_observation_age_seconds", "Age of the newest observation served.", registry=registry
 )
+_alerts = Gauge("girouette_alert", "1 while the operator is told of a condition.", ["condition"], registry=registry)
+_watches = Gauge("girouette_watches", "Watches, by whether their event is on.", ["state"], registry=registry)
+_unsent = Gauge("girouette_messages_unsent", "Messages that wait to be sent.", registry=registry)
 _is_up = Gauge("girouette_part_ready", "Whether a part of the service is ready.", ["part"], registry=registry)
 
 
@@ -50,6 +56,7 @@ def count_request(method: str, route: str, status: int, seconds: float) -> None:
 async def take_measure(service: Service) -> None:
     """Update the gauges; Prefect's keep their last value while it does not answer."""
     _measure_warehouse(service)
+    _measure_notices(service)
     for part in ("prefect", "worker", "schedule"):
         _is_up.labels(part).set(getattr(service.health, part) in ("ready", "active", "elsewhere", "cold"))
     try:
@@ -82,6 +89,19 @@ def _measure_warehouse(service: Service) -> None:
         _observation_age.set(_age(snapshot.newest_observation))
     for table, rows in snapshot.row_counts.items():
         _rows.labels(table).set(rows)
+
+
+def _measure_notices(service: Service) -> None:
+    try:
+        counts = count_notices(service.paths)
+    except (OSError, sqlite3.Error):  # the gauges keep their last value
+        return
+    on = Tally(kind_of(condition) for condition in counts.alerts)
+    for condition in CONDITIONS:
+        _alerts.labels(condition).set(on[condition])
+    _watches.labels("on").set(counts.watches_on)
+    _watches.labels("off").set(counts.watches - counts.watches_on)
+    _unsent.set(counts.unsent)
 
 
 def _age(stamp: str) -> float:

@@ -80,8 +80,7 @@ def weather_hourly_pipeline(dept: str | list[str] = "9", full: bool = False) -> 
 def _task_steps(run_id: str | None, paths: DataPaths) -> Steps:
     def ingest_all(requests: Sequence[PacketRequest]) -> Iterable[tuple[PacketRequest, Outcome]]:
         for number, (request, outcome) in enumerate(_ingest_all(requests, run_id), start=1):
-            facts = {"error": str(outcome)} if isinstance(outcome, IngestionError) else asdict(outcome.counts)
-            note(paths, run_id, "packet", name=request.label, n=number, of=len(requests), **facts)
+            note(paths, run_id, "packet", name=request.label, n=number, of=len(requests), **_facts(outcome))
             yield request, outcome
 
     return Steps(
@@ -103,6 +102,13 @@ def _ingest_all(requests: Sequence[PacketRequest], run_id: str | None) -> Iterab
         for request, future in zip(requests, futures, strict=True):
             future.wait()
             yield request, _outcome(future.state)
+
+
+def _facts(outcome: Outcome) -> dict[str, Any]:
+    """Give what the run's record keeps of a packet; alerts are found by the kind of error and unknown columns."""
+    if isinstance(outcome, IngestionError):
+        return {"error": str(outcome), "error_kind": type(outcome).__name__}
+    return asdict(outcome.counts) | ({"extra_columns": list(outcome.extra_columns)} if outcome.extra_columns else {})
 
 
 def _outcome(state: State[Any]) -> Outcome:

@@ -1,5 +1,7 @@
 """`/health`: liveness and readiness."""
 
+import sqlite3
+
 from fastapi import APIRouter, Response
 from starlette.concurrency import run_in_threadpool
 
@@ -9,6 +11,7 @@ from api.warehouse.answer.dependencies import ReadsDep
 from ingestion.errors import StorageFailed
 from ingestion.paths import DataPaths
 from ingestion.storage import require_room
+from orchestration.alerts.tell import open_alerts
 
 router = APIRouter(prefix="/health", tags=["health"])
 
@@ -27,7 +30,10 @@ async def read_liveness() -> Liveness:
     summary="Readiness",
 )
 async def read_readiness(service: ServiceDep, reads: ReadsDep, response: Response) -> Readiness:
-    """Whether warehouse, storage, Prefect, worker and schedule can do their work; 503 with the reasons if not."""
+    """Whether warehouse, storage, Prefect, worker and schedule can do their work; 503 with the reasons if not.
+
+    `alerts` holds what the operator was told and is not over; it makes nothing unready.
+    """
     health = service.health
     parts = {
         name: Part(state=state, ready=state in _WELL, reason=health.reasons.get(name))
@@ -41,9 +47,20 @@ async def read_readiness(service: ServiceDep, reads: ReadsDep, response: Respons
         reason=alarms or warehouse["reason"],
     )
     parts["storage"] = await run_in_threadpool(_storage, service.paths)
+    parts["alerts"] = await run_in_threadpool(_alerts, service.paths)
     is_ready = all(part.ready for part in parts.values())
     response.status_code = 200 if is_ready else 503
     return Readiness(ready=is_ready, role=health.role, parts=parts)
+
+
+def _alerts(paths: DataPaths) -> Part:
+    """What the operator was told and is not over. It asks for attention, and stops no reader: ready all the same."""
+    try:
+        found = open_alerts(paths)
+    except (OSError, sqlite3.Error) as error:
+        return Part(state="unknown", ready=True, reason=str(error))
+    reason = "; ".join(f"{alert.text}: {alert.next_step}" for alert in found)
+    return Part(state="alarm" if found else "ready", ready=True, reason=reason or None)
 
 
 def _storage(paths: DataPaths) -> Part:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 from orchestration.errors import AddressNotAllowed, AddressUnreadable
 
+log = logging.getLogger("girouette.notices")
+
 # One message to one address.
 SECONDS = 10
 
@@ -65,7 +67,8 @@ def deliver(address: str, title: str, body: str) -> bool:
         target = apprise.Apprise.instantiate(address, asset=asset)
         sender = apprise.Apprise(asset=asset)
         return target is not None and sender.add(target) and bool(sender.notify(body, title, timeout=SECONDS))
-    except Exception:
+    except Exception as error:
+        log.warning("apprise failed: %s", type(error).__name__)  # its text may hold the address
         return False
 
 

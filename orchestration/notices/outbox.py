@@ -119,6 +119,29 @@ def _postpone(connection: sqlite3.Connection, row: sqlite3.Row, now: datetime) -
         log.warning("a message to %s was not taken and is tried again: %s", owner, row["title"])
 
 
+@dataclass(frozen=True)
+class Counts:
+    """How many there are, for metrics; `alerts` names the conditions that are on."""
+
+    watches: int = 0
+    watches_on: int = 0
+    unsent: int = 0
+    alerts: tuple[str, ...] = ()
+
+
+def count_notices(paths: DataPaths) -> Counts:
+    if not is_used(paths):
+        return Counts()
+    with open_store(paths) as connection:
+        row = connection.execute(
+            "select (select count(*) from watches),"
+            " (select count(distinct watch_id) from events where ended_at is null),"
+            " (select count(*) from messages where sent_at is null and given_up_at is null)"
+        ).fetchone()
+        on = connection.execute("select condition from alerts where ended_at is null").fetchall()
+    return Counts(row[0], row[1], row[2], tuple(condition for (condition,) in on))
+
+
 def forget_old(connection: sqlite3.Connection, now: datetime) -> None:
     """Delete messages and events that ended long ago."""
     until = as_text(now - timedelta(days=KEPT_DAYS))

@@ -24,6 +24,7 @@ from orchestration.runs.deployment import WORK_POOL, Schedule, register_deployme
 from orchestration.runs.prefect_client import async_settings, not_ready
 from orchestration.runs.recovery import end_orphans, skip_missed
 from orchestration.runs.runs import Runs
+from orchestration.service.attention import Attention
 from orchestration.service.leader import Leadership
 from orchestration.service.tidy import TIDY_SECONDS, tidy
 from orchestration.settings import OrchestrationSettings
@@ -61,12 +62,16 @@ class Health:
         else:
             self.reasons.pop(part, None)
 
+    def has_failed(self, part: str) -> bool:
+        return getattr(self, part) in ("failed", "lost")
+
 
 class Service:
     """Runs the schedule while it leads. While another process leads, it waits to take over."""
 
     def __init__(self, departments: Sequence[Department], settings: OrchestrationSettings, paths: DataPaths) -> None:
         self.departments, self.settings, self.paths = tuple(departments), settings, paths
+        self.scheduled = self.departments  # PATCH /schedule can change them
         self.health = Health()
         self.runs = Runs(settings.prefect_api_url, paths, self._wake)
         self.leadership = Leadership(paths)
@@ -93,6 +98,7 @@ class Service:
             parts.create_task(self._watch_wake_file())
             parts.create_task(self._tidy())
             parts.create_task(self._keep_serving())
+            parts.create_task(self._attend())
 
     async def _try_to_lead(self, client: httpx.AsyncClient) -> bool:
         """Become the leader, or follow. If the directory is not writable, no process leads and reads go on."""
@@ -195,6 +201,7 @@ class Service:
 
     def note_schedule(self, schedule: Schedule) -> None:
         """Show in the health whether the schedule is paused, or names no known département."""
+        self.scheduled = tuple(schedule.departments)
         if not self.leadership.is_held:
             return
         if schedule.is_active and not schedule.departments:
@@ -281,6 +288,13 @@ class Service:
         while True:
             await asyncio.to_thread(tidy, self.paths)
             await asyncio.sleep(TIDY_SECONDS)
+
+    async def _attend(self) -> None:
+        unwell = lambda: {part: why for part, why in self.health.reasons.items() if self.health.has_failed(part)}  # noqa: E731
+        attention = Attention(
+            self.runs, self.settings, self.paths, lambda: bool(self._runs_in_hand()), unwell, lambda: self.scheduled
+        )
+        await attention.run()
 
     async def _watch_wake_file(self) -> None:
         """Wake the worker when another process has asked for a run."""

@@ -1,7 +1,8 @@
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import duckdb
 import pytest
+from receiver import Receiver, running_receiver
 from run_fixtures import first_run, later, measured, published, query, run, run_pipeline_once
 
 from ingestion.paths import DataPaths
@@ -21,3 +22,9 @@ def spoil_raw(published: DataPaths) -> Callable[[], None]:
             """)
 
     return run
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with running_receiver() as running:
+        yield running

@@ -62,7 +62,6 @@ def test_a_near_column_is_named():
         read_condition("temperatur_c < 0")
 
 
-@pytest.mark.xdist_group("replay")
 def test_every_column_is_a_number_of_the_hourly_mart(published):
     snapshot = served_snapshot(published)
     assert snapshot is not None
