@@ -13,7 +13,7 @@ from api.service import ServiceDep
 from api.settings import get_settings
 from api.warehouse.answer.dependencies import ReadsDep
 from api.warehouse.answer.reads import Reads
-from api.warehouse.problems import BadValue
+from api.warehouse.problems import BadValue, NotFound
 from api.warehouse.question.stations import resolve_departments, resolve_stations
 from orchestration.notices.address import check_address
 from orchestration.watches.condition import read_condition
@@ -90,8 +90,11 @@ def _check(wanted: WatchIn, reads: Reads) -> Wish:
         [department] = codes
     else:
         # The seam for places: whatever names stations for reads can name them here.
-        with reads.warehouse.lease() as snapshot:
-            stations = resolve_stations(snapshot, reads.executor, wanted.stations or [])
+        try:
+            with reads.warehouse.lease() as snapshot:
+                stations = resolve_stations(snapshot, reads.executor, wanted.stations or [])
+        except NotFound as error:  # a fault of the body, not of the address
+            raise BadValue("stations", error.detail, error.next_step) from error
         if len(stations) > _MOST_STATIONS:
             raise BadValue("stations", f"{len(stations)} stations are meant", f"name at most {_MOST_STATIONS}")
     return Wish(
