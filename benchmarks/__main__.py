@@ -11,6 +11,7 @@ from benchmarks.reads import measure_reads
 from benchmarks.reads_beside_runs import measure_reads_beside_runs
 from benchmarks.report import Report, machine
 from benchmarks.runs import measure_runs
+from benchmarks.watching import measure_watching
 
 PARTS = {
     "runs": lambda report, options: measure_runs(report, rounds=options.rounds, classic_rounds=options.classic_rounds),
@@ -20,6 +21,7 @@ PARTS = {
     "loading": lambda report, options: measure_loading(report, days=options.days),
     "france": lambda report, _: measure_runs(report, rounds=3, classic_rounds=1, dept="all"),
     "hours": lambda report, _: measure_archive_hours(report, rounds=3),
+    "watches": lambda report, options: measure_watching(report, rounds=options.rounds),
     "growth": lambda report, options: measure_growth(report, rounds=3, ten_years=options.ten_years),
 }
 

@@ -44,11 +44,12 @@ def judge_watches(paths: DataPaths, snapshot: Manifest, now: datetime | None = N
         watches = [watch for watch in all_watches(store) if _is_due(watch, snapshot, newest)]
         if not watches:
             return []
+        known = _events(store)
+        on = {watch_id for watch_id, events in known.items() if any(event.ended is None for event in events)}
         file = paths.snapshots / snapshot.id / WAREHOUSE_FILE
         with duckdb.connect(str(file), read_only=True) as connection:
             places = read_places(connection)
-            points = read_points(connection, watches, places, newest, now)
-        known = _events(store)
+            points = read_points(connection, watches, places, newest, now, on)
         told = [
             _write(store, watch, change, places, snapshot, now)
             for watch in watches

@@ -1,9 +1,10 @@
 """The hours of a snapshot that watches look at: one query for all the watches of a column."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 import duckdb
 import pyarrow as pa
@@ -26,6 +27,15 @@ class Place:
     department: str
     last_observed_at: datetime | None
     is_listed: bool
+
+
+class _Pair(NamedTuple):
+    """A station of a watch. `sign` makes the worst value the least; `level` is the least's limit, None for no limit."""
+
+    watch_id: str
+    station: str
+    sign: int
+    level: float | None
 
 
 def read_places(connection: duckdb.DuckDBPyConnection) -> dict[str, Place]:
@@ -56,10 +66,14 @@ def read_points(
     places: Mapping[str, Place],
     newest: datetime,
     now: datetime,
+    on: Collection[str] = (),
 ) -> dict[str, list[Point]]:
-    """Give each watch its hours, oldest first. A watch of several stations has the value that is worst for it."""
+    """Give each watch its hours, oldest first. A watch of several stations has the value that is worst for it.
+
+    None where no hour meets the condition and the watch is not `on`: nothing can begin or end.
+    """
     of_department = by_department(places)
-    pairs: dict[str, list[tuple[str, str, int]]] = defaultdict(list)
+    pairs: dict[str, list[_Pair]] = defaultdict(list)
     found: dict[str, list[Point]] = {}
     for watch in watches:
         stations = stations_of(watch, of_department)
@@ -67,12 +81,27 @@ def read_points(
             found[watch.id] = _silence(stations, places, now)
         else:
             sign = 1 if watch.condition.is_below else -1
-            pairs[watch.condition.column] += [(watch.id, station, sign) for station in stations]
+            level = None if watch.id in on else sign * watch.condition.threshold
+            pairs[watch.condition.column] += [_Pair(watch.id, station, sign, level) for station in stations]
     judged = min((watch.judged_until for watch in watches if watch.judged_until), default=newest)
     since = max(min(newest, judged) - _BACK, newest - _LONGEST)
+    if pairs:
+        _read_recent(connection, sorted(pairs), since, newest)
     for column, wanted in pairs.items():
-        found |= _measured(connection, column, wanted, since, newest)
+        found |= _measured(connection, column, wanted, newest)
     return found
+
+
+def _read_recent(
+    connection: duckdb.DuckDBPyConnection, columns: Sequence[str], since: datetime, newest: datetime
+) -> None:
+    """Read the mart once, whatever the number of columns: its rows lie by station, so each read scans all hours."""
+    assert set(columns) <= COLUMNS  # noqa: S101 - only these get into SQL
+    connection.execute(
+        f"create temp table recent as select station_id, (epoch(observed_at) // 3600)::bigint as hour,"
+        f" {', '.join(columns)} from marts.hourly_observations where observed_at > ? and observed_at <= ?",
+        [since, newest],
+    )
 
 
 def _silence(stations: Sequence[str], places: Mapping[str, Place], now: datetime) -> list[Point]:
@@ -91,30 +120,28 @@ def _silence(stations: Sequence[str], places: Mapping[str, Place], now: datetime
 def _measured(
     connection: duckdb.DuckDBPyConnection,
     column: str,
-    wanted: Sequence[tuple[str, str, int]],
-    since: datetime,
+    wanted: Sequence[_Pair],
     newest: datetime,
 ) -> dict[str, list[Point]]:
-    assert column in COLUMNS  # noqa: S101 - only these get into SQL
     if not wanted:
         return {}
-    watch_ids = sorted({watch_id for watch_id, _, _ in wanted})
+    watch_ids = sorted({pair.watch_id for pair in wanted})
     numbers = {watch_id: number for number, watch_id in enumerate(watch_ids)}
     table = pa.table(
         {
-            "watch": pa.array([numbers[watch_id] for watch_id, _, _ in wanted], pa.int32()),
-            "station_id": pa.array([station for _, station, _ in wanted], pa.string()),
-            "sign": pa.array([sign for _, _, sign in wanted], pa.int8()),
+            "watch": pa.array([numbers[pair.watch_id] for pair in wanted], pa.int32()),
+            "station_id": pa.array([pair.station for pair in wanted], pa.string()),
+            "sign": pa.array([pair.sign for pair in wanted], pa.int8()),
+            "level": pa.array([pair.level for pair in wanted], pa.float64()),
         }
     )
     connection.register("wanted", table)
     rows = connection.execute(
         f"""
         with own as (
-            select station_id, (epoch(observed_at) // 3600)::bigint as hour, {column}::double as value
-            from marts.hourly_observations
-            where observed_at > $since and observed_at <= $newest and {column} is not null
-                and station_id in (select station_id from wanted)
+            select station_id, hour, {column}::double as value
+            from recent
+            where {column} is not null and station_id in (select station_id from wanted)
         ),
         followed as (
             select *, lead(hour) over (partition by station_id order by hour) as next_hour from own
@@ -130,9 +157,11 @@ def _measured(
             min((sign * value, counted.hour - measured_hour))[2] = 0 as is_measured
         from counted inner join wanted using (station_id)
         group by watch, counted.hour
+        qualify max(max(level)) over (partition by watch) is null
+            or min(min(sign * value)) over (partition by watch) <= max(max(level)) over (partition by watch)
         order by watch, counted.hour
         """,
-        {"since": since, "newest": newest, "last": int(newest.timestamp() // 3600)},
+        {"last": int(newest.timestamp() // 3600)},
     ).fetchall()
     connection.unregister("wanted")
     found: dict[str, list[Point]] = defaultdict(list)

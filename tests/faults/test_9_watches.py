@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 from receiver import Receiver, running_receiver
-from running_service import RunningService, free_port, until_gone
+from running_service import ENDED, RunningService, free_port, until_gone
 from upstream import NOW, Upstream
 
 from benchmarks.prefect_ui import prefect_ui
@@ -55,7 +55,13 @@ class Night:
 
     def run(self, hour: int, *faults: Fault) -> str:
         self.upstream.reset(*faults, now=NOW + timedelta(hours=hour), retention_hours=24)
-        return self.service.until_ended(self.service.trigger("dept=9")["id"])["state"]["type"]
+        run_id = self.service.trigger("dept=9")["id"]
+        return self.service.until(lambda: self.end_of(run_id), f"the end of run {run_id}")
+
+    def end_of(self, run_id: str) -> str | None:
+        answer = self.service.http.get(f"/runs/{run_id}")  # 503 while Prefect is too busy to answer
+        state = answer.json()["state"]["type"] if answer.status_code == 200 else None
+        return state if state in ENDED else None
 
     def kill_in_a_run(self, hour: int) -> None:
         self.upstream.reset(now=NOW + timedelta(hours=hour), retention_hours=24)
