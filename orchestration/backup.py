@@ -1,8 +1,8 @@
 """Backs up everything that cannot be rebuilt into one file, while the service runs, and restores it.
 
 In `girouette-<time>.tar.zst`: the landing zone, the build file, closed months, the served snapshot, the records
-of runs, Prefect's database when it is ours, and last `backup.json`, which lists the other files with their
-SHA-256.
+of runs, Prefect's database when it is ours, watches with their addresses, and last `backup.json`, which lists the other
+files with their SHA-256.
 """
 
 import errno
@@ -177,6 +177,8 @@ def _unpack(file: Path, folder: Path) -> dict[str, Any]:
                     shutil.copyfileobj(source, copy, 1 << 20)
                     copy.flush()
                     os.fsync(copy.fileno())
+                if not member.mode & 0o077:  # the owner's alone, as it holds secrets
+                    target.chmod(0o600)
         about: dict[str, Any] = json.loads((folder / CONTENTS).read_text())
         known = about["format"]
     except (OSError, tarfile.TarError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
@@ -196,14 +198,17 @@ def _unpack(file: Path, folder: Path) -> dict[str, Any]:
 def _copy_service_state(paths: DataPaths, folder: Path) -> None:
     if paths.run_records.is_dir():
         shutil.copytree(paths.run_records, folder / paths.run_records.name)
-    if (paths.root / _PREFECT).exists():
-        (folder / _PREFECT).parent.mkdir()
+    for database in (_PREFECT, paths.notices.relative_to(paths.root)):
+        if not (paths.root / database).exists():
+            continue
+        (folder / database).parent.mkdir()
         # SQLite's own backup copies a database safely while others write to it.
         with (
-            closing(sqlite3.connect(paths.root / _PREFECT)) as live,
-            closing(sqlite3.connect(folder / _PREFECT)) as copy,
+            closing(sqlite3.connect(paths.root / database)) as live,
+            closing(sqlite3.connect(folder / database)) as copy,
         ):
             live.backup(copy)
+        (folder / database).chmod(0o600)  # it may hold addresses, which are secrets
 
 
 def _sweep(paths: DataPaths) -> None:

@@ -4,6 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from ingestion.paths import DataPaths
+from orchestration.backup import frozen, restore_backup, write_backup
 from orchestration.errors import WatchNotFound
 from orchestration.notices.outbox import send_due
 from orchestration.notices.store import open_store
@@ -165,6 +167,16 @@ def test_a_deleted_watch_is_gone_with_its_messages(published, watch, tell, next_
 def test_the_file_is_the_owners_alone(published, watch):
     watch()
     assert published.notices.stat().st_mode & 0o077 == 0
+
+
+def test_watches_come_back_from_a_backup_for_the_owner_alone(published, watch, tmp_path):
+    made = watch()
+    with frozen(published) as folder:
+        file = write_backup(published, folder, tmp_path)
+    restored = DataPaths(tmp_path / "restored")
+    restore_backup(file, restored)
+    assert [kept.id for kept, _, _ in list_watches(restored)] == [made.id]
+    assert restored.notices.stat().st_mode & 0o077 == 0
 
 
 def test_a_run_judges_and_sends_at_its_end(published, run, later, watch, receiver):
