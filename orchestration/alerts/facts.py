@@ -5,11 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-import duckdb
-
 from ingestion.departments import Department
-from ingestion.paths import WAREHOUSE_FILE, DataPaths
+from ingestion.paths import DataPaths
 from orchestration.progress import Record
+from orchestration.snapshots.open_snapshot import open_snapshot
 from orchestration.snapshots.snapshots import Manifest
 
 _USUAL_DAYS = 7
@@ -58,8 +57,7 @@ def read_snapshot_facts(paths: DataPaths, snapshot: Manifest) -> SnapshotFacts:
     newest = datetime.fromisoformat(snapshot.newest_observation) if snapshot.newest_observation else None
     if newest is None:
         return SnapshotFacts(snapshot.id, None)
-    file = paths.snapshots / snapshot.id / WAREHOUSE_FILE
-    with duckdb.connect(str(file), read_only=True) as connection:
+    with open_snapshot(paths, snapshot.id) as connection:
         rows = connection.execute(
             "select department_code, epoch(max(last_observed_at)) from marts.stations"
             " where last_observed_at is not null group by all"

@@ -3,6 +3,7 @@
 import hashlib
 import logging
 import sqlite3
+import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -51,18 +52,19 @@ def target_of(address: str) -> str:
     return hashlib.sha256(address.encode()).hexdigest()[:16]
 
 
-def send_due(paths: DataPaths, operator: Sequence[str], now: datetime | None = None) -> int:
+def send_due(paths: DataPaths, operator: Sequence[str], now: datetime | None = None, *, seconds: float = 20.0) -> int:
     """Send what is due, the oldest message of each address; return how many were taken.
 
-    Another process that sends meanwhile does this one's work as well. A message that is not taken is tried again,
-    for three days.
+    Nothing is begun after `seconds`, and a message takes at most ten more: the next call goes on. Another process that
+    sends meanwhile does this one's work as well. A message that is not taken is tried again, for three days.
     """
     if not is_used(paths):
         return 0
-    sent = 0
+    sent, until = 0, time.monotonic() + seconds
     try:
         with FileLock(paths.sending_lock, timeout=0, thread_local=False), open_store(paths) as connection:
-            while batch := _due(connection, {target_of(address): address for address in operator}, now):
+            by_target = {target_of(address): address for address in operator}
+            while time.monotonic() < until and (batch := _due(connection, by_target, now)):
                 sent += _send(connection, batch, now)
     except Timeout:
         pass
@@ -72,21 +74,19 @@ def send_due(paths: DataPaths, operator: Sequence[str], now: datetime | None = N
 def _due(
     connection: sqlite3.Connection, operator: Mapping[str, str], now: datetime | None
 ) -> list[tuple[sqlite3.Row, str]]:
-    """The oldest unsent message of each address, if it is due: a message never overtakes the one before it."""
+    """The oldest unsent message of each address, if it is due: a message never overtakes the one before it.
+
+    Messages to an address that this process does not know are left: a run by hand may have no ALERT_URLS.
+    """
+    known = ", ".join("?" * len(operator))
     rows = connection.execute(
         "select messages.*, watches.address from messages left join watches on watches.id = messages.watch_id"
         " where messages.id in (select min(id) from messages where sent_at is null and given_up_at is null"
-        "  group by ifnull(watch_id, ''), target) and due_at <= ?",
-        [as_text(now or datetime.now(UTC))],
+        f"  group by ifnull(watch_id, ''), target) and due_at <= ? and (watch_id is not null or target in ({known}))"
+        " order by due_at, messages.id limit ?",
+        [as_text(now or datetime.now(UTC)), *operator, _AT_ONCE],
     ).fetchall()
-    found = []
-    for row in rows:
-        address = row["address"] if row["watch_id"] else operator.get(row["target"])
-        if address is None:  # no longer one of ALERT_URLS
-            connection.execute("delete from messages where id = ?", [row["id"]])
-        else:
-            found.append((row, address))
-    return found
+    return [(row, row["address"] if row["watch_id"] else operator[row["target"]]) for row in rows]
 
 
 def _send(connection: sqlite3.Connection, batch: Sequence[tuple[sqlite3.Row, str]], now: datetime | None) -> int:

@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-import duckdb
-
-from ingestion.paths import WAREHOUSE_FILE, DataPaths
+from ingestion.paths import DataPaths
 from orchestration.notices.outbox import Message, forget_old, put
 from orchestration.notices.store import as_moment, as_text, is_used, open_store, transaction
+from orchestration.snapshots.open_snapshot import open_snapshot
 from orchestration.snapshots.snapshots import Manifest
 from orchestration.watches.condition import SILENT
-from orchestration.watches.hours import Place, read_places, read_points
+from orchestration.watches.hours import LONGEST, Place, read_places, read_points
 from orchestration.watches.judge import Change, Event, Point, compare, find_intervals
 from orchestration.watches.texts import moment, write_message
 from orchestration.watches.watches import Watch, all_watches
@@ -44,10 +43,9 @@ def judge_watches(paths: DataPaths, snapshot: Manifest, now: datetime | None = N
         watches = [watch for watch in all_watches(store) if _is_due(watch, snapshot, newest)]
         if not watches:
             return []
-        known = _events(store)
+        known = _events(store, newest)
         on = {watch_id for watch_id, events in known.items() if any(event.ended is None for event in events)}
-        file = paths.snapshots / snapshot.id / WAREHOUSE_FILE
-        with duckdb.connect(str(file), read_only=True) as connection:
+        with open_snapshot(paths, snapshot.id) as connection:
             places = read_places(connection)
             points = read_points(connection, watches, places, newest, now, on)
         told = [
@@ -70,9 +68,10 @@ def _is_due(watch: Watch, snapshot: Manifest, newest: datetime) -> bool:
     return watch.condition.column == SILENT or watch.judged_snapshot != snapshot.id
 
 
-def _events(store: sqlite3.Connection) -> defaultdict[str, list[Event]]:
+def _events(store: sqlite3.Connection, newest: datetime) -> defaultdict[str, list[Event]]:
     found: defaultdict[str, list[Event]] = defaultdict(list)
-    for row in store.execute("select * from events order by id"):
+    since = as_text(newest - LONGEST)  # no hour before is judged
+    for row in store.execute("select * from events where ended_at is null or ended_at >= ? order by id", [since]):
         began = Point(_hour(row["began_at"]), row["began_value"], row["began_station"])
         found[row["watch_id"]].append(Event(row["id"], began, _hour(row["ended_at"]) if row["ended_at"] else None))
     return found

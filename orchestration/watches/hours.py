@@ -16,7 +16,7 @@ from orchestration.watches.watches import Watch
 # A station's last value counts for so long while its next one is missing: others of the watch may be ahead of it.
 _CARRIED_HOURS = 3
 # Late and corrected rows come within a day, upstream's reach. More where no run judged for longer, up to a month.
-_BACK, _LONGEST = timedelta(hours=48), timedelta(days=31)
+_BACK, LONGEST = timedelta(hours=48), timedelta(days=31)
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def read_points(
             level = None if watch.id in on else sign * watch.condition.threshold
             pairs[watch.condition.column] += [_Pair(watch.id, station, sign, level) for station in stations]
     judged = min((watch.judged_until for watch in watches if watch.judged_until), default=newest)
-    since = max(min(newest, judged) - _BACK, newest - _LONGEST)
+    since = max(min(newest, judged) - _BACK, newest - LONGEST)
     if pairs:
         _read_recent(connection, sorted(pairs), since, newest)
     for column, wanted in pairs.items():

@@ -124,6 +124,13 @@ def test_an_alert_goes_to_each_address_once_and_ends_once_across_restarts(attent
     assert tell_operator(published, replace(verdict, alerts=()), addresses) == []
 
 
+def test_a_run_without_alert_urls_leaves_the_operators_messages(attention, published, receiver):
+    verdict = find_alerts(attention.gather(served_snapshot(published), [replace(RUN, is_good=False)] * 2))
+    tell_operator(published, verdict, [receiver.url])
+    assert send_due(published, ()) == 0
+    assert send_due(published, [receiver.url]) == 1
+
+
 def test_what_is_not_known_ends_nothing(attention, published):
     verdict = find_alerts(attention.gather(served_snapshot(published), [replace(RUN, is_good=False)] * 2))
     assert [change.alert.condition for change in tell_operator(published, verdict, ())] == ["runs_failing"]

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from api.warehouse.open.sandbox import connect_sandbox
 from ingestion.paths import DataPaths
 from orchestration.backup import frozen, restore_backup, write_backup
 from orchestration.errors import WatchNotFound
@@ -140,6 +141,14 @@ def test_silence_is_told_without_a_new_snapshot(published, watch, tell, next_sna
     assert tell(snapshot, 7.1) == ["silent 6 h at ST GIRONS (09289001)"]
     assert tell(snapshot, 8) == []
     assert tell(next_snapshot(s09289001={8: 3.0}), 8.5) == ["Over: silent 6 h"]
+
+
+def test_a_process_that_serves_the_snapshot_can_judge_it(published, watch, tell, next_snapshot):
+    watch()
+    snapshot = next_snapshot(s09289001={1: -1.0})
+    served = published.snapshots / snapshot.id / "warehouse.duckdb"
+    with connect_sandbox(served, threads=1, memory_mb=200):
+        assert tell(snapshot, 1.2) == ["temperature_c < 0 at ST GIRONS (09289001)"]
 
 
 def test_an_older_snapshot_served_again_tells_nothing(published, watch, tell, next_snapshot):
