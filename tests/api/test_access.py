@@ -75,7 +75,18 @@ def test_without_keys_a_program_on_this_machine_may_change(app: FastAPI, host: s
         ("127.0.0.1", "localhost:8000", {"X-Amzn-Trace-Id": "Root=1"}),
     ],
 )
-@pytest.mark.parametrize("change", ["POST /runs", "PATCH /schedule", "POST /runs/{}/cancel", "POST /runs/{}/retry"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        "POST /runs",
+        "PATCH /schedule",
+        "POST /runs/{}/cancel",
+        "POST /runs/{}/retry",
+        "POST /watches",
+        "DELETE /watches/{}",
+        "POST /watches/{}/test",
+    ],
+)
 def test_without_keys_nobody_else_may_change_anything(
     app: FastAPI, address: str, host: str, headers: dict[str, str], change: str
 ):

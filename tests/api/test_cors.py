@@ -10,7 +10,14 @@ from api.settings import ApiSettings, get_settings
 
 NOTEBOOK = "http://localhost:8888"
 RUN = "0192f0c1-8d1e-7a55-9a39-5b1f6f0e2c11"
-CHANGES = ["POST /runs", "PATCH /schedule", f"POST /runs/{RUN}/cancel", f"POST /runs/{RUN}/retry"]
+CHANGES = [
+    "POST /runs",
+    "PATCH /schedule",
+    f"POST /runs/{RUN}/cancel",
+    f"POST /runs/{RUN}/retry",
+    "POST /watches",
+    "DELETE /watches/a",
+]
 
 
 @pytest.fixture
