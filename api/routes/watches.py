@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Response
+from fastapi import APIRouter, Depends, Path, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from api.address import at
@@ -32,13 +32,13 @@ _MOST_STATIONS = 100
     responses=problem_responses(400, 401, 403, 409, 410, 422, 429, 503),
     summary="Add a watch",
 )
-async def add(wanted: WatchIn, service: ServiceDep, reads: ReadsDep, response: Response) -> WatchOut:
+async def add(wanted: WatchIn, request: Request, service: ServiceDep, reads: ReadsDep, response: Response) -> WatchOut:
     """One message when the condition begins to hold at the stations, and one when it is over.
 
     Judged after each run against the new snapshot. A watch of several stations is one event: it begins with the first
     of them and is over with the last.
     """
-    wish = await reads.in_thread(lambda: _check(wanted, reads))
+    wish = await reads.in_thread(request, lambda: _check(wanted, reads))
     watch = await run_in_threadpool(add_watch, service.paths, wish)
     response.headers["Location"] = at("/watches")
     return WatchOut.of(watch)

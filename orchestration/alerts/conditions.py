@@ -90,7 +90,7 @@ def _token_refused(facts: Facts, _: bool) -> Found:
     return [
         Alert(
             "token_refused",
-            f"Météo-France refuses the token: {printable(packet['error'])}",
+            _what(packet),
             f"make a new one on {PORTAL}, set METEOFRANCE_TOKEN and start again, or set METEOFRANCE_APPLICATION_ID",
         )
         for packet in _failed(facts.packets, _TOKEN)[:1]
@@ -114,7 +114,7 @@ def _columns_changed(facts: Facts, _: bool) -> Found:
         has_news = any(packet.get("new", 0) + packet.get("changed", 0) for packet in facts.packets)
         return [] if has_news else None
     if refused:
-        text = f"Météo-France changed what it sends, {refused[0]['name']}: {printable(refused[0]['error'])}"
+        text = f"Météo-France changed what it sends, {refused[0]['name']}: {_what(refused[0])}"
     else:
         text = f"Météo-France sends columns that are not known: {printable(', '.join(extra))}"
     advice = "nothing is lost: payloads are kept, unknown columns too; update Girouette, or ingestion/…/schema.py"
@@ -139,7 +139,7 @@ def _findings(facts: Facts, _: bool) -> Found:
 def _rows_lost(facts: Facts, _: bool) -> Found:
     if facts.packets is None:
         return None
-    lost = [f"{packet['name']}: {printable(packet['error'], 120)}" for packet in _failed(facts.packets, _LOST)]
+    lost = [f"{packet['name']}: {_what(packet)}" for packet in _failed(facts.packets, _LOST)]
     for packet in facts.packets:
         if packet.get("rejected"):
             lost.append(f"{packet['name']}: {packet['rejected']:,} rows rejected")
@@ -205,6 +205,12 @@ def _service(facts: Facts, _: bool) -> Found:
 
 def _failed(packets: Sequence[Record], kinds: Collection[str]) -> list[Record]:
     return [packet for packet in packets if packet.get("error_kind") in kinds]
+
+
+def _what(packet: Record) -> str:
+    """Give a packet's error without its advice, which the alert gives itself."""
+    text: str = packet["error"]
+    return printable(text.rpartition(": ")[0] or text, 160)
 
 
 def _hours(time: timedelta) -> str:

@@ -89,7 +89,7 @@ def write_alert(alert: OpenAlert, kind: str, now: datetime) -> tuple[str, str]:
     sender = f"Girouette on {socket.gethostname()}"
     if kind == "over":
         lasted = f"It lasted from {alert.began_at:%Y-%m-%d %H:%M} to {now:%Y-%m-%d %H:%M} UTC."
-        return f"Over: {name}", f"Over is: {alert.text}.\n{lasted}\n{sender}"
+        return f"Over: {name}", f"This is over: {alert.text}.\n{lasted}\n{sender}"
     return f"Attention: {name}", f"{_sentence(alert.text)}\nNext: {alert.next_step}.\n{sender}"
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from typing import Any
 
 import duckdb
 
@@ -21,7 +22,7 @@ def open_snapshot(paths: DataPaths, snapshot_id: str) -> Iterator[duckdb.DuckDBP
     have theirs. One thread, as readers need the cores.
     """
     file = str(paths.snapshots / snapshot_id / WAREHOUSE_FILE).replace("'", "''")
-    config = {"threads": "1", "memory_limit": f"{_MEMORY_MB}MB"}
+    config: dict[str, Any] = {"threads": "1", "memory_limit": f"{_MEMORY_MB}MB"}
     with closing(duckdb.connect(":memory:", config=config)) as connection:
         connection.execute("set TimeZone = 'UTC'")
         connection.execute(f"attach '{file}' as {_CATALOG} (read_only)")

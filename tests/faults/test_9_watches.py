@@ -134,7 +134,7 @@ def test_the_operator_hears_of_failing_runs_and_a_refused_token_and_of_their_end
     told = lambda *titles: night.service.until(lambda: set(titles) <= set(night.to("/operator")), str(titles))  # noqa: E731
     told("Attention: token refused", "Attention: runs failing")
     reason = night.service.http.get("/health/ready").json()["parts"]["alerts"]["reason"]
-    assert "Météo-France refuses the token" in reason
+    assert "token was refused" in reason
     assert 'girouette_alert{condition="runs_failing"} 1.0' in night.service.http.get("/metrics").text
     assert night.run(LAST_HOUR + 2) == "COMPLETED"
     told("Over: token refused", "Over: runs failing", "Attention: stale")  # the demo's hours are of the past

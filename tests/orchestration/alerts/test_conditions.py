@@ -35,7 +35,10 @@ def packets(**facts):
 
 
 def failed(kind: str):
-    return replace(WELL, packets=[{"name": "Ariège (9)", "error": "upstream said no", "error_kind": kind}])
+    return replace(
+        WELL,
+        packets=[{"name": "Ariège (9)", "error": "token refused (9): make a new one", "error_kind": kind}],
+    )
 
 
 PROVOKED = {
@@ -66,7 +69,7 @@ def test_a_service_that_is_well_has_nothing_to_say():
     [
         ("stale", "no new observation since 2026-11-20 05:00 UTC, 7 h ago, although runs work"),
         ("runs_failing", "the last 2 runs failed, the newest with: dbt failed"),
-        ("token_refused", "Météo-France refuses the token: upstream said no"),
+        ("token_refused", "token refused (9)"),
         ("token_ending", "METEOFRANCE_TOKEN ends on 2026-11-25"),
         ("columns_changed", "Météo-France sends columns that are not known: t_10"),
         ("findings", "37 impossible or suspicious readings in 24 hours, 12 a day in the week before"),
@@ -139,7 +142,7 @@ def test_the_disk_is_well_again_only_with_some_room_to_spare():
 
 @pytest.mark.parametrize("kind", ["AllRowsRejected", "NotWhatWasAsked", "CorrectionHeld"])
 def test_packets_that_were_refused_for_their_rows_lost_them(kind):
-    assert [a.text for a in find_alerts(failed(kind)).alerts] == ["packets lost rows: Ariège (9): upstream said no"]
+    assert [a.text for a in find_alerts(failed(kind)).alerts] == ["packets lost rows: Ariège (9): token refused (9)"]
 
 
 def test_stations_that_left_the_list_are_told():

@@ -63,7 +63,7 @@ def alerts_of(attention, published):
 @pytest.mark.parametrize(
     ("kind", "condition", "words"),
     [
-        (FaultKind.UNAUTHORIZED, "token_refused", "the token: "),
+        (FaultKind.UNAUTHORIZED, "token_refused", "token was refused"),
         (FaultKind.MISSING_COLUMN, "columns_changed", "changed what it sends, Ariège (9)"),
         (FaultKind.EXTRA_COLUMN, "columns_changed", "columns that are not known: "),
     ],
