@@ -4,8 +4,9 @@ Measured on 2,000 hourly rows of 38 columns: polars 3 ms, DuckDB's to_json 13 ms
 """
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any
 
 import duckdb
@@ -119,15 +120,22 @@ def _lines(part: pa.Table) -> bytes:
     written = written_by_duckdb(part)
     if not written:
         return for_json(_frame(part)).write_ndjson().encode()
-    plain = for_json(_frame(part.drop_columns(list(written)))).to_dicts() or [{}] * part.num_rows
-    texts = {name: [orjson.Fragment(text or "null") for text in column] for name, column in written.items()}
-    return b"".join(
-        orjson.dumps(
-            {name: texts[name][row] if name in texts else plain[row][name] for name in part.column_names},
-            option=orjson.OPT_APPEND_NEWLINE,
-        )
-        for row in range(part.num_rows)
-    )
+    if not part.num_rows:
+        return b""
+    pieces: list[list[str]] = []
+    for is_odd, group in groupby(part.column_names, key=lambda name: name in written):
+        names = list(group)
+        if is_odd:
+            pieces += [_members(name, written[name]) for name in names]
+        else:
+            # Without the outer braces; no line end stands inside a line of JSON.
+            pieces.append(for_json(_frame(part.select(names))).write_ndjson()[1:-2].split("}\n{"))
+    return ("{" + "}\n{".join(map(",".join, zip(*pieces, strict=True))) + "}\n").encode()
+
+
+def _members(name: str, texts: Sequence[str | None]) -> list[str]:
+    start = orjson.dumps(name).decode() + ":"
+    return [start + (text or "null") for text in texts]
 
 
 def _json(table: pa.Table, rows: Rows, facts: dict[str, Any]) -> Iterator[bytes]:

@@ -51,3 +51,14 @@ def test_every_value_is_written_in_every_format(client: httpx.Client, format: st
             assert rows[0] == {"before": 7, "v": expected, "after": "x"}, value
         elif format == "csv":
             assert len(answer.text.splitlines()) == 3, value
+
+
+def test_braces_and_line_ends_in_a_text_beside_a_map_stay_in_their_row(client: httpx.Client) -> None:
+    sql = "select 1 as n, 'a}' || chr(10) || '{b' as t, map{'k': 1} as m, true as last"
+    sql += " union all select 2, '}', null, false"
+    answer = client.post("/warehouse/query", json={"sql": f"{sql} order by n"}).json()
+    assert answer["data"] == [
+        {"n": 1, "t": "a}\n{b", "m": {"k": 1}, "last": True},
+        {"n": 2, "t": "}", "m": None, "last": False},
+    ]
+    assert client.post("/warehouse/query", json={"sql": f"select * from ({sql}) where n > 2"}).json()["data"] == []
