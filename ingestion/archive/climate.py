@@ -73,12 +73,17 @@ def of_month(quantity: str = "quantity", value: str = "value") -> str:
 
 def months_sql(days: str) -> str:
     """SELECT every month of each station and quantity in `days`: its days, value, and whether it is whole."""
-    parts = " union all ".join(
-        f"select station_id, observed_date, '{name}' as quantity, {name} as value from {days} where {name} is not null"
-        for name in FIELDS
-    )
     return f"""
-        with present as ({parts}),
+        with present as (
+            select station_id, observed_date, quantity, value
+            from (
+                select
+                    station_id, observed_date, unnest([{_listed(tuple(FIELDS))}]) as quantity,
+                    unnest([{", ".join(FIELDS)}]) as value
+                from {days}
+            ) as values
+            where value is not null
+        ),
         spaced as (
             select
                 *, date_trunc('month', observed_date)::date as month,

@@ -58,17 +58,24 @@ def official_days_sql(days: str) -> str:
         f"case when Q{code} is distinct from 2 then round({code}::double, 2) end as {name}"
         for name, code in FIELDS.items()
     )
+    is_coded = {name: f"({code} is not null and Q{code} is distinct from 1)" for name, code in FIELDS.items()}
     codes = ", ".join(
-        f"case when {code} is not null and Q{code} is distinct from 1 then {{'key': '{name}', 'value': Q{code}}} end"
-        for name, code in FIELDS.items()
+        f"case when {is_coded[name]} then {{'key': '{name}', 'value': Q{code}}} end" for name, code in FIELDS.items()
     )
-    doubtful = ", ".join(
-        f"case when {code} is not null and Q{code} = 2 then '{name}' end" for name, code in FIELDS.items()
-    )
+    is_doubtful = {name: f"({code} is not null and Q{code} = 2)" for name, code in FIELDS.items()}
+    doubtful = ", ".join(f"case when {condition} then '{name}' end" for name, condition in is_doubtful.items())
+    # Lists are made for the few rows that have something to say: for every row they would take half of the time.
     return f"""
         select
             station_id, station_name, {department_sql("station_id")} as department_code, observed_date, {values},
-            map_from_entries(list_filter([{codes}], lambda code: code is not null)) as quality,
-            list_filter([{doubtful}], lambda name: name is not null) as rejected_fields
+            case
+                when {" or ".join(is_coded.values())}
+                    then map_from_entries(list_filter([{codes}], lambda code: code is not null))
+                else map {{}}
+            end as quality,
+            case
+                when {" or ".join(is_doubtful.values())} then list_filter([{doubtful}], lambda name: name is not null)
+                else []
+            end as rejected_fields
         from ({days}) as days
     """

@@ -18,6 +18,7 @@ from ingestion.errors import ArchiveUnreadable
 from ingestion.paths import DataPaths
 
 VARIABLE = "archive"  # of a reader whose archive lies elsewhere than where it was written
+DEPARTMENT = "archive_department"  # of a reader that asks about one station: files of others need not be opened
 KEPT_SHARE = 0.98  # of the former file's rows: a file that has fewer lost some
 
 Dataset = Literal["days", "hours"]

@@ -17,14 +17,24 @@ from ingestion.archive.climate import (
 )
 from ingestion.archive.days_sql import FIELDS, days_sql, official_days_sql
 from ingestion.archive.hours_days import empty_days_of_hours
-from ingestion.archive.ledger import CLIMATE, FROM_HOURS, VARIABLE, ArchiveFile, Ledger, read_ledger
+from ingestion.archive.ledger import (
+    CLIMATE,
+    DEPARTMENT,
+    FROM_HOURS,
+    VARIABLE,
+    ArchiveFile,
+    Ledger,
+    read_ledger,
+)
 from ingestion.closed_months import missing_files
 from ingestion.errors import ArchiveUnreadable
 from ingestion.paths import DataPaths
 from ingestion.raw_store import connect, literal
-from orchestration.snapshots.hours_view import HOURS_DOCS, describe, hourly_history_sql
+from orchestration.snapshots.climate_views import CLIMATE_DOCS, describe, show_climate
+from orchestration.snapshots.hours_view import HOURS_DOCS, hourly_history_sql
 
 _SCHEMAS = {"coverage": "meta.archive_coverage"}  # all others are marts of the same name
+_TABLES = ("meta.archive_files", "meta.station_aliases")
 _ROUNDING = 0.0501  # official days have tenths, days from hours hundredths
 
 # What marts.daily_observations has for the same quantity.
@@ -59,8 +69,9 @@ def show_archive(file: Path, paths: DataPaths, ledger: Ledger) -> None:
         connection.execute(f"create view marts.daily_history as {days}")
         for table, select in _selects(ledger.climate, CLIMATE, parquet, lambda: empty_climate(paths)).items():
             connection.execute(f"create view {_SCHEMAS.get(table, f'marts.{table}')} as {select}")
+        show_climate(connection, days_sql(ledger.in_use(dataset="days"), parquet))
         for name, doc in ARCHIVE_DOCS.items():
-            kind = "table" if name == "meta.archive_files" else "view"
+            kind = "table" if name in _TABLES else "view"
             connection.execute(f"comment on {kind} {name} is {literal(doc['description'])}")
             for column, told in doc["columns"].items():
                 connection.execute(f'comment on column {name}."{column}" is {literal(told["description"])}')
@@ -68,12 +79,22 @@ def show_archive(file: Path, paths: DataPaths, ledger: Ledger) -> None:
 
 
 def _read(names: Sequence[str], paths: DataPaths, *, with_name: bool) -> str:
-    """Read files where they are now, or where the variable `archive` says (see closed_rows)."""
+    """Read files where they are now, or where the variable `archive` says (see closed_rows).
+
+    With the variable `archive_department`, those of one département: all of France's files would take longer to open
+    than one station's days to read.
+    """
     folder = literal(paths.archive.resolve())
-    listed = ", ".join(literal(PurePosixPath(name).relative_to(paths.archive.name).as_posix()) for name in names)
+    files = [PurePosixPath(name).relative_to(paths.archive.name).as_posix() for name in names]
+    is_wanted = f"coalesce(getvariable('{DEPARTMENT}') = split_part(file, '/', 2), true)"
+    # read_parquet() needs a file, even where the département has none.
+    chosen = (
+        f"coalesce(nullif(list_filter([{', '.join(map(literal, files))}], lambda file: {is_wanted}), []),"
+        f" [{literal(files[0])}])"
+    )
     option = ", filename = true" if with_name else ""
     return (
-        f"read_parquet(list_transform([{listed}],"
+        f"read_parquet(list_transform({chosen},"
         f" lambda file: coalesce(getvariable('{VARIABLE}'), {folder}) || '/' || file){option})"
     )
 
@@ -103,13 +124,12 @@ def _daily_history(files: Sequence[ArchiveFile], from_hours: str | None, parquet
     `from_hours` selects the days of the archive's hours, which come before those of real time.
     """
     values = ", ".join(f"coalesce(official.{name}, hours.{name}) as {name}" for name in FIELDS)
-    filled = ", ".join(
-        f"case when official.{name} is null and hours.{name} is not null then '{name}' end" for name in FIELDS
-    )
+    is_filled = {name: f"(official.{name} is null and hours.{name} is not null)" for name in FIELDS}
+    filled = ", ".join(f"case when {condition} then '{name}' end" for name, condition in is_filled.items())
+    is_different = {name: f"abs(official.{name} - hours.{name}) > {_ROUNDING}" for name in FIELDS}
     differing = ", ".join(
-        f"case when abs(official.{name} - hours.{name}) > {_ROUNDING}"
-        f" then {{'key': '{name}', 'value': hours.{name}}} end"
-        for name in FIELDS
+        f"case when {condition} then {{'key': '{name}', 'value': hours.{name}}} end"
+        for name, condition in is_different.items()
     )
     days = days_sql(files, parquet)
     # Subqueries: DuckDB would compute a common table expression that is named twice for all stations.
@@ -118,8 +138,15 @@ def _daily_history(files: Sequence[ArchiveFile], from_hours: str | None, parquet
         select
             official.station_id, official.station_name, official.department_code, official.observed_date,
             'official' as day_source, true as is_final, {values}, official.quality, official.rejected_fields,
-            list_filter([{filled}], lambda name: name is not null) as fields_from_hours,
-            map_from_entries(list_filter([{differing}], lambda entry: entry is not null)) as differs_from_hours
+            case
+                when {" or ".join(is_filled.values())} then list_filter([{filled}], lambda name: name is not null)
+                else []
+            end as fields_from_hours,
+            case
+                when {" or ".join(is_different.values())}
+                    then map_from_entries(list_filter([{differing}], lambda entry: entry is not null))
+                else map {{}}
+            end as differs_from_hours
         from ({official_days_sql(days)}) as official
         left join {hours} on official.station_id = hours.station_id and official.observed_date = hours.observed_date
         union all
@@ -229,6 +256,7 @@ ARCHIVE_DOCS: dict[str, dict[str, Any]] = {
         whole_years="Years in which this month, or every month, is whole.",
         is_long=f"Whether at least {LEAST_RECORD_YEARS} years are whole. A short series has extremes, not records.",
     ),
+    **CLIMATE_DOCS,
     "meta.archive_coverage": describe(
         "Official days per station and month: how many, and how many of each quantity.",
         month="First day of the month.",

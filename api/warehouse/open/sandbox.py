@@ -4,7 +4,9 @@ from pathlib import Path
 
 import duckdb
 
+from ingestion.archive.ledger import DEPARTMENT
 from ingestion.archive.ledger import VARIABLE as ARCHIVE_VARIABLE
+from ingestion.archive.received_file import department_sql
 from ingestion.closed_months import VARIABLE
 from ingestion.paths import DataPaths
 
@@ -40,12 +42,19 @@ def connect_sandbox(
     return connection
 
 
-def open_cursor(connection: duckdb.DuckDBPyConnection, closed_months: Path | None) -> duckdb.DuckDBPyConnection:
-    """Open a session that finds the closed months where they are now: the data directory may have been moved."""
+def open_cursor(
+    connection: duckdb.DuckDBPyConnection, closed_months: Path | None, station: str | None = None
+) -> duckdb.DuckDBPyConnection:
+    """Open a session that finds the closed months where they are now: the data directory may have been moved.
+
+    One that asks about one `station` opens the archive's files of its département only.
+    """
     cursor = connection.cursor()
     if closed_months is not None:
         cursor.execute(f"set variable {VARIABLE} = ?", [str(closed_months)])
         cursor.execute(f"set variable {ARCHIVE_VARIABLE} = ?", [str(_archive(closed_months))])
+        if station is not None:
+            cursor.execute(f"set variable {DEPARTMENT} = {department_sql('?::varchar')}", [station] * 3)
     return cursor
 
 

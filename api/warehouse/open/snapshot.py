@@ -88,9 +88,9 @@ class OpenSnapshot:
         """The folder of closed months, when the snapshot reads any file of them or of the archive beside it."""
         return self.paths.closed if self.manifest.shared_files else None
 
-    def cursor(self) -> duckdb.DuckDBPyConnection:
-        """Open a session for one call."""
-        return open_cursor(self.connection, self.closed_months)
+    def cursor(self, station: str | None = None) -> duckdb.DuckDBPyConnection:
+        """Open a session for one call, perhaps about one station only."""
+        return open_cursor(self.connection, self.closed_months, station)
 
     def is_alive(self) -> bool:
         """Whether the connection still answers."""
