@@ -28,6 +28,9 @@ ADDRESSES = {
     "records": "/climate/09289001/records?quantity=temperature_max_c",
     "history": "/climate/09289001/history?from=2024-07-01&to=2024-07-14",
     "normal": "/climate/normal?station=09289001&date=2024-07-14&quantity=temperature_max_c",
+    "accumulated": "/climate/09289001/accumulate?quantity=rain&since=2024-04-01&until=2024-07-14",
+    "dry_spells": "/climate/09289001/dry-spells?from=2024-01-01&to=2024-12-31&least_days=10",
+    "frosts": "/climate/09289001/frosts?to=2025-06-30",
     "coverage": "/archive/coverage?station=09289001&by=year",
 }
 _ITEMS = 2  # of each list: an example shows the shape, not the data

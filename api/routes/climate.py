@@ -1,41 +1,97 @@
 """GET /climate/… and GET /archive/coverage: history of stations from the open archive."""
 
+from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
-from api.schemas.answers import COVERAGE, HISTORY, NORMAL, NORMALS, RECORDS, read_responses
-from api.schemas.reads import ClimateQuery, CoverageQuery, HistoryQuery, NormalQuery, NormalsQuery
+from api.schemas.answers import (
+    ACCUMULATED,
+    COVERAGE,
+    DRY_SPELLS,
+    FROSTS,
+    HISTORY,
+    NORMAL,
+    NORMALS,
+    RECORDS,
+    read_responses,
+)
+from api.schemas.reads import (
+    AccumulateQuery,
+    ClimateQuery,
+    CoverageQuery,
+    DrySpellsQuery,
+    FrostsQuery,
+    HistoryQuery,
+    NormalQuery,
+    NormalsQuery,
+)
 from api.warehouse.answer.cursors import question_of, read_cursor
 from api.warehouse.answer.dependencies import ReadsDep, rows_wanted
-from api.warehouse.answer.formats import ONLY_JSON, ROW_FORMATS, choose_format
+from api.warehouse.answer.formats import ONLY_JSON, PLACE_FORMATS, ROW_FORMATS, choose_format
+from api.warehouse.answer.reads import Reads
+from api.warehouse.answer.render import Rows
+from api.warehouse.open.execute import Executor
+from api.warehouse.open.snapshot import OpenSnapshot
+from api.warehouse.problems import BadValue
+from api.warehouse.question.accumulate import AccumulateRequest, read_accumulated
+from api.warehouse.question.anomalies import AllNormalRequest, read_all_normal, read_normal
 from api.warehouse.question.climate import (
     CoverageRequest,
     HistoryRequest,
     read_coverage,
     read_history,
-    read_normal,
     read_normals,
     read_records,
 )
+from api.warehouse.question.spells import SpellsRequest, read_dry_spells, read_frosts
 
 router = APIRouter(tags=["climate"])
 
 Station = Annotated[str, Path(description="Station: id or name.", examples=["09289001"], max_length=120)]
 
 
-@router.get("/climate/normal", responses=read_responses(NORMAL, ONLY_JSON), response_class=Response)
+@router.get("/climate/normal", responses=read_responses(NORMAL, PLACE_FORMATS), response_class=Response)
 async def normal(request: Request, query: Annotated[NormalQuery, Query()], reads: ReadsDep) -> Response:
     """Was this day normal? Its value, the normal 1991-2020 of its calendar day, and its place among others.
 
     `percentile` is the share of the days around it in 1991-2020 that were lower. `rank` counts the same calendar day
     of all years, 1 is the highest. With too few years, normal, departure and percentile are null.
+
+    With `resolution=month` or `year`, the days since the first of the month or year are compared with the same days
+    of other years. Without `station`, there is a row for each station of `dept`, or of France: `percentile_range`
+    then stands for the percentile.
     """
+    if query.station is not None:
+        if query.dept:
+            raise BadValue("dept", "a station is named too", "leave one of them out")
+        station = query.station
+        return await reads.answer(
+            request,
+            lambda snapshot, executor: read_normal(
+                snapshot, executor, station, query.day, query.quantity, query.resolution
+            ),
+            choose_format(request, query.format, ONLY_JSON),
+            snapshot=query.snapshot,
+        )
+    if query.resolution != "day":
+        raise BadValue("resolution", "the month or year so far is of one station", "name a `station`, or ask for a day")
+    question = question_of(request.url.path, request.query_params.multi_items())
+    cursor = read_cursor(query.cursor, question, query.snapshot)
+    wanted = AllNormalRequest(
+        question=question,
+        limit=rows_wanted(reads, query.limit, default=10_000),
+        cursor=cursor,
+        day=query.day,
+        quantity=query.quantity,
+        dept=query.dept,
+    )
     return await reads.answer(
         request,
-        lambda snapshot, executor: read_normal(snapshot, executor, query.station, query.day, query.quantity),
-        choose_format(request, query.format, ONLY_JSON),
+        lambda snapshot, executor: read_all_normal(snapshot, executor, wanted),
+        choose_format(request, query.format, PLACE_FORMATS),
         snapshot=query.snapshot,
+        cursor=cursor,
     )
 
 
@@ -92,6 +148,84 @@ async def history(
     return await reads.answer(
         request,
         lambda snapshot, executor: read_history(snapshot, executor, wanted),
+        choose_format(request, query.format),
+        snapshot=query.snapshot,
+        cursor=cursor,
+    )
+
+
+@router.get(
+    "/climate/{station}/accumulate", responses=read_responses(ACCUMULATED, ROW_FORMATS), response_class=Response
+)
+async def accumulate(
+    request: Request, station: Station, query: Annotated[AccumulateQuery, Query()], reads: ReadsDep
+) -> Response:
+    """How much since that day? The sum of rain, degree days, growing degree days, chill hours or evapotranspiration.
+
+    `is_whole` says whether a day is missing: `sum` is then that of the others, and `message` says so. `normal` is the
+    sum of the same days in 1991-2020. `base`, `method` and `unit` say how the days are made.
+    """
+    question = question_of(request.url.path, request.query_params.multi_items())
+    cursor = read_cursor(query.cursor, question, query.snapshot)
+    wanted = AccumulateRequest(
+        station=station,
+        question=question,
+        limit=rows_wanted(reads, query.limit, default=10_000),
+        cursor=cursor,
+        quantity=query.quantity,
+        since=query.since,
+        until=query.until,
+        base=query.base,
+        resolution=query.resolution,
+    )
+    return await reads.answer(
+        request,
+        lambda snapshot, executor: read_accumulated(snapshot, executor, wanted),
+        choose_format(request, query.format),
+        snapshot=query.snapshot,
+        cursor=cursor,
+    )
+
+
+@router.get("/climate/{station}/dry-spells", responses=read_responses(DRY_SPELLS, ROW_FORMATS), response_class=Response)
+async def dry_spells(
+    request: Request, station: Station, query: Annotated[DrySpellsQuery, Query()], reads: ReadsDep
+) -> Response:
+    """Since when has it not rained? Spells of days with less than 1 mm, the newest first. `goes_on` is today's."""
+    return await _spells(request, station, query, reads, read_dry_spells, query.least_days)
+
+
+@router.get("/climate/{station}/frosts", responses=read_responses(FROSTS, ROW_FORMATS), response_class=Response)
+async def frosts(
+    request: Request, station: Station, query: Annotated[FrostsQuery, Query()], reads: ReadsDep
+) -> Response:
+    """First and last frost of each winter, the newest first, with the days of frost and the days that are missing."""
+    return await _spells(request, station, query, reads, read_frosts)
+
+
+async def _spells(
+    request: Request,
+    station: str,
+    query: DrySpellsQuery | FrostsQuery,
+    reads: Reads,
+    read: Callable[[OpenSnapshot, Executor, SpellsRequest], Rows],
+    least_days: int = 1,
+) -> Response:
+    question = question_of(request.url.path, request.query_params.multi_items())
+    cursor = read_cursor(query.cursor, question, query.snapshot)
+    wanted = SpellsRequest(
+        station=station,
+        question=question,
+        limit=rows_wanted(reads, query.limit, default=10_000),
+        cursor=cursor,
+        under=query.under,
+        start=query.start,
+        end=query.end,
+        least_days=least_days,
+    )
+    return await reads.answer(
+        request,
+        lambda snapshot, executor: read(snapshot, executor, wanted),
         choose_format(request, query.format),
         snapshot=query.snapshot,
         cursor=cursor,

@@ -194,17 +194,44 @@ class DocumentAnswer(Answer):
     data: dict[str, Any]
 
 
-class NormalsAnswer(RowsAnswer):
-    """Normals, and when a value counts."""
+class OtherNumber(BaseModel):
+    """A number that a post had before or has since. The rows of both are never joined."""
 
-    period: str
-    rule: str = Field(description="Which years and months count.")
+    station_id: str
+    until: str | None = Field(None, description="Last day of a former number.")
+    since: str | None = Field(None, description="First day of a new number.")
 
 
 class ClimateAnswer(RowsAnswer):
     """Rows of a station's history."""
 
     rule: str | None = Field(None, description="Which years and months count.")
+    also_known_as: list[OtherNumber] | None = Field(None, description="Other numbers of a post that was renumbered.")
+    message: str | None = Field(None, description="Why there is no row.")
+
+
+class NormalsAnswer(ClimateAnswer):
+    """Normals, and when a value counts."""
+
+    period: str
+
+
+class AccumulatedAnswer(ClimateAnswer):
+    """A sum since a day, and how it was made."""
+
+    quantity: str
+    unit: str
+    base: float | None = Field(description="°C.")
+    method: str
+    days_by_method: dict[str, int] | None = Field(None, description="Of `et0`: days of each method.")
+
+
+class NormalAnswer(Answer):
+    """One station's value against its normal, or a row for each station."""
+
+    data: dict[str, Any] | list[dict[str, Any]]
+    also_known_as: list[OtherNumber] | None = Field(None, description="Other numbers of a post that was renumbered.")
+    message: str | None = Field(None, description="Why there is no row.")
 
 
 class QueryColumn(BaseModel):
@@ -245,7 +272,10 @@ DIFF = (DocumentAnswer, "diff")
 NORMALS = (NormalsAnswer, "normals")
 RECORDS = (ClimateAnswer, "records")
 HISTORY = (ClimateAnswer, "history")
-NORMAL = (DocumentAnswer, "normal")
+ACCUMULATED = (AccumulatedAnswer, "accumulated")
+DRY_SPELLS = (ClimateAnswer, "dry_spells")
+FROSTS = (ClimateAnswer, "frosts")
+NORMAL = (NormalAnswer, "normal")
 COVERAGE = (RowsAnswer, "coverage")
 
 

@@ -206,14 +206,77 @@ class HistoryQuery(ReadQuery):
     cursor: str | None = Field(None, max_length=4000, description="`next` of the page before.")
 
 
+FIRST_DAY, LAST_DAY = date(1750, 1, 1), date(2199, 12, 31)  # of all questions about climate
+
+
+class AccumulateQuery(ReadQuery):
+    """Parameters of /climate/{station}/accumulate."""
+
+    quantity: str = Field(
+        max_length=60,
+        description="`rain`, `degree_days`, `growing_degree_days`, `chill_hours` or `et0`.",
+        examples=["rain"],
+    )
+    since: date = Field(ge=FIRST_DAY, le=LAST_DAY, description="First day, inclusive.", examples=["2025-04-01"])
+    until: date | None = Field(
+        None, ge=FIRST_DAY, le=LAST_DAY, description="Last day, inclusive; the station's newest day without it."
+    )
+    base: float | None = Field(
+        None,
+        ge=-40,
+        le=60,
+        description="°C from which degree days (18), growing degree days (10) or chill hours (7.2) count.",
+    )
+    resolution: str = Field("total", pattern="^(total|day)$", description="`total`, or `day` with the sum so far.")
+    limit: int | None = Field(None, ge=1, description="With `day`: most rows; `next` leads to the rest.")
+    cursor: str | None = Field(None, max_length=4000, description="`next` of the page before.")
+
+
+class _SpellsQuery(ReadQuery):
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+    start: date | None = Field(None, alias="from", description="Leave out what ended before this day.")
+    end: date | None = Field(None, alias="to", description="Leave out what began after this day.")
+    limit: int | None = Field(None, ge=1, description="Most rows; `next` leads to the rest.")
+    cursor: str | None = Field(None, max_length=4000, description="`next` of the page before.")
+
+
+class DrySpellsQuery(_SpellsQuery):
+    """Parameters of /climate/{station}/dry-spells."""
+
+    under: float = Field(1.0, gt=0, le=100, description="A day with less rain than this is dry, mm.")
+    least_days: int = Field(1, ge=1, le=1000, description="Leave out shorter spells.")
+
+
+class FrostsQuery(_SpellsQuery):
+    """Parameters of /climate/{station}/frosts."""
+
+    under: float = Field(0.0, ge=-40, le=20, description="A minimum of this or less is frost, °C.")
+
+
 class NormalQuery(ReadQuery):
     """Parameters of /climate/normal."""
 
-    station: str = Field(max_length=120, description="Station: id or name.", examples=["09289001"])
-    day: date = Field(alias="date", description="The day asked about.", examples=["2025-07-01"])
+    station: str | None = Field(
+        None,
+        max_length=120,
+        description="Station: id or name. Without it, one row for each station that has the value.",
+        examples=["09289001"],
+    )
+    dept: list[str] = Field([], description="Without `station`: département, code or name; repeats.", max_length=120)
+    day: date = Field(
+        alias="date", ge=FIRST_DAY, le=LAST_DAY, description="The day asked about.", examples=["2025-07-01"]
+    )
     quantity: str = Field(
         "temperature_max_c", max_length=60, description="A quantity of /climate/{station}/normals?resolution=day."
     )
+    resolution: str = Field(
+        "day",
+        pattern="^(day|month|year)$",
+        description="`day`, or, of one station, the `month` or `year` up to this day against the same days of others.",
+    )
+    limit: int | None = Field(None, ge=1, description="Without `station`: most rows; `next` leads to the rest.")
+    cursor: str | None = Field(None, max_length=4000, description="`next` of the page before.")
 
 
 class CoverageQuery(ReadQuery):

@@ -41,17 +41,23 @@ class Ordering:
         return f"{quoted(self.column.name)} {'desc' if self.is_descending else 'asc'} nulls last"
 
 
-@dataclass(frozen=True)
-class Page:
+@dataclass(frozen=True, kw_only=True)
+class Bounds:
+    """How many rows a page has, and where it begins; `question` is what its cursor belongs to."""
+
+    limit: int
+    question: str
+    cursor: Cursor | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page(Bounds):
     """One page asked for."""
 
     relation: Relation
     selected: Sequence[Selected]
     conditions: Sequence[Condition]
     order: Sequence[Ordering]
-    limit: int
-    question: str
-    cursor: Cursor | None = None
 
 
 def parse_order(relation: Relation, text: str | None) -> list[Ordering]:
@@ -82,21 +88,35 @@ def read_page(snapshot: OpenSnapshot, executor: Executor, page: Page) -> tuple[p
 
 def _read_table(snapshot: OpenSnapshot, executor: Executor, page: Page) -> tuple[pa.Table, str | None]:
     order = [*page.order, *_last_resort(page)]
-    conditions = list(page.conditions)
-    if page.cursor is not None:
-        conditions.append(_after(order, page.cursor))
+    source = Condition(page.relation.sql)
+    return read_in_order(snapshot, executor, _names(page.selected), source, page.conditions, order, page)
+
+
+def read_in_order(
+    snapshot: OpenSnapshot,
+    executor: Executor,
+    columns: str,
+    source: Condition,
+    conditions: Sequence[Condition],
+    order: Sequence[Ordering],
+    bounds: Bounds,
+    station: str | None = None,
+) -> tuple[pa.Table, str | None]:
+    """Read one page of a table or subquery in an order that is unique; with it the cursor of the next, if any."""
+    kept = [*conditions, *([_after(order, bounds.cursor)] if bounds.cursor else [])]
     keys = [f"{quoted(o.column.name)} as {_KEY}{position}" for position, o in enumerate(order)]
     found = executor.fetch(
         snapshot,
-        f"select {_names(page.selected, keys)} from {page.relation.sql}{_where(conditions)}"
-        f" order by {', '.join(o.sql for o in order)} limit {page.limit + 1}",
-        _params(conditions),
+        f"select {', '.join([columns, *keys])} from {source.sql}{_where(kept)}"
+        f" order by {', '.join(o.sql for o in order)} limit {bounds.limit + 1}",
+        [*source.params, *_params(kept)],
+        station=station,
     )
     following = None
-    if found.num_rows > page.limit and page.limit:
-        values = [found.column(f"{_KEY}{position}")[page.limit - 1].as_py() for position in range(len(order))]
-        following = str(Cursor(snapshot.id, page.question, tuple(_as_text(value) for value in values)))
-    return found.slice(0, page.limit).select(range(len(page.selected))), following
+    if found.num_rows > bounds.limit and bounds.limit:
+        values = [found.column(f"{_KEY}{position}")[bounds.limit - 1].as_py() for position in range(len(order))]
+        following = str(Cursor(snapshot.id, bounds.question, tuple(_as_text(value) for value in values)))
+    return found.slice(0, bounds.limit).select(range(found.num_columns - len(keys))), following
 
 
 def _last_resort(page: Page) -> list[Ordering]:
@@ -115,7 +135,7 @@ def _read_view(snapshot: OpenSnapshot, executor: Executor, page: Page) -> tuple[
     total = [*page.order, *(Ordering(c) for c in page.relation.columns if c not in [o.column for o in page.order])]
     found = executor.fetch(
         snapshot,
-        f"select {_names(page.selected, [])} from {page.relation.sql}{_where(page.conditions)}"
+        f"select {_names(page.selected)} from {page.relation.sql}{_where(page.conditions)}"
         f" order by {', '.join(o.sql for o in total)} limit {page.limit + 1} offset {offset}",
         _params(page.conditions),
     )
@@ -155,8 +175,8 @@ def _read_key(columns: Sequence[Column], cursor: Cursor) -> list[Any]:
     return values
 
 
-def _names(selected: Sequence[Selected], keys: Sequence[str]) -> str:
-    return ", ".join([*(f"{item.sql} as {quoted(item.name)}" for item in selected), *keys])
+def _names(selected: Sequence[Selected]) -> str:
+    return ", ".join(f"{item.sql} as {quoted(item.name)}" for item in selected)
 
 
 def _where(conditions: Sequence[Condition]) -> str:

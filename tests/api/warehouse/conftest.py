@@ -3,7 +3,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
-from datetime import timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import duckdb
 import httpx
 import pytest
 import uvicorn
+from archive_files import HOURS_HEADER, Archive, days_of, hours_of, row_of, text_of
 from fastapi import FastAPI
 from upstream import NOW, Upstream
 
@@ -22,6 +23,7 @@ from ingestion.departments import resolve_all
 from ingestion.paths import DataPaths
 from orchestration.pipeline import plain_steps, run_pipeline
 from orchestration.settings import OrchestrationSettings
+from orchestration.snapshots.publish import is_up_to_date, publish_build
 from orchestration.snapshots.snapshots import kept_snapshots
 
 
@@ -73,6 +75,46 @@ def two_snapshots(upstream_server: Upstream, tmp_path_factory: pytest.TempPathFa
 def warehouse(two_snapshots: Path) -> DataPaths:
     """The same, for tests that only read."""
     return DataPaths(two_snapshots)
+
+
+def official_days() -> list[dict[str, object]]:
+    """TX is the year's last two digits, 91 to 120, less 80; 1 mm a day; 14 July 2020 is 41.0; 2021 has one day."""
+    rows = []
+    for n in range((date(2021, 1, 1) - date(1991, 1, 1)).days + 1):
+        day = date(1991, 1, 1) + timedelta(days=n)
+        warmth = 41.0 if day == date(2020, 7, 14) else day.year - 1980
+        rows.append(row_of(day, RR="1.0", TX=f"{warmth:.1f}", QTX=9 if day.year == 2021 else 1))
+    return rows
+
+
+@pytest.fixture(scope="session")
+def with_archive(two_snapshots: Path, tmp_path_factory: pytest.TempPathFactory) -> DataPaths:
+    """A published warehouse whose archive has a post of the list, one that is closed and one with a new number."""
+    folder = tmp_path_factory.mktemp("with-archive")
+    paths = DataPaths(Path(shutil.copytree(two_snapshots, folder / "data", symlinks=True)))
+    archive = Archive(paths, folder / "files")
+    closed = [row_of(date(1950, 1, 1), "09999001", NOM_USUEL="ANCIEN POSTE", RR="2.0", TN="-1.0", TX="3.0")]
+    archive.load(
+        "Q_09_previous-1950-2024_RR-T-Vent.csv.gz", text_of(closed + official_days()), datetime(2025, 1, 1, tzinfo=UTC)
+    )
+    for post, first, count, modified in (("05127001", 1, 15, 1), ("04033001", 16, 10, 2)):
+        renamed = days_of(date(2026, 4, first), count, post, NOM_USUEL="ROUSSET", RR="0.2", TN="4.5", TX="12.5")
+        renamed = [row for row in renamed if row["AAAAMMJJ"] != "20260420"]
+        name = f"Q_{post[:2]}_latest-2025-2026_RR-T-Vent.csv"
+        archive.load(name, text_of(renamed), datetime(2026, 5, modified, tzinfo=UTC))
+    hours = hours_of("2004-12-31T22", 5, RR1="0.4", T="5.5", QT=9)
+    hours += hours_of("2005-01-01T00", 2, "09999002", NOM_USUEL="POSTE HORAIRE")
+    archive.load("H_09_previous-2000-2009.csv.gz", text_of(hours, HOURS_HEADER), datetime(2025, 1, 1, tzinfo=UTC))
+    assert not is_up_to_date(paths)
+    publish_build(paths, keep=5)
+    assert is_up_to_date(paths)
+    return paths
+
+
+@pytest.fixture(scope="session")
+def http(with_archive: DataPaths) -> Iterator[httpx.Client]:
+    with serving(make_app(with_archive)) as client:
+        yield client
 
 
 @pytest.fixture

@@ -4,55 +4,20 @@ import io
 import re
 import shutil
 from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pyarrow.parquet as pq
 import pytest
-from archive_files import HOURS_HEADER, Archive, hours_of, row_of, text_of
 from problems import assert_problem
 
 from api.schemas import answers
 from ingestion.paths import DataPaths
 from orchestration.backup import frozen
-from orchestration.snapshots.publish import is_up_to_date, publish_build
 from orchestration.snapshots.snapshots import served_snapshot
 
-FIRST, LAST = date(1991, 1, 1), date(2021, 1, 1)
-
-
-def days() -> list[dict[str, object]]:
-    """TX is the year's last two digits, 91 to 120, less 80; 1 mm a day; 14 July 2020 is 41.0; 2021 has one day."""
-    rows = []
-    for n in range((LAST - FIRST).days + 1):
-        day = FIRST + timedelta(days=n)
-        warmth = 41.0 if day == date(2020, 7, 14) else day.year - 1980
-        rows.append(row_of(day, RR="1.0", TX=f"{warmth:.1f}", QTX=9 if day.year == 2021 else 1))
-    return rows
-
-
-@pytest.fixture(scope="module")
-def with_archive(two_snapshots: Path, tmp_path_factory: pytest.TempPathFactory) -> DataPaths:
-    """A published warehouse whose archive has one post of the list and one that is closed."""
-    folder = tmp_path_factory.mktemp("with-archive")
-    paths = DataPaths(Path(shutil.copytree(two_snapshots, folder / "data", symlinks=True)))
-    archive = Archive(paths, folder / "files")
-    closed = [row_of(date(1950, 1, 1), "09999001", NOM_USUEL="ANCIEN POSTE", RR="2.0", TN="-1.0", TX="3.0")]
-    archive.load("Q_09_previous-1950-2024_RR-T-Vent.csv.gz", text_of(closed + days()), datetime(2025, 1, 1, tzinfo=UTC))
-    assert not is_up_to_date(paths)
-    hours = hours_of("2004-12-31T22", 5, RR1="0.4", T="5.5", QT=9)
-    hours += hours_of("2005-01-01T00", 2, "09999002", NOM_USUEL="POSTE HORAIRE")
-    archive.load("H_09_previous-2000-2009.csv.gz", text_of(hours, HOURS_HEADER), datetime(2025, 1, 1, tzinfo=UTC))
-    publish_build(paths, keep=5)
-    assert is_up_to_date(paths)
-    return paths
-
-
-@pytest.fixture(scope="module")
-def http(with_archive: DataPaths, start_for_module: Callable[..., httpx.Client]) -> httpx.Client:
-    return start_for_module(with_archive)
+pytestmark = pytest.mark.xdist_group("warehouse")
 
 
 def rows(http: httpx.Client, url: str) -> list[dict[str, Any]]:
@@ -107,11 +72,105 @@ def test_is_this_normal(http: httpx.Client) -> None:
     assert (newest["value"], newest["quality"], newest["rank"], newest["rank_of_years"]) == (41.0, 9, 1, 31)
 
 
+def test_a_running_month_is_compared_with_the_same_days_of_other_years(http: httpx.Client) -> None:
+    url = "/climate/normal?station=09289001&date={}&resolution={}&quantity={}"
+    found = http.get(url.format("2020-07-14", "month", "temperature_max_c")).json()["data"]
+    # 13 days of 40 and one of 41; the other years have 11 to 39: (11 + ... + 39 + 40.0714) / 30 = 25.5024.
+    assert (found["value"], found["normal"], found["departure"]) == (40.07, 25.5, 14.57)
+    assert (found["days"], found["missing_days"], found["is_whole"], found["statistic"]) == (14, 0, True, "mean")
+    assert (found["rank"], found["rank_of_years"], found["percentile"], found["years"]) == (1, 30, 98.3, 30)
+    rain = http.get(url.format("2020-07-14", "month", "precipitation_mm")).json()["data"]
+    assert (rain["value"], rain["normal"], rain["statistic"], rain["percentile"]) == (14.0, 14.0, "sum", 50.0)
+    # 1 January to 1 March: 61 days in the 8 leap years, 60 in the 22 others.
+    year = http.get(url.format("2020-03-01", "year", "precipitation_mm")).json()["data"]
+    assert (year["value"], year["normal"], year["departure"], year["first_day"]) == (61.0, 60.27, 0.73, "2020-01-01")
+    # The end of February is compared with the end of February: 29 days or 28.
+    leap = http.get(url.format("2020-02-29", "month", "precipitation_mm")).json()["data"]
+    assert (leap["value"], leap["normal"], leap["years"]) == (29.0, 28.27, 30)
+    later = http.get(url.format("2021-01-03", "month", "precipitation_mm")).json()["data"]
+    assert (later["value"], later["is_whole"], later["days"], later["missing_days"]) == (None, False, 1, 2)
+    assert (later["normal"], later["departure"], later["rank"]) == (3.0, None, None)
+
+
+def test_one_day_of_every_station(http: httpx.Client) -> None:
+    (row,) = rows(http, "/climate/normal?date=2020-07-14")
+    assert (row["station_id"], row["value"], row["normal"], row["departure"]) == ("09289001", 41.0, 25.5, 15.5)
+    assert (row["percentile_range"], row["years"], row["day_source"]) == ("95-100", 30, "official")
+    assert (row["latitude"], row["longitude"]) == pytest.approx((43.005, 1.107), abs=0.001)
+    # Of 450 days 15 have 11 and 15 have 12: 5 % are under 12, and 12 is under the tenth part (13.0).
+    assert [rows(http, f"/climate/normal?date={y}-05-10&dept=9")[0]["percentile_range"] for y in (1991, 1992)] == [
+        "0-5",
+        "5-10",
+    ]
+    empty = http.get("/climate/normal?date=2020-07-14&dept=31").json()
+    assert (empty["data"], empty["message"]) == ([], "no station has this value on 2020-07-14")
+    short = rows(http, "/climate/normal?date=1950-01-01")
+    assert [(row["station_id"], row["normal"], row["percentile_range"]) for row in short] == [("09999001", None, None)]
+    today = rows(http, "/climate/normal?date=2026-11-19&limit=3")
+    assert len(today) == 3
+    assert {row["day_source"] for row in today} == {"hours"}
+    assert http.get("/climate/normal?date=2020-07-14&format=csv").text.count("\n") == 2
+    (feature,) = http.get("/climate/normal?date=2020-07-14&format=geojson").json()["features"]
+    assert feature["properties"]["departure"] == 15.5
+
+
+def test_months_against_their_normal_in_sql(http: httpx.Client) -> None:
+    url = "/warehouse/tables/marts/anomalies?station_id=09289001&quantity=temperature_max_c"
+    (row,) = rows(http, f"{url}&month=2020-07-01")
+    # 30 days of 40 and one of 41; the normal's other years have 11 to 39.
+    assert (row["value"], row["normal"], row["departure"]) == (40.03, 25.5, 14.53)
+    assert (row["rank"], row["rank_of_years"], row["percentile"], row["years"]) == (1, 30, 98.3, 30)
+    assert rows(http, f"{url}&month=2021-01-01") == []  # one day is no month
+    sql = "select * from marts.monthly_history where station_id = '09289001' and month = '2021-01-01'"
+    (month, _) = rows(http, f"/warehouse/query?sql={sql} order by quantity")
+    assert (month["value"], month["days"], month["missing_days"], month["is_whole"]) == (None, 1, 30, False)
+    (post,) = rows(http, "/warehouse/tables/marts/posts?station_id=09999001")
+    assert (post["station_name"], post["first_day"], post["last_day"]) == ("ANCIEN POSTE", "1950-01-01", "1950-01-01")
+
+
+def test_a_post_with_a_new_number_tells_the_old_one_and_is_not_joined_to_it(http: httpx.Client) -> None:
+    new = http.get("/climate/Rousset/history").json()  # both numbers bear this name
+    assert {row["station_id"] for row in new["data"]} == {"04033001"}
+    assert len(new["data"]) == 9
+    assert new["also_known_as"] == [{"station_id": "05127001", "until": "2026-04-15"}]
+    old = http.get("/climate/05127001/history?limit=1").json()
+    assert old["also_known_as"] == [{"station_id": "04033001", "since": "2026-04-16"}]
+    normal = http.get("/climate/normal?station=04033001&date=2026-04-21").json()
+    assert (normal["also_known_as"], normal["data"]["rank_of_years"]) == (new["also_known_as"], 1)
+    assert "also_known_as" not in http.get("/climate/09289001/normals").json()
+
+
+def test_a_station_without_rows_says_which_days_are_known(http: httpx.Client) -> None:
+    empty = http.get("/climate/09999001/history?from=2000-01-01").json()
+    assert (empty["data"], empty["message"]) == ([], "no row fits; days of 09999001: 1950-01-01 to 1950-01-01")
+
+
+def test_a_station_whose_departement_has_no_files_has_its_days_from_hours(http: httpx.Client) -> None:
+    station = rows(http, "/warehouse/stations?dept=31&limit=1")[0]["station_id"]
+    found = rows(http, f"/climate/{station}/history")
+    assert {(row["station_id"], row["day_source"]) for row in found} == {(station, "hours")}
+    empty = http.get(f"/climate/{station}/normals").json()
+    assert empty["data"] == []
+    assert empty["message"].startswith(f"no row fits; days of {station}: 2026-11-1")
+
+
+def test_months_come_in_pages(http: httpx.Client) -> None:
+    url = "/climate/09289001/history?from=2000-01-01&to=2001-12-31&resolution=year"
+    whole, paged, cursor = rows(http, url), [], None
+    for _ in range(2):
+        body = http.get(f"{url}&limit=3{f'&cursor={cursor}' if cursor else ''}").json()
+        paged += body["data"]
+        cursor = body["next"]
+    assert (len(whole), paged, cursor) == (4, whole, None)
+
+
 def test_too_few_years_give_no_normal(http: httpx.Client) -> None:
     found = http.get("/climate/normal?station=09999001&date=1950-01-01").json()["data"]
     assert (found["value"], found["normal"], found["departure"], found["percentile"]) == (3.0, None, None, None)
     assert (found["years"], found["is_normal"]) == (0, False)
-    missing = http.get("/climate/normal?station=09289001&date=1980-05-01").json()["data"]
+    body = http.get("/climate/normal?station=09289001&date=1980-05-01").json()
+    missing = body["data"]
+    assert body["message"].startswith("no row fits; days of 09289001: 1991-01-01 to 2026-11-")
     assert (missing["value"], missing["normal"], missing["rank"]) == (None, 25.5, None)
 
 
@@ -204,6 +263,10 @@ def test_coverage(http: httpx.Client) -> None:
         ("/climate/09289001/history?from=yesterday", 422),
         ("/climate/09289001/history?cursor=abc", 422),
         ("/climate/normal?station=09289001", 422),
+        ("/climate/normal?date=2020-07-14&resolution=month", 422),
+        ("/climate/normal?date=2020-07-14&dept=nowhere", 422),
+        ("/climate/normal?date=2020-07-14&dept=9&station=09289001", 422),
+        ("/climate/normal?station=09289001&date=0001-01-01", 422),
         ("/climate/normal?station=09289001&date=2020-07-14&quantity=gust_3s_ms", 422),
         ("/archive/coverage?dept=nowhere", 422),
         ("/climate/normal?station=09289001&date=2020-07-14&format=csv", 406),
@@ -221,15 +284,15 @@ def test_a_warehouse_without_archive_says_so(client: httpx.Client) -> None:
 
 def test_the_questions_about_history_get_answers(http: httpx.Client) -> None:
     text = http.get("/warehouse/questions").text
-    addresses = re.findall(r'"\$B(/(?:climate|archive)/[^"]*)"', text)
-    assert len(addresses) == 6
+    addresses = re.findall(r'"\$B(/[^"]*)"', text.partition("With history")[2].partition("\n## ")[0])
+    assert len(addresses) == 16
     for address in addresses:
         assert http.get(address).status_code == 200, address
 
 
 def test_the_marts_are_described_and_readable_by_sql(http: httpx.Client) -> None:
     tables = {table["name"]: table for table in rows(http, "/warehouse/tables")}
-    for name in (
+    names = (
         "daily_history",
         "hourly_history",
         "archive_hours_coverage",
@@ -238,10 +301,11 @@ def test_the_marts_are_described_and_readable_by_sql(http: httpx.Client) -> None
         "records",
         "archive_coverage",
         "archive_files",
-    ):
+    )
+    for name in names:
         assert tables[name]["description"]
     sql = "select count(*) as n, max(temperature_max_c) as t from marts.daily_history where day_source = 'official'"
-    assert rows(http, f"/warehouse/query?sql={sql}") == [{"n": 10960, "t": 41.0}]
+    assert rows(http, f"/warehouse/query?sql={sql}") == [{"n": 10984, "t": 41.0}]
     page = rows(http, "/warehouse/tables/marts/daily_history?station_id=09289001&order=-temperature_max_c&limit=1")
     assert page[0]["temperature_max_c"] == 41.0
 
@@ -251,7 +315,8 @@ def test_a_snapshot_does_not_grow_with_its_days(with_archive: DataPaths, warehou
     assert shown is not None
     assert without is not None
     assert shown.size_bytes - without.size_bytes < 1_500_000
-    assert len(shown.archive) == 8
+    # Days, and four of their climate, for each of three départements; hours of one, their days and their coverage.
+    assert len(shown.archive) == 18
 
 
 def test_a_backup_holds_the_archive(with_archive: DataPaths) -> None:

@@ -1,0 +1,122 @@
+"""One value a day of one station, as SQL, for the quantities that are summed since a day."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from api.warehouse.open.snapshot import OpenSnapshot
+from api.warehouse.question.evapotranspiration import hargreaves, penman_monteith, vapour_of_humidity
+
+_MIDRANGE = "(temperature_min_c + temperature_max_c) / 2"
+
+
+@dataclass(frozen=True)
+class Question:
+    """What the days are made for."""
+
+    snapshot: OpenSnapshot
+    post: str
+    base: float | None
+    since: date
+
+
+@dataclass(frozen=True)
+class DailyValues:
+    """A SELECT of `observed_date`, `value`, which is NULL where the day is missing, and perhaps its `method`."""
+
+    sql: str
+    params: Sequence[Any]
+    has_methods: bool = False
+
+
+def _of_history(expression: str) -> Callable[[Question], DailyValues]:
+    def make(question: Question) -> DailyValues:
+        based = expression.format(base=question.base)
+        sql = f"select observed_date, {based} as value from marts.daily_history where station_id = ?"
+        return DailyValues(sql, [question.post])
+
+    return make
+
+
+rain = _of_history("precipitation_mm")
+# greatest() would pass over a NULL.
+degree_days = _of_history(f"case when {_MIDRANGE} < {{base}} then {{base}} - {_MIDRANGE} else 0 * {_MIDRANGE} end")
+growing_degree_days = _of_history(
+    f"case when {_MIDRANGE} > {{base}} then {_MIDRANGE} - {{base}} else 0 * {_MIDRANGE} end"
+)
+
+
+def chill_hours(question: Question) -> DailyValues:
+    """Hours under the base, of days with all 24."""
+    value = f"case when count(temperature_c) = 24 then (count(*) filter (temperature_c < {question.base}))::double end"
+    days = f"select observed_date, {value} as value from ({_hours(question)}) as hours group by observed_date"
+    return DailyValues(days, [question.post])
+
+
+def et0(question: Question) -> DailyValues:
+    """Penman-Monteith where the day's radiation, humidity and wind are known, else Hargreaves; `method` says which."""
+    means = ", ".join(
+        f"case when count({column}) = 24 then {aggregate}({column}) end as {name}"
+        for name, aggregate, column in (
+            ("radiation", "sum", "radiation_j_m2"),
+            ("humidity", "avg", "humidity_pct"),
+            ("wind", "avg", "wind_speed_ms"),
+        )
+    )
+    low, high, since = "temperature_min_c", "temperature_max_c", f"date '{question.since}'"
+    vapour = vapour_of_humidity(low, high, "hours.humidity")
+    penman = penman_monteith(
+        "observed_date", low, high, vapour, "coalesce(wind_mean_ms, wind)", "hours.radiation / 1e6", "site"
+    )
+    sql = f"""
+        with site as (
+            select latitude, altitude_m from marts.stations where station_id = ? and latitude is not null
+            union all
+            select latitude, altitude_m from marts.posts where station_id = ? and station_id not in (
+                select station_id from marts.stations where latitude is not null
+            )
+        ),
+        hours as (select observed_date, {means} from ({_hours(question)}) as hours
+            where observed_date >= {since} group by observed_date),
+        days as (
+            select observed_date, {penman} as penman, {hargreaves("observed_date", low, high, "site")} as hargreaves
+            from (
+                select * from marts.daily_history where station_id = ? and observed_date >= {since}
+            ) as days
+            left join hours using (observed_date)
+            cross join site
+        )
+        select
+            observed_date, case when coalesce(penman, hargreaves) < 0 then 0 else coalesce(penman, hargreaves) end
+                as value,
+            case when penman is not null then 'penman_monteith' when hargreaves is not null then 'hargreaves' end
+                as method
+        from days
+    """
+    return DailyValues(sql, [question.post] * 4, has_methods=True)
+
+
+def _hours(question: Question) -> str:
+    """SELECT the station's hours with the day in FU that each belongs to; the station is bound once."""
+    relations = question.snapshot.relations
+    hours = next(name for name in ("marts.hourly_history", "marts.hourly_observations") if name in relations)
+    # Where FU is not known, overseas, an hour belongs to no day.
+    return f"""
+        select * from (
+            select
+                cast(observed_at at time zone 'UTC' - interval 1 hour + to_hours(
+                    case
+                        when left(station_id, 2) not in ('97', '98') then 0
+                        else (
+                            select utc_offset_hours from scales.utc_offsets
+                            where station_prefix = left(hours.station_id, 3)
+                        )
+                    end
+                ) as date) as observed_date,
+                temperature_c, humidity_pct, wind_speed_ms, radiation_j_m2
+            from {hours} as hours
+            where station_id = ?
+        ) as hours
+        where observed_date is not null
+    """
