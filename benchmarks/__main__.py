@@ -4,6 +4,7 @@ import argparse
 import json
 
 from benchmarks.archive_hours import measure_archive_hours
+from benchmarks.climate import measure_climate
 from benchmarks.growth import measure_growth
 from benchmarks.idle import measure_idle
 from benchmarks.loading import measure_loading
@@ -20,6 +21,7 @@ PARTS = {
     "idle": lambda report, _: measure_idle(report, rounds=3, minutes=2),
     "loading": lambda report, options: measure_loading(report, days=options.days),
     "france": lambda report, _: measure_runs(report, rounds=3, classic_rounds=1, dept="all"),
+    "climate": lambda report, options: measure_climate(report, rounds=options.rounds),
     "hours": lambda report, _: measure_archive_hours(report, rounds=3),
     "watches": lambda report, options: measure_watching(report, rounds=options.rounds),
     "growth": lambda report, options: measure_growth(report, rounds=3, ten_years=options.ten_years),
