@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 from api.warehouse.open.snapshot import OpenSnapshot
@@ -77,7 +77,7 @@ def et0(question: Question) -> DailyValues:
                 select station_id from marts.stations where latitude is not null
             )
         ),
-        hours as (select observed_date, {means} from ({_hours(question)}) as hours
+        hours as (select observed_date, {means} from ({_hours(question, question.since)}) as hours
             where observed_date >= {since} group by observed_date),
         days as (
             select observed_date, {penman} as penman, {hargreaves("observed_date", low, high, "site")} as hargreaves
@@ -97,10 +97,12 @@ def et0(question: Question) -> DailyValues:
     return DailyValues(sql, [question.post] * 4, has_methods=True)
 
 
-def _hours(question: Question) -> str:
+def _hours(question: Question, since: date = date.min) -> str:
     """SELECT the station's hours with the day in FU that each belongs to; the station is bound once."""
     relations = question.snapshot.relations
     hours = next(name for name in ("marts.hourly_history", "marts.hourly_observations") if name in relations)
+    # A day begins at most 12 hours before it does in UTC.
+    bound = f" and observed_at > timestamptz '{since - timedelta(days=1)} 00:00:00Z'" if since > date.min else ""
     # Where FU is not known, overseas, an hour belongs to no day.
     return f"""
         select * from (
@@ -116,7 +118,7 @@ def _hours(question: Question) -> str:
                 ) as date) as observed_date,
                 temperature_c, humidity_pct, wind_speed_ms, radiation_j_m2
             from {hours} as hours
-            where station_id = ?
+            where station_id = ?{bound}
         ) as hours
         where observed_date is not null
     """

@@ -101,6 +101,17 @@ def test_a_station_asked_for_reads_its_own_rows_only(archive: Archive, show: Cal
     assert plan.count("station_id='09289001'") == scans
 
 
+def test_a_reader_that_names_a_department_opens_its_files_only(archive: Archive, show: Callable[..., Ask]) -> None:
+    archive.load(LATEST, text_of(days_of(date(2023, 1, 1), 3)), AT)
+    archive.load("Q_31_latest-2023-2024_RR-T-Vent.csv", text_of(days_of(date(2023, 1, 1), 4, "31069001")), AT)
+    ask = show()
+    count = "select station_id, count(*) from marts.daily_history group by all order by all"
+    assert ask(count) == [("09289001", 3), ("31069001", 4)]
+    assert ask(f"set variable archive_department = '31'; {count}") == [("31069001", 4)]
+    # One without files: a station of it has no row, whichever file is opened.
+    assert ask("set variable archive_department = '7'; from marts.records where station_id = '07000001'") == []
+
+
 def test_every_relation_and_its_documented_columns_exist(archive: Archive, show: Callable[..., Ask]) -> None:
     archive.load(LATEST, text_of(days_of(date(2023, 1, 1), 3)), AT)
     ask = show()
