@@ -171,10 +171,10 @@ def test_an_answer_that_many_ask_for_at_once_is_computed_once(
     fetched: list[str] = []
     fetch = Executor.fetch
 
-    def slow_fetch(executor: Executor, snapshot: OpenSnapshot, sql: str, *rest: Any) -> pa.Table:
+    def slow_fetch(executor: Executor, snapshot: OpenSnapshot, sql: str, *rest: Any, **named: Any) -> pa.Table:
         fetched.append(sql)
         time.sleep(0.5)
-        return fetch(executor, snapshot, sql, *rest)
+        return fetch(executor, snapshot, sql, *rest, **named)
 
     monkeypatch.setattr(Executor, "fetch", slow_fetch)
     with ThreadPoolExecutor(8) as readers:

@@ -11,6 +11,9 @@ import polars as pl
 import pytest
 from archive_files import Archive, days_of, row_of, text_of
 
+from ingestion.archive.climate import MAXIMA, SUMS, months_sql
+from ingestion.archive.computed import parquet_in
+from ingestion.archive.days_sql import FIELDS, days_sql, official_days_sql
 from ingestion.archive.ledger import read_ledger
 from ingestion.archive.load import given_by_hand, load_days
 from ingestion.demo.archive import days_file
@@ -240,3 +243,22 @@ def test_records_of_a_real_excerpt_equal_those_of_polars(paths: DataPaths, real_
     check_records(ours, frame)
     # 25 days of January: six are missing, all in a row, so not even one month counts.
     assert climate(paths, "normals_monthly", "75").is_empty()
+
+
+def test_months_of_a_real_excerpt_equal_those_of_polars(paths: DataPaths, real_file: Callable[[str], Path]) -> None:
+    file = real_file("Q_75_latest-2023-2024_RR-T-Vent_2023-01_excerpt.csv")
+    load_days(paths, file, given_by_hand(file), "meteofrance")
+    days = official_days_sql(days_sql(read_ledger(paths).in_use(), parquet_in(paths)))
+    found = duckdb.sql(f"select station_id, quantity, value, days, missing_days from ({months_sql(f'({days})')})")
+    ours = {(post, quantity): told for post, quantity, *told in found.fetchall()}
+    frame = pl.read_csv(file, separator=";", schema_overrides={"NUM_POSTE": pl.String})
+    frame = frame.with_columns(pl.col("NUM_POSTE").str.strip_chars())
+    for quantity, code in FIELDS.items():
+        valid = frame.filter(pl.col(code).is_not_null(), pl.col(f"Q{code}") != 2)
+        for (post,), group in valid.group_by("NUM_POSTE"):
+            values = group[code]
+            expected = values.sum() if quantity in SUMS else values.max() if quantity in MAXIMA else values.mean()
+            value, present, missing = ours.pop((str(post), quantity))
+            assert value == pytest.approx(expected, abs=0.0051), (post, quantity)
+            assert (present, missing) == (group.height, 31 - group.height)
+    assert ours == {}
