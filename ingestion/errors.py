@@ -12,6 +12,7 @@ IngestionError
 ├── ClosedMonthDamaged       a closed month's file is missing, or not the one that was written
 ├── ArchiveFileRefused       a file of the open archive is cut, shrank, or is not what it should be
 ├── ArchiveUnreadable        the archive's ledger cannot be read
+├── ArchiveNeedsRoom         the disk is too small for what a back-fill would load
 ├── UpstreamError            Météo-France did not give an answer that can be used
 │   ├── TokenMissing         no METEOFRANCE_TOKEN
 │   ├── ApplicationRefused   the application id makes no token
@@ -184,6 +185,17 @@ class ArchiveUnreadable(IngestionError):
         super().__init__(
             f"{file} cannot be read ({printable(why)}): put it back from a backup, or move the archive's folder away "
             "and load its files again"
+        )
+
+
+class ArchiveNeedsRoom(IngestionError):
+    """The disk is too small for what a back-fill would load; nothing was fetched."""
+
+    def __init__(self, needed: int, free: int, root: Path) -> None:
+        super().__init__(
+            f"the back-fill needs about {needed / 1e9:.1f} GB and {free / 1e9:.1f} GB are free under {root}; "
+            "nothing was fetched, and what was loaded before stays: free some space, or ask for fewer "
+            "départements or years"
         )
 
 

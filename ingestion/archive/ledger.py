@@ -23,6 +23,7 @@ KEPT_SHARE = 0.98  # of the former file's rows: a file that has fewer lost some
 
 Dataset = Literal["days", "hours"]
 Status = Literal["loaded", "superseded", "refused"]
+WantedStatus = Literal["planned", "fetched", "failed"]
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,22 @@ class ArchiveFile:
         return is_same and self.first_day <= other.last_day and other.first_day <= self.last_day  # ISO dates sort
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """A listed file that a back-fill is to load. Once it is loaded or refused, it stands in `files` instead."""
+
+    dataset: str
+    department: str
+    name: str
+    resource_id: str
+    url: str
+    last_modified: str
+    bytes: int | None = None
+    status: WantedStatus = "planned"
+    attempts: int = 0
+    error: str | None = None
+
+
 @dataclass
 class Ledger:
     """Everything known about the archive of one source."""
@@ -75,6 +92,7 @@ class Ledger:
     files: list[ArchiveFile] = field(default_factory=list)
     climate: dict[str, str] = field(default_factory=dict)  # département to its folder of normals and records
     from_hours: dict[str, str] = field(default_factory=dict)  # département to its folder of days from hours
+    queue: dict[str, Wanted] = field(default_factory=dict)  # by resource id: what the last back-fill still has to load
 
     def in_use(self, department: str | None = None, dataset: Dataset | None = None) -> list[ArchiveFile]:
         """The files whose rows are served, by département, the winner of a shared day or hour first."""
@@ -138,7 +156,8 @@ def read_ledger(paths: DataPaths) -> Ledger:
             ArchiveFile(**{**entry, "unknown_columns": tuple(entry.get("unknown_columns", ()))})
             for entry in told["files"]
         ]
-        return Ledger(told["source"], files, dict(told["climate"]), dict(told.get("from_hours", {})))
+        queue = {wanted["resource_id"]: Wanted(**wanted) for wanted in told.get("queue", ())}
+        return Ledger(told["source"], files, dict(told["climate"]), dict(told.get("from_hours", {})), queue)
     except FileNotFoundError:
         return Ledger()
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -153,6 +172,7 @@ def write_ledger(paths: DataPaths, ledger: Ledger) -> None:
         "climate": ledger.climate,
         "from_hours": ledger.from_hours,
         "files": [asdict(entry) for entry in ordered],
+        "queue": [asdict(ledger.queue[key]) for key in sorted(ledger.queue)],
     }
     write_durably(paths.archive / "ledger.json", json.dumps(told, indent=1, ensure_ascii=False).encode())
 

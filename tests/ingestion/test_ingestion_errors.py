@@ -16,6 +16,7 @@ EXAMPLES = [
     errors.ClosedMonthDamaged(Path("2025-01.parquet"), "is missing"),
     errors.ArchiveFileRefused("Q_09.csv.gz", "it is cut\nor damaged"),
     errors.ArchiveUnreadable(Path("ledger.json"), "it is missing"),
+    errors.ArchiveNeedsRoom(12_300_000_000, 4_000_000_000, Path("data")),
     errors.StorageFailed(28, "No space left on device", "landing/a.gz", "data"),
     errors.StorageFailed(None, "something\nelse", None, "data"),
     errors.FileUnreadable(Path("captured.json"), "gone"),

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from archive_files import days_of, text_of
 
 from ingestion.archive import backfill as backfill_module
 from ingestion.archive import load as load_module
-from ingestion.archive.backfill import backfill
+from ingestion.archive.backfill import Backfilled, backfill
 from ingestion.archive.climate import write_climate
 from ingestion.archive.ledger import ArchiveFile, read_ledger, write_ledger
 from ingestion.archive.listing import LISTING, ArchiveClient
@@ -103,6 +104,12 @@ def settings(data_dir: Path) -> IngestionSettings:
     return IngestionSettings(data_dir=data_dir, meteofrance_source="meteofrance", _env_file=None)
 
 
+def told(done: Backfilled) -> str:
+    """What it says, without the remark that these files, written by hand, end long ago."""
+    assert all("the archive seems frozen" in remark for remark in done.remarks)
+    return str(replace(done, remarks=[]))
+
+
 def names_in_use(data_dir: Path) -> list[str]:
     return sorted(file.name for file in read_ledger(DataPaths(data_dir)).in_use())
 
@@ -123,11 +130,11 @@ def test_files_of_days_of_the_departement_are_loaded_once(
 ) -> None:
     fill(listed)
     said: list[str] = []
-    assert str(backfill(settings, ARIEGE, 1991, said.append)) == "2 files loaded (550 days), 0 known already"
+    assert told(backfill(settings, ARIEGE, 1991, said.append)) == "2 files loaded (550 days), 0 known already"
     assert said[0].startswith(f"[1/2] {LATEST}: 50 days of 1 post, 2025-01-01 to 2025-02-19")
     assert names_in_use(data_dir) == [LATEST, PREVIOUS]
     listed.asked.clear()
-    assert str(backfill(settings, ARIEGE, 1991, said.append)) == "0 files loaded (0 days), 2 known already"
+    assert told(backfill(settings, ARIEGE, 1991, said.append)) == "0 files loaded (0 days), 2 known already"
     assert listed.asked == []
     listed.put(LATEST, text_of(days_of(date(2025, 1, 1), 51)), "2026-02-02T00:00:00+00:00")
     assert backfill(settings, ARIEGE, 1991, said.append).known == 1
