@@ -14,7 +14,7 @@ from api.page.router import add_page
 from api.prefix import WithoutPrefix
 from api.rate_limit import limit_requests
 from api.request_log import RequestLog, configure_logging
-from api.routes import events, health, metrics, runs, schedule, watches
+from api.routes import archive, events, health, metrics, runs, schedule, watches
 from api.routes.all_routes import add_reads
 from api.settings import get_settings
 from api.start_table import print_start_table
@@ -56,7 +56,7 @@ def create_app() -> FastAPI:
         app.add_middleware(CorsForReads, origins=origins)
     app.add_middleware(RequestLog)
     install_problem_handlers(app)
-    for module in (runs, events, schedule, watches, health, metrics):
+    for module in (runs, events, schedule, archive, watches, health, metrics):
         app.include_router(module.router)
     add_reads(app)
     add_page(app)

@@ -20,7 +20,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from api.address import at
-from ingestion.errors import IngestionError, StorageFailed, UnknownDepartment
+from ingestion.errors import IngestionError, StorageFailed, UnknownDepartment, UpstreamDown
 from orchestration import errors as domain
 
 log = logging.getLogger("girouette.api")
@@ -126,6 +126,10 @@ _DOMAIN: dict[type[Exception], _Row] = {
         "send a code (`9`, `2A`, `974`), a name (`Ariège`), or `all`",
     ),
     StorageFailed: _STORAGE,
+    UpstreamDown: (
+        502, "archive-not-answering", "The open archive did not answer", None,
+        "try again later, or ask for other départements or years.",
+    ),
     domain.NoRoom: _STORAGE,
     domain.RunNotFound: (404, "run-not-found", "No such run", "run_id", "list the runs with GET /runs."),
     domain.RunNotCancellable: (

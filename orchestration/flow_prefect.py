@@ -12,12 +12,13 @@ if __name__ == "__main__":
 from ingestion import settings as ingestion_settings
 from ingestion.departments import resolve_all
 from ingestion.errors import IngestionError
+from orchestration.archive_flow import weather_archive_backfill, weather_archive_refresh
 from orchestration.errors import OrchestrationError
 from orchestration.flow import weather_hourly_pipeline
 from orchestration.run_once import run_once
 from orchestration.service.headless import serve
 
-__all__ = ["main", "weather_hourly_pipeline"]
+__all__ = ["main", "weather_archive_backfill", "weather_archive_refresh", "weather_hourly_pipeline"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

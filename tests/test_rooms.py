@@ -26,7 +26,7 @@ LAYERS = [
     ("orchestration.flow_prefect", "orchestration.backup"),
     ("orchestration.service",),
     ("orchestration.worker",),
-    ("orchestration.flow", "orchestration.tasks"),
+    ("orchestration.flow", "orchestration.tasks", "orchestration.archive_flow"),
     ("orchestration.pipeline",),
     ("orchestration.alerts", "orchestration.watches"),
     ("orchestration.notices",),

@@ -28,6 +28,7 @@ from ingestion.archive.plan import (
     require_room,
     wanted_of,
 )
+from ingestion.archive.progress import Progress
 from ingestion.departments import Department
 from ingestion.durable import make_directory
 from ingestion.errors import IngestionError, SourceMismatch, StorageFailed
@@ -38,6 +39,7 @@ from ingestion.storage import storage_faults
 FETCHES_AT_ONCE = 2
 
 Say = Callable[[str], None]
+Tell = Callable[[Progress], None]
 Outcome = Loaded | IngestionError
 LoadAll = Callable[[Sequence[Listed]], Iterable[tuple[Listed, Outcome]]]
 
@@ -191,9 +193,9 @@ def open_backfill(settings: IngestionSettings, say: Say) -> Iterator[Backfill]:
         lock.release()
 
 
-def carry_out(backfill: Backfill, plan: Plan, load_all: LoadAll, say: Say) -> Backfilled:
+def carry_out(backfill: Backfill, plan: Plan, load_all: LoadAll, say: Say, tell: Tell | None = None) -> Backfilled:
     """Load a plan's files and renew the normals of each département after its last one. A file that fails is told."""
-    done = Backfilled(known=len(plan.known) + len(plan.refused))
+    done, progress = Backfilled(known=len(plan.known) + len(plan.refused)), Progress.of(plan)
     for note in plan.notes:
         say(note)
     for entry in plan.refused:
@@ -205,13 +207,18 @@ def carry_out(backfill: Backfill, plan: Plan, load_all: LoadAll, say: Say) -> Ba
             backfill.finish(department)
     for number, (listed, outcome) in enumerate(load_all(plan.to_load), start=1):
         say(f"[{number}/{len(plan.to_load)}] {listed.name}: {outcome}")
+        rows = 0
         if isinstance(outcome, IngestionError):
             done.failures[listed.name] = str(outcome)
         else:
             done.loaded.append(outcome.entry)
+            rows = outcome.entry.rows
         left[listed.department] -= 1
         if not left[listed.department]:
             backfill.finish(listed.department)
+        progress.count(listed.name, listed.bytes, rows, done.failures.get(listed.name))
+        if tell:
+            tell(progress)
     done.remarks += backfill.find_frozen()
     return done
 
@@ -238,12 +245,19 @@ def load_in_threads(backfill: Backfill) -> LoadAll:
 
 
 def backfill(
-    settings: IngestionSettings, departments: Sequence[Department], since: int, say: Say, *, accept: bool = False
+    settings: IngestionSettings,
+    departments: Sequence[Department],
+    since: int | None,
+    say: Say,
+    *,
+    to: int | None = None,
+    accept: bool = False,
+    tell: Tell | None = None,
 ) -> Backfilled:
-    """Load every listed file with days from the year `since` on. One that fails is reported.
+    """Load every listed file with days of the years `since` to `to`. One that fails is reported.
 
     Raises UpstreamDown when the listing cannot be read, SourceMismatch, ArchiveNeedsRoom, StorageFailed.
     """
-    wish = Wish(departments, since=since, accept=accept)
+    wish = Wish(departments, since=since, to=to, accept=accept)
     with open_backfill(settings, say) as opened:
-        return carry_out(opened, opened.plan(wish), load_in_threads(opened), say)
+        return carry_out(opened, opened.plan(wish), load_in_threads(opened), say, tell)

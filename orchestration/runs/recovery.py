@@ -28,16 +28,24 @@ async def end_orphans(
     Runs of other workers on the pool are not touched. The caller leads, so no other process has our name. `alive`
     is called after Prefect answers, so a run that our worker takes meanwhile does not count as an orphan.
     """
-    orphans = []
-    begun = (StateType.PENDING, StateType.RUNNING, StateType.CANCELLING)
-    for run in await find_due(client, deployment_id, begun):
-        if run.id in alive() or run.labels.get(_WORKER_LABEL, worker_name) != worker_name:
-            continue
+    orphans = await find_orphans(client, deployment_id, worker_name, alive)
+    for run in orphans:
         is_cancelling = run.state is not None and run.state.is_cancelling()
         message = "its process ended with the service that ran it; the last snapshot stays served"
         await end_run(client, run.id, Cancelled(message=message) if is_cancelling else Crashed(message=message))
-        orphans.append(run)
     return orphans
+
+
+async def find_orphans(
+    client: PrefectClient, deployment_id: UUID, worker_name: str, alive: Callable[[], Collection[UUID]] = tuple
+) -> list[FlowRun]:
+    """Find the runs of this service's worker that have lost their process (see `end_orphans`)."""
+    begun = (StateType.PENDING, StateType.RUNNING, StateType.CANCELLING)
+    return [
+        run
+        for run in await find_due(client, deployment_id, begun)
+        if run.id not in alive() and run.labels.get(_WORKER_LABEL, worker_name) == worker_name
+    ]
 
 
 async def skip_missed(client: PrefectClient, deployment_id: UUID) -> int:

@@ -38,6 +38,7 @@ from orchestration.errors import (
     RunNotFound,
     RunNotRetriable,
 )
+from orchestration.runs.archive import ARCHIVE_QUEUE, queue_again
 from orchestration.runs.deployment import Schedule, change_schedule, read_deployment_id, read_schedule
 from orchestration.runs.find_runs import find_runs, read_pages
 from orchestration.runs.parameters import as_parameter, as_tags, as_texts, departments_in
@@ -72,7 +73,9 @@ class Ticket:
 
 
 class Runs:
-    """The runs of the deployment, through one connection to the Prefect server."""
+    """The runs of the hourly deployment, through one connection to the Prefect server."""
+
+    read_id = staticmethod(read_deployment_id)
 
     def __init__(self, api_url: str, paths: DataPaths, wake: Callable[[], None]) -> None:
         self.api_url = api_url
@@ -208,6 +211,11 @@ class Runs:
         run = await self.read(run_id)
         if run.state is None or not run.state.is_final():
             raise RunNotRetriable(str(run_id), run.state.name or "waiting" if run.state else "waiting")
+        if run.work_queue_name == ARCHIVE_QUEUE:
+            async with self._one_at_a_time(), self._prefect() as client:
+                again = await queue_again(client, run)
+            self._wake()
+            return Ticket(again)
         return await self.trigger(departments_of(run), full=bool(run.parameters.get("full")))
 
     async def schedule(self) -> Schedule:
@@ -231,7 +239,7 @@ class Runs:
         """Give the deployment's id; it is asked for now and then, as a server may come back with an empty database."""
         time = asyncio.get_running_loop().time()
         if self._deployment_id is None or time > self._known_until:
-            self._deployment_id = await read_deployment_id(client)
+            self._deployment_id = await self.read_id(client)
             self._known_until = time + DEPLOYMENT_SECONDS
         return self._deployment_id
 
@@ -276,7 +284,9 @@ class Runs:
 
 
 def departments_of(run: FlowRun) -> tuple[Department, ...]:
-    """Say which départements a run fetches; none where they cannot be read."""
+    """Say which départements a run fetches: none of a refresh, or where they cannot be read."""
+    if run.work_queue_name == ARCHIVE_QUEUE and "dept" not in run.parameters:
+        return ()
     return departments_in(run.parameters)
 
 

@@ -20,6 +20,8 @@ from ingestion.paths import DataPaths
 from ingestion.storage import storage_faults
 from orchestration.errors import NoDepartments, NotRegistered, OrchestrationError
 from orchestration.prefect_server.server import ensure_server, is_answering, stop_server
+from orchestration.runs.archive import hand_over_orphans
+from orchestration.runs.archive_runs import Backfills, Refreshes
 from orchestration.runs.deployment import WORK_POOL, Schedule, register_deployment
 from orchestration.runs.prefect_client import async_settings, not_ready
 from orchestration.runs.recovery import end_orphans, skip_missed
@@ -31,7 +33,7 @@ from orchestration.settings import OrchestrationSettings
 from orchestration.snapshots.snapshots import newest_snapshot
 from orchestration.worker.cores import leave_a_core_to_readers, use_all_cores
 from orchestration.worker.launcher import Launcher
-from orchestration.worker.worker import WarmWorker
+from orchestration.worker.worker import ArchiveWorker, WarmWorker
 
 log = logging.getLogger("girouette.serving")
 
@@ -74,8 +76,11 @@ class Service:
         self.scheduled = self.departments  # PATCH /schedule can change them
         self.health = Health()
         self.runs = Runs(settings.prefect_api_url, paths, self._wake)
+        self.backfills = Backfills(settings.prefect_api_url, paths, self._wake)
+        self.refreshes = Refreshes(settings.prefect_api_url, paths, self._wake)
         self.leadership = Leadership(paths)
         self.worker: WarmWorker | None = None
+        self.archive_worker: ArchiveWorker | None = None
         self.has_readers: Callable[[], bool] = lambda: False
         self._wake_file = str(paths.wake_file)
         self.launcher = Launcher(paths.logs / "runs.log")
@@ -86,6 +91,7 @@ class Service:
         folder = str(paths.root.resolve())
         # The same for every process on this directory, so the next leader recognises the previous leader's runs.
         self.worker_name = f"girouette-{socket.gethostname()}-{hashlib.sha256(folder.encode()).hexdigest()[:8]}"
+        self._archive_worker_name = f"{self.worker_name}-archive"
 
     async def run(self) -> None:
         """Run until cancelled. Then call `stop` to end what was started."""
@@ -123,13 +129,14 @@ class Service:
         """Stop taking runs, give a running one its time, and leave no process behind."""
         self._is_stopping = True
         self.health.note("role", "stopping")
-        for task in self._tasks:
-            if self.worker is not None and not task.done():
+        for task, worker in zip(self._tasks, (self.worker, self.archive_worker), strict=False):
+            if worker is not None and not task.done():
                 with contextlib.suppress(httpx.HTTPError):
-                    await self.worker.drain(self.settings.shutdown_seconds)
+                    await worker.drain(self.settings.shutdown_seconds)
             task.cancel()
             await asyncio.wait([task])
-        await self.runs.close()
+        for runs in (self.runs, self.backfills, self.refreshes):
+            await runs.close()
         if self._server is not None:
             await asyncio.to_thread(stop_server, self._server)
             self._server = None
@@ -186,18 +193,23 @@ class Service:
                 log.warning("run %s (%s) was left behind and is now marked Crashed", run.name, run.id)
             if missed := await skip_missed(client, schedule.deployment_id):
                 log.warning("%d scheduled runs were missed; only the newest is made up for", missed)
+            for run in await hand_over_orphans(client, self._archive_worker_name, self._archive_runs_in_hand):
+                log.warning("%s was left behind; run %s goes on where it stood", run.name, run.id)
         self.note_schedule(schedule)
         self._said.clear()
         log.info(
             "serving weather-hourly-deployment: %s, cron `%s` (UTC)", label_of(schedule.departments), schedule.cron
         )
         if not any(not task.done() for task in self._tasks):
-            self._tasks = [asyncio.create_task(self._work())]
+            self._tasks = [asyncio.create_task(self._work()), asyncio.create_task(self._work_on_archive())]
         if newest_snapshot(self.paths) is None and schedule.departments:
             await self._first_refresh(schedule)
 
     def _runs_in_hand(self) -> list[UUID]:
         return self.worker.in_hand if self.worker is not None else []
+
+    def _archive_runs_in_hand(self) -> list[UUID]:
+        return self.archive_worker.in_hand if self.archive_worker is not None else []
 
     def note_schedule(self, schedule: Schedule) -> None:
         """Show in the health whether the schedule is paused, or names no known département."""
@@ -235,6 +247,18 @@ class Service:
             except Exception as error:
                 self.health.note("worker", "failed", f"{error}; another is started")
                 log.warning("the worker ended (%r); another is started", error)
+                await asyncio.sleep(WATCH_SECONDS)
+
+    async def _work_on_archive(self) -> None:
+        """Run the worker of back-fills; one that fails is replaced."""
+        while True:
+            self.archive_worker = ArchiveWorker(
+                WORK_POOL, self.launcher, self._archive_worker_name, self.paths.root, self._share_cores
+            )
+            try:
+                await self.archive_worker.work()
+            except Exception as error:
+                log.warning("the archive's worker ended (%r); another is started", error)
                 await asyncio.sleep(WATCH_SECONDS)
 
     def _share_cores(self) -> None:
@@ -304,7 +328,12 @@ class Service:
             stamp = self._wake_stamp()
             if stamp != seen and self.worker is not None:
                 seen = stamp
-                self.worker.wake()
+                self._wake_workers()
+
+    def _wake_workers(self) -> None:
+        for worker in (self.worker, self.archive_worker):
+            if worker is not None:
+                worker.wake()
 
     def _wake_stamp(self) -> int:
         try:
@@ -315,7 +344,7 @@ class Service:
     def _wake(self) -> None:
         """Make the worker check its queue now: ours directly, the leader's through a file."""
         if self.worker is not None:
-            self.worker.wake()
+            self._wake_workers()
         else:
             self.paths.wake_file.parent.mkdir(parents=True, exist_ok=True)
             self.paths.wake_file.touch()

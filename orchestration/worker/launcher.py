@@ -42,10 +42,10 @@ class Launcher:
         finally:
             self._settled.set()
 
-    def launch(self, flow_run_id: str, environment: Mapping[str, str]) -> BaseProcess:
-        """Start the process of one flow run. Waits for the preloading to finish."""
+    def launch(self, flow_run_id: str, environment: Mapping[str, str], flow: str) -> BaseProcess:
+        """Start the process of one run of a flow. Waits for the preloading to finish."""
         self._settled.wait(PRELOAD_SECONDS)
-        arguments = (flow_run_id, dict(environment), str(self.log_file))
+        arguments = (flow_run_id, dict(environment), str(self.log_file), flow)
         try:
             return self._start(self._context, arguments)
         except (OSError, EOFError) as error:  # the forkserver died, the run need not fail
@@ -61,11 +61,11 @@ class Launcher:
         return process
 
 
-def _execute(flow_run_id: str, environment: dict[str, str], log_file: str) -> None:
+def _execute(flow_run_id: str, environment: dict[str, str], log_file: str, flow: str) -> None:
     # Imported in the child, so that the service does not hold dbt in memory.
     from orchestration.worker.run_process import execute
 
-    execute(flow_run_id, environment, log_file)
+    execute(flow_run_id, environment, log_file, flow)
 
 
 def _answer() -> None:

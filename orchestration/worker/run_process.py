@@ -19,6 +19,7 @@ from uuid import UUID
 import prefect.concurrency.services
 import prefect.task_engine
 import prefect.utilities.visualization  # noqa: F401
+from prefect import Flow
 from prefect.context import SyncClientContext
 from prefect.engine import handle_engine_signals
 from prefect.flow_engine import load_flow_run, run_flow
@@ -30,18 +31,26 @@ from prefect.settings import (
 )
 
 from ingestion.settings import get_settings as get_ingestion_settings
+from orchestration.archive_flow import weather_archive_backfill, weather_archive_refresh
 from orchestration.flow import weather_hourly_pipeline
 from orchestration.runs.prefect_client import sync_settings
 from orchestration.settings import ROOT, get_settings
 from orchestration.worker.cores import leave_a_core_to_readers
 
+_FLOWS: dict[str, Flow[..., Any]] = {
+    flow.name: flow for flow in (weather_hourly_pipeline, weather_archive_backfill, weather_archive_refresh)
+}
+_YIELDS = 10  # of niceness: an hourly run beside a back-fill gets nine tenths of a core that both want
 
-def execute(flow_run_id: str, environment: dict[str, str], log_file: str) -> None:
-    """Execute one flow run in this new process. Prefect gets its state, the log file its output."""
+
+def execute(flow_run_id: str, environment: dict[str, str], log_file: str, flow: str) -> None:
+    """Execute one run of a flow in this new process. Prefect gets its state, the log file its output."""
     # Own process group: Ctrl-C in the terminal stops only the service. Stay in the service's session: Linux autogroup
     # scheduling shares CPU per session, so a new one would starve readers.
     os.setpgrp()
     leave_a_core_to_readers()
+    if flow != weather_hourly_pipeline.name:
+        os.nice(_YIELDS)
     _write_output_to(Path(log_file))
     _end_with_parent()
     os.chdir(ROOT)
@@ -53,7 +62,7 @@ def execute(flow_run_id: str, environment: dict[str, str], log_file: str) -> Non
         flow_run = load_flow_run(UUID(flow_run_id))
         with handle_engine_signals(flow_run.id):
             log = cast("logging.Logger", flow_run_logger(flow_run))
-            run_flow(weather_hourly_pipeline, flow_run=flow_run, error_logger=log)
+            run_flow(_FLOWS[flow], flow_run=flow_run, error_logger=log)
 
 
 def _left_out() -> dict[Any, Any]:

@@ -17,7 +17,8 @@ from prefect.states import Cancelled, Cancelling
 from prefect.workers.base import BaseWorker
 from prefect.workers.process import ProcessJobConfiguration, ProcessVariables, ProcessWorkerResult
 
-from orchestration.runs.deployment import read_deployment_id
+from orchestration.runs.archive import ARCHIVE_QUEUE, hand_over
+from orchestration.runs.deployment import FLOW_NAME, read_deployment_id
 from orchestration.runs.parameters import as_tags, departments_in
 from orchestration.runs.recovery import end_run, end_tasks, skip_missed
 from orchestration.worker.launcher import Launcher
@@ -45,11 +46,20 @@ class WarmWorker(BaseWorker[ProcessJobConfiguration, ProcessVariables, ProcessWo
     job_configuration = ProcessJobConfiguration
     job_configuration_variables = ProcessVariables
 
+    queue = "default"
+
     def __init__(
         self, work_pool_name: str, launcher: Launcher, name: str, data_dir: Path, before_run: Callable[[], None]
     ) -> None:
         # Later runs wait in Prefect's queue, oldest first, until the current one ends.
-        super().__init__(work_pool_name, name=name, limit=1, prefetch_seconds=1, create_pool_if_not_found=False)
+        super().__init__(
+            work_pool_name,
+            work_queues=[self.queue],
+            name=name,
+            limit=1,
+            prefetch_seconds=1,
+            create_pool_if_not_found=False,
+        )
         self._launcher, self._before_run = launcher, before_run
         self._data_dir = {"DATA_DIR": str(data_dir.resolve())}
         self._woken = asyncio.Event()
@@ -127,7 +137,8 @@ class WarmWorker(BaseWorker[ProcessJobConfiguration, ProcessVariables, ProcessWo
         self._before_run()
         # The rest of the environment is this service's own: a caller of Prefect's API is not to choose it.
         env = {name: value for name, value in configuration.env.items() if value and name.startswith("PREFECT__")}
-        child = await asyncio.to_thread(self._launcher.launch, str(flow_run.id), env | self._data_dir)
+        flow = configuration.labels.get("prefect.io/flow-name", FLOW_NAME)
+        child = await asyncio.to_thread(self._launcher.launch, str(flow_run.id), env | self._data_dir, flow)
         self._children[flow_run.id] = child
         pid = child.pid or 0
         if task_status is not None:
@@ -224,3 +235,28 @@ class WarmWorker(BaseWorker[ProcessJobConfiguration, ProcessVariables, ProcessWo
         except httpx.HTTPError as error:  # the run goes on while the server is unreachable
             log.debug("state of %s not read: %s", flow_run_id, error)
             return None
+
+
+class ArchiveWorker(WarmWorker):
+    """Takes back-fills and refreshes of the archive, beside the hourly runs."""
+
+    queue = ARCHIVE_QUEUE
+
+    @classmethod
+    def __dispatch_key__(cls) -> str:
+        return "process-warm-archive"
+
+    async def drain(self, seconds: float) -> None:  # noqa: ARG002 - the interface's
+        """Take no more runs. Queue the running one again for the next start and end it: it goes on where it stood."""
+        self._accepting = False
+        for flow_run_id, child in list(self._children.items()):
+            child.kill()
+            await asyncio.to_thread(child.join)
+            if not await self._is_over(flow_run_id):
+                await hand_over(self.client, await self.client.read_flow_run(flow_run_id), "the service was stopped")
+
+    async def _catch_up(self) -> None:
+        """Nothing to leave out: a refresh loads what changed, however long ago."""
+
+    async def _tag(self, flow_run: FlowRun) -> None:
+        """No tags: only hourly runs are looked for by département."""
