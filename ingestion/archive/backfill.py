@@ -213,12 +213,12 @@ def carry_out(backfill: Backfill, plan: Plan, load_all: LoadAll, say: Say, tell:
         else:
             done.loaded.append(outcome.entry)
             rows = outcome.entry.rows
-        left[listed.department] -= 1
-        if not left[listed.department]:
-            backfill.finish(listed.department)
         progress.count(listed.name, listed.bytes, rows, done.failures.get(listed.name))
         if tell:
             tell(progress)
+        left[listed.department] -= 1
+        if not left[listed.department]:
+            backfill.finish(listed.department)
     done.remarks += backfill.find_frozen()
     return done
 

@@ -4,6 +4,7 @@ They have a queue of their own in the work pool, which lets one run through at a
 them.
 """
 
+import asyncio
 from collections.abc import Callable, Collection
 from typing import Any
 from uuid import UUID
@@ -102,9 +103,12 @@ async def queue_again(client: PrefectClient, run: FlowRun) -> FlowRun:
     )
 
 
-async def hand_over(client: PrefectClient, run: FlowRun, why: str) -> FlowRun:
-    """End a run whose process is gone as Crashed, after queueing another that goes on where it stood."""
-    successor = await queue_again(client, run)
+async def hand_over(
+    client: PrefectClient, run: FlowRun, why: str, end_process: Callable[[], None] = lambda: None
+) -> FlowRun:
+    """End a run as Crashed, after queueing another that goes on where it stood."""
+    successor = await queue_again(client, run)  # first: a kill between the two leaves one too many, not none
+    await asyncio.to_thread(end_process)
     await end_run(client, run.id, Crashed(message=f"{why}; run {successor.id} goes on where it stood"))
     return successor
 

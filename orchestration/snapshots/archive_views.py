@@ -1,7 +1,7 @@
 """The open archive in a snapshot: views over its Parquet files, so that no snapshot grows with the days."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -46,9 +46,17 @@ _FROM_HOURS = {
 
 
 def archive_of(paths: DataPaths, source: str) -> Ledger:
-    """Return the archive of the warehouse's source; an empty ledger where another source's archive lies."""
+    """Return the archive of the warehouse's source; an empty ledger where another source's archive lies.
+
+    A back-fill computes what follows from a département's files after the last one. Until then they are left out: an
+    hourly run that publishes meanwhile shows whole départements only.
+    """
     ledger = read_ledger(paths)
-    return ledger if ledger.source == source else Ledger()
+    if ledger.source != source:
+        return Ledger()
+    computed = {"days": ledger.climate, "hours": ledger.from_hours}
+    shown = [file for file in ledger.files if file.status != "loaded" or file.department in computed[file.dataset]]
+    return replace(ledger, files=shown)
 
 
 def show_archive(file: Path, paths: DataPaths, ledger: Ledger) -> None:

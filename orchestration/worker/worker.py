@@ -250,10 +250,12 @@ class ArchiveWorker(WarmWorker):
         """Take no more runs. Queue the running one again for the next start and end it: it goes on where it stood."""
         self._accepting = False
         for flow_run_id, child in list(self._children.items()):
-            child.kill()
-            await asyncio.to_thread(child.join)
-            if not await self._is_over(flow_run_id):
-                await hand_over(self.client, await self.client.read_flow_run(flow_run_id), "the service was stopped")
+
+            def end(child: BaseProcess = child) -> None:
+                child.kill()
+                child.join()
+
+            await hand_over(self.client, await self.client.read_flow_run(flow_run_id), "the service was stopped", end)
 
     async def _catch_up(self) -> None:
         """Nothing to leave out: a refresh loads what changed, however long ago."""

@@ -10,7 +10,7 @@ from archive_files import Archive, days_of, row_of, text_of
 from snapshot_files import Ask, snapshot_with
 
 from ingestion.archive.ledger import read_ledger
-from ingestion.archive.load import given_by_hand, load_days
+from ingestion.archive.load import given_by_hand, load_days, renew_climate
 from ingestion.errors import ArchiveUnreadable
 from ingestion.paths import DataPaths
 from orchestration.snapshots import closed_files
@@ -142,6 +142,15 @@ def test_files_that_nothing_names_are_deleted_after_a_day(archive: Archive, monk
     monkeypatch.setattr(closed_files, "GRACE", timedelta(0))
     assert {path.relative_to(archive.paths.root).as_posix() for path in discard_unused(archive.paths)} == old - in_use
     assert present() == in_use
+
+
+def test_a_departement_is_shown_once_its_back_fill_has_its_normals(archive: Archive) -> None:
+    file = archive.folder / LATEST
+    file.write_bytes(text_of(days_of(date(2023, 1, 1), 3)))
+    load_days(archive.paths, file, given_by_hand(file), "meteofrance", more_follow=True)
+    assert archive_of(archive.paths, "meteofrance").in_use() == []  # views over no normals cannot be made
+    renew_climate(archive.paths, "9")
+    assert [entry.name for entry in archive_of(archive.paths, "meteofrance").in_use()] == [LATEST]
 
 
 def test_another_sources_archive_is_not_shown(archive: Archive) -> None:
