@@ -261,3 +261,9 @@ def backfill(
     wish = Wish(departments, since=since, to=to, accept=accept)
     with open_backfill(settings, say) as opened:
         return carry_out(opened, opened.plan(wish), load_in_threads(opened), say, tell)
+
+
+def refresh(settings: IngestionSettings, say: Say, *, tell: Tell | None = None) -> Backfilled:
+    """Load what changed upstream of the départements that the archive has, and what failed before."""
+    with open_backfill(settings, say) as opened:
+        return carry_out(opened, opened.plan(None), load_in_threads(opened), say, tell)

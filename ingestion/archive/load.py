@@ -13,6 +13,7 @@ from pathlib import Path
 import duckdb
 
 from ingestion.archive.climate import write_climate
+from ingestion.archive.columns import lost_columns
 from ingestion.archive.days_file import write_days
 from ingestion.archive.hours_days import write_days_of_hours
 from ingestion.archive.hours_file import write_hours
@@ -115,6 +116,8 @@ def load_file(
         return Loaded(known, is_new=False)
     try:
         entry = _write(paths, received, origin, period)
+        if not accept:
+            _refuse_lost_columns(paths, entry)
     except ArchiveFileRefused as refused:
         _record_refusal(paths, refused, received, origin, period, source)
         raise
@@ -256,6 +259,22 @@ def _rows_left(paths: DataPaths, file: ArchiveFile, winners: Sequence[ArchiveFil
             f" anti join read_parquet([{names}]) as winner using (station_id, {time})"
         ).fetchone()
     return int(row[0]) if row else 0
+
+
+def _refuse_lost_columns(paths: DataPaths, entry: ArchiveFile) -> None:
+    """Refuse a later version that lost a column's values: upstream renamed the column, or cut it off."""
+    for former in read_ledger(paths).in_use(entry.department, entry.dataset):
+        is_former = former.period == entry.period and former.rank < entry.rank
+        if (
+            is_former
+            and former.digest != entry.digest
+            and (lost := lost_columns(paths.root / str(former.file), paths.root / str(entry.file)))
+        ):
+            raise ArchiveFileRefused(
+                entry.name,
+                f"its header has changed: it has few or no values of {', '.join(lost)}, and {former.name} of "
+                f"{former.last_modified} had; --accept takes it all the same",
+            )
 
 
 def _record_refusal(

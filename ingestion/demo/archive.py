@@ -1,12 +1,13 @@
-"""The demo's open archive: a listing and files of official days, counted from the demo's own hours.
+"""The demo's open archive: listing, change log and files of official days, counted from the demo's own hours.
 
-Deterministic in the year: `previous` ends the year before last, `latest` holds last year.
+Deterministic in the day. `previous` ends the year before last, `latest` ends yesterday: on 1 January a year moves from
+one to the other, and the labels change. The newest days are wrong here and there, and corrected some days later.
 """
 
 import gzip
 import tempfile
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import duckdb
@@ -20,7 +21,10 @@ from ingestion.demo.stations import DEPARTMENTS
 from ingestion.demo.weather import load_stations, weather_query
 
 FIRST_YEAR = 1991
-_ADDRESS = "http://demo.invalid/archive"
+_FILES = "http://demo.invalid/archive/data/synchro_ftp/BASE/QUOT"
+_WRITTEN_AT = timedelta(hours=7, minutes=30)  # UTC, each day
+_VALIDATED_AFTER, _CORRECTED_AFTER = 10, 3  # days
+_LOG_DAYS = 30
 
 # Météo-France's days (weather_dbt/macros/days.sql) where FU is UTC: rain and maximum from 06 to 06, minimum from 18
 # to 18, all else from 00 to 24, each of the hours that end then.
@@ -47,7 +51,7 @@ select geo_id_insee, day, rr, tn, tx, tm, ffm
 from rain
 join cold using (geo_id_insee, day)
 join civil using (geo_id_insee, day)
-where year(day) = $year
+where year(day) = $year and day <= $newest
 """
 _FILE = """
 copy (
@@ -66,32 +70,92 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def create_demo_archive(clock: Callable[[], datetime] = utc_now, first_year: int = FIRST_YEAR) -> Starlette:
-    """Make the application: the listing of data.gouv.fr and the files that it names."""
+def create_demo_archive(
+    clock: Callable[[], datetime] = utc_now, first_year: int = FIRST_YEAR, frozen_on: date | None = None
+) -> Starlette:
+    """Make the application: the listing of data.gouv.fr, the change log, and the files that they name.
+
+    With `frozen_on`, nothing is written after that day; everything is answered all the same.
+    """
+    made: dict[str, bytes] = {}  # the file that was asked for last, for requests of its rest
+
+    def written_on() -> date:
+        today = (clock() - _WRITTEN_AT).date()
+        return min(today, frozen_on or today)
 
     async def listing(request: Request) -> Response:
-        code = request.query_params.get("q", "").removeprefix("departement_")
+        wanted = request.query_params.get("q", "").removeprefix("departement_")
         # Overseas days are cut in local time, which this archive does not know.
-        known = code.lstrip("0") in DEPARTMENTS and len(code) == 2
-        data = [_entry(code, period, clock().year) for period in _periods(clock().year, first_year)] if known else []
-        return JSONResponse({"data": data, "next_page": None, "total": len(data)})
+        codes = [code.zfill(2) for code in DEPARTMENTS if len(code) < 3]
+        files = [
+            _entry(code, period, written_on())
+            for code in codes
+            if wanted in ("", code)
+            for period in _periods(written_on().year, first_year)
+        ]
+        page, size = (
+            int(request.query_params.get(name, default)) for name, default in (("page", 1), ("page_size", 20))
+        )
+        more = f"{request.url.include_query_params(page=page + 1)}" if page * size < len(files) else None
+        return JSONResponse({"data": files[size * (page - 1) : size * page], "next_page": more, "total": len(files)})
+
+    async def change_log(_: Request) -> Response:
+        told: dict[str, object] = {"latest_update": f"{written_on()}T07:30:00+00:00"}
+        for back in range(_LOG_DAYS):
+            day = written_on() - timedelta(days=back)
+            codes = [code.zfill(2) for code in DEPARTMENTS if len(code) < 3]
+            periods = [
+                period
+                for period in _periods(day.year, first_year)
+                if period.startswith("latest") or (day.month, day.day) == (1, 1)
+            ]
+            told[day.isoformat()] = [
+                {"folder": "BASE/QUOT", "name": _name(code, period)} for code in codes for period in periods
+            ]
+        return JSONResponse(told)
 
     async def file(request: Request) -> Response:
-        name = request.path_params["name"]
+        name, day = request.path_params["name"], written_on()
         code = name.split("_")[1]
         years = next(
-            (years for period, years in _periods(clock().year, first_year).items() if name == _name(code, period)), None
+            (years for period, years in _periods(day.year, first_year).items() if name == _name(code, period)), None
         )
         if years is None or code.lstrip("0") not in DEPARTMENTS:
             return Response(status_code=404)
-        body = await run_in_threadpool(days_file, code.lstrip("0"), years, 9 if "latest" in name else 1)
-        return Response(gzip.compress(body, 6, mtime=0), headers={"ETag": f'"{name}"'})
+        etag = f'"{name} {day}"' if "latest" in name else f'"{name}"'
+        headers = {"ETag": etag, "Last-Modified": f"{_modified(name, day):%a, %d %b %Y %H:%M:%S GMT}"}
+        if request.method == "HEAD":
+            return Response(headers=headers)
+        if etag not in made:
+            body = await run_in_threadpool(days_file, code.lstrip("0"), years, day)
+            made.clear()
+            made[etag] = gzip.compress(body, 6, mtime=0)
+        return _rest_of(made[etag], request, headers)
 
-    return Starlette(routes=[Route("/api/2/{before:path}resources/", listing), Route("/archive/{name}", file)])
+    return Starlette(
+        routes=[
+            Route("/api/2/{before:path}resources/", listing),
+            Route("/archive/data/updated_files.json", change_log),
+            Route("/archive/data/synchro_ftp/BASE/QUOT/{name}", file),
+        ]
+    )
 
 
-def days_file(department: str, years: range, code: int) -> bytes:
-    """Write one file of official days; every value has the quality code given."""
+def _rest_of(body: bytes, request: Request, headers: dict[str, str]) -> Response:
+    """Answer a request of a range's rest, where it is of this version; else with the whole body."""
+    wanted = request.headers.get("range", "")
+    if not wanted or request.headers.get("if-range", headers["ETag"]) != headers["ETag"]:
+        return Response(body, headers=headers)
+    start = int(wanted.removeprefix("bytes=").partition("-")[0])
+    if start >= len(body):
+        return Response(status_code=416, headers=headers | {"Content-Range": f"bytes */{len(body)}"})
+    told = {"Content-Range": f"bytes {start}-{len(body) - 1}/{len(body)}"}
+    return Response(body[start:], status_code=206, headers=headers | told)
+
+
+def days_file(department: str, years: range, written_on: date) -> bytes:
+    """Write one file of official days up to the day before; days of the last weeks are not validated yet."""
+    code = f"case when day >= date '{written_on}' - {_VALIDATED_AFTER} then 9 else 1 end"
     values = (
         ", ".join(
             f"printf('%.1f', {name}) as {name}, case when {name} is not null then {code} end as Q{name}"
@@ -109,7 +173,12 @@ def days_file(department: str, years: range, code: int) -> bytes:
             start, end = datetime(year - 1, 12, 31, tzinfo=UTC), datetime(year + 1, 1, 2, tzinfo=UTC)
             hours = weather_query(start, end, department=department)
             connection.execute(f"create or replace temp table hours as {hours}")
-            connection.execute(f"insert into days {_DAYS}", {"year": year})
+            newest = written_on - timedelta(days=1)
+            connection.execute(f"insert into days {_DAYS}", {"year": year, "newest": newest})
+        connection.execute(
+            f"update days set tx = tx - 0.4 where day >= date '{written_on}' - {_CORRECTED_AFTER}"
+            " and (id_station::integer + day(day)) % 7 = 0"
+        )
         target = Path(folder) / "days.csv"
         connection.execute(_FILE.format(values=values, file=target))
         return target.read_bytes()
@@ -118,7 +187,7 @@ def days_file(department: str, years: range, code: int) -> bytes:
 def _periods(this_year: int, first_year: int) -> dict[str, range]:
     return {
         f"previous-1950-{this_year - 2}": range(first_year, this_year - 1),
-        f"latest-{this_year - 1}-{this_year}": range(this_year - 1, this_year),
+        f"latest-{this_year - 1}-{this_year}": range(this_year - 1, this_year + 1),
     }
 
 
@@ -126,14 +195,21 @@ def _name(code: str, period: str) -> str:
     return f"Q_{code}_{period}_RR-T-Vent.csv.gz"
 
 
-def _entry(code: str, period: str, year: int) -> dict[str, object]:
+def _modified(name: str, written_on: date) -> datetime:
+    """When a file was written last: `latest` each day, `previous` at the turn of the year."""
+    day = written_on if "latest" in name else date(written_on.year, 1, 1)
+    return datetime(day.year, day.month, day.day, tzinfo=UTC) + _WRITTEN_AT
+
+
+def _entry(code: str, period: str, written_on: date) -> dict[str, object]:
+    name = _name(code, period)
     return {
-        "id": f"demo-{code}-{period.partition('-')[0]}",
+        "id": f"demo-{code}-{period.partition('-')[0]}",  # stays when the label changes
         "title": f"QUOT_departement_{code}_periode_{period}_RR-T-Vent",
         "type": "main",
         "format": "csv.gz",
-        "url": f"{_ADDRESS}/{_name(code, period)}",
+        "url": f"{_FILES}/{name}",
         "filesize": None,
         "checksum": None,
-        "last_modified": f"{year}-01-02T06:00:00+00:00",
+        "last_modified": _modified(name, written_on).isoformat(),
     }
