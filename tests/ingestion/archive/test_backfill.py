@@ -7,77 +7,33 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
 import pytest
 import stamina
 from archive_files import days_of, text_of
+from fake_archive import FakeArchive
 
 from ingestion.archive import backfill as backfill_module
 from ingestion.archive import load as load_module
-from ingestion.archive.backfill import Backfilled, backfill
+from ingestion.archive.backfill import Backfilled, backfill, open_backfill
 from ingestion.archive.climate import write_climate
 from ingestion.archive.ledger import ArchiveFile, read_ledger, write_ledger
-from ingestion.archive.listing import LISTING, ArchiveClient
+from ingestion.archive.listing import ArchiveClient
 from ingestion.demo.archive import create_demo_archive
 from ingestion.departments import resolve_all
-from ingestion.errors import UpstreamDown
+from ingestion.errors import ArchiveNeedsRoom, UpstreamDown
 from ingestion.paths import DataPaths
 from ingestion.settings import IngestionSettings
 
 ARIEGE = resolve_all(["9"])
-
-
-class FakeArchive(httpx.AsyncBaseTransport):
-    """data.gouv.fr's listing in pages of two, and a store of files that knows Range and can break off."""
-
-    def __init__(self) -> None:
-        self.files: dict[str, tuple[bytes, str]] = {}  # by name: content and last_modified
-        self.asked: list[tuple[str, str | None]] = []
-        self.break_off_at: int | None = None
-        self.status = 200
-
-    def put(self, name: str, body: bytes, modified: str) -> None:
-        self.files[name] = (gzip.compress(body, mtime=0), modified)
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        name = request.url.path.rpartition("/")[2]
-        if not name:
-            return httpx.Response(self.status, json=self._page(int(request.url.params["page"])))
-        wanted = request.headers.get("range")
-        self.asked.append((name, wanted))
-        body, etag = self.files[name][0], f'"{len(self.files[name][0])}"'
-        if wanted:
-            assert request.headers["if-range"] == etag
-            start = int(wanted.removeprefix("bytes=").removesuffix("-"))
-            return httpx.Response(206, stream=_Body(body[start:]), headers={"ETag": etag})
-        if self.break_off_at is not None:
-            cut, self.break_off_at = body[: self.break_off_at], None
-            return httpx.Response(200, stream=_Body(cut, breaks_off=True), headers={"ETag": etag})
-        return httpx.Response(200, stream=_Body(body), headers={"ETag": etag})
-
-    def _page(self, number: int) -> dict[str, Any]:
-        told = [
-            {"id": f"id-{name}", "url": f"https://files.test/some/{name}", "last_modified": modified, "filesize": 1}
-            for name, (_, modified) in sorted(self.files.items())
-        ]
-        following = f"{LISTING}?page={number + 1}" if len(told) > 2 * number else None
-        return {"data": told[2 * number - 2 : 2 * number], "next_page": following}
-
-
-class _Body(httpx.AsyncByteStream):
-    def __init__(self, content: bytes, *, breaks_off: bool = False) -> None:
-        self.content, self.breaks_off = content, breaks_off
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        yield self.content
-        if self.breaks_off:
-            raise httpx.ReadError("connection reset")
 
 
 @pytest.fixture
@@ -173,6 +129,71 @@ def test_a_download_that_breaks_off_goes_on_where_it_was_cut(listed: FakeArchive
     listed.break_off_at = 100
     assert len(backfill(settings, ARIEGE, 2025, print).loaded) == 1
     assert listed.asked == [(LATEST, None), (LATEST, "bytes=100-")]
+
+
+def test_a_download_given_up_goes_on_with_the_next_back_fill_unless_the_file_changed(
+    listed: FakeArchive, settings: IngestionSettings, data_dir: Path
+) -> None:
+    fill(listed)
+    for number, (later, expected) in enumerate([(50, ["bytes=100-"]), (60, ["bytes=100-"])]):
+        listed.put(LATEST, text_of(days_of(date(2025, 1, 1), 40 + number)), f"2026-03-0{number + 1}T00:00:00+00:00")
+        listed.break_off_at, listed.is_down_afterwards = 100, True
+        done = backfill(settings, ARIEGE, 2025, print)
+        assert "connection reset" in done.failures[LATEST] or "status 503" in done.failures[LATEST]
+        (wanted,) = read_ledger(DataPaths(data_dir)).queue.values()
+        assert (wanted.status, wanted.attempts, wanted.name) == ("failed", 1, LATEST)
+        listed.is_down_afterwards = listed.is_down = False
+        listed.asked.clear()
+        if number:  # the same version by the listing, other bytes by its ETag
+            listed.put(LATEST, text_of(days_of(date(2025, 1, 1), later)), f"2026-03-0{number + 1}T00:00:00+00:00")
+        (entry,) = backfill(settings, ARIEGE, 2025, print).loaded
+        assert [wanted for _, wanted in listed.asked] == expected
+        assert entry.rows == (later if number else 40)
+        assert read_ledger(DataPaths(data_dir)).queue == {}
+
+
+def test_a_back_fill_that_the_disk_cannot_hold_fetches_nothing(
+    listed: FakeArchive, settings: IngestionSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(listed)
+    listed.size = 2_000_000_000
+    # Two files of 2 GB: 4 GB of Parquet at most, 10 GB to load one, and 0.2 GB for the hourly runs.
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=14_199_999_999))
+    with pytest.raises(ArchiveNeedsRoom, match=r"needs about 14\.2 GB and 14\.2 GB are free .*; nothing was fetched"):
+        backfill(settings, ARIEGE, 1991, print)
+    assert listed.asked == []
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=14_200_000_000))
+    assert len(backfill(settings, ARIEGE, 1991, print).loaded) == 2
+
+
+def test_two_back_fills_of_one_directory_wait_for_one_another(
+    listed: FakeArchive, settings: IngestionSettings, data_dir: Path
+) -> None:
+    fill(listed)
+    said: list[str] = []
+    with ThreadPoolExecutor(1) as pool:
+        with open_backfill(settings, print):
+            other = pool.submit(backfill, settings, ARIEGE, 1991, said.append)
+            while not said:
+                time.sleep(0.01)
+            assert listed.asked == []
+        assert len(other.result(60).loaded) == 2
+    assert said[0] == "another back-fill is at work here: this one waits for it to end"
+
+
+def test_the_progress_counts_bytes_and_tells_the_rest(listed: FakeArchive, settings: IngestionSettings) -> None:
+    fill(listed)
+    listed.size = 1_500_000
+    seen: list[dict[str, Any]] = []
+    backfill(
+        settings, ARIEGE, 1991, print, tell=lambda progress: seen.append(progress.facts() | {"text": str(progress)})
+    )
+    assert [(p["files_done"], p["files"], p["bytes_done"], p["rows"], p["share"]) for p in seen] == [
+        (1, 2, 1_500_000, 50, 0.5),
+        (2, 2, 3_000_000, 550, 1.0),
+    ]
+    assert seen[0]["text"].startswith("1 of 2 files, 1.5 of 3.0 MB, 50 rows")
+    assert seen[1]["seconds_left"] == 0
 
 
 def test_one_refused_file_is_told_and_the_others_are_loaded(
