@@ -36,6 +36,18 @@ def _create(table: RawTable) -> str:
     return f"create table if not exists {table.name} ({hour} {columns}, {left} {_VERSIONED});"
 
 
+# Made by the first run of this version too: it is no reason to rebuild a file.
+REPAIRED_HOURS = """
+create table if not exists meta.repaired_hours (
+    hour timestamptz not null,
+    departments varchar not null,
+    answer varchar not null check (answer in ('repaired', 'gone', 'failed')),
+    asked_at timestamptz not null,
+    load_id bigint,
+    rows_seen bigint not null default 0,
+    error varchar
+);
+"""
 _TABLES = f"""
 create schema if not exists raw;
 create schema if not exists meta;
@@ -69,6 +81,7 @@ create table if not exists meta.loads (
 create table if not exists meta.rejected_rows (
     load_id bigint not null, position bigint, reason varchar not null, row_text varchar
 );
+{REPAIRED_HOURS}
 """
 
 

@@ -102,6 +102,7 @@ class PacketRequest:
     label: str
     hour: datetime | None = None
     is_reference: bool = False  # a list beside the observations; a run that brings nothing else has failed
+    departments: tuple["Department", ...] = ()  # whose rows are kept of an answer that has others too; empty: all
 
     def __str__(self) -> str:
         return self.label
@@ -125,6 +126,18 @@ class Client(Protocol):
 
 
 @dataclass(frozen=True)
+class Repair:
+    """How hours that were missed are asked for, one by one."""
+
+    request: Callable[[datetime, Sequence["Department"]], PacketRequest]
+    hours_planned: int  # that each run asks for anyway, where it asks by hour
+    packets: str  # the dataset whose packets bring several hours of a département
+    packet_hours: int  # how many they bring at least
+    table: str
+    station_id: str  # its column
+
+
+@dataclass(frozen=True)
 class Source:
     """Everything the rest of the system knows about one upstream."""
 
@@ -137,3 +150,4 @@ class Source:
     dataset_of_file: Callable[[bytes], str]  # which dataset a captured file is, by its first bytes; raises NotAPacket
     # What a person should hear before each run, e.g. that the data is not real; None when there is nothing to say.
     notice: Callable[["IngestionSettings"], str | None] | None = None
+    repair: Repair | None = None  # None: hours that were missed cannot be asked for

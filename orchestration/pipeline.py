@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 from ingestion.departments import Department
 from ingestion.errors import IngestionError, SourceMismatch, printable
+from ingestion.gaps import AskedHour
 from ingestion.ingest import Session, ingest_packet, open_session
 from ingestion.load_log import LoadResult
 from ingestion.paths import DataPaths
@@ -24,6 +25,7 @@ from orchestration.build.run_dbt import NodeResult, Say, build_models, has_packa
 from orchestration.closed_months.close_months import close_months, reopen_all
 from orchestration.errors import IngestionFailed
 from orchestration.progress import note
+from orchestration.repair import repair_gaps, tell_repair
 from orchestration.settings import OrchestrationSettings
 from orchestration.snapshots.publish import discard_old, is_up_to_date, publish_build, sweep
 from orchestration.snapshots.snapshots import Manifest, newest_snapshot, record_check, served_snapshot
@@ -46,6 +48,7 @@ class RunSummary:
     loads: dict[str, LoadResult] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
     nodes: list[NodeResult] = field(default_factory=list)
+    repaired: list[AskedHour] = field(default_factory=list)
     snapshot: Manifest | None = None
     is_published: bool = False
     seconds: float = 0.0
@@ -81,7 +84,8 @@ class RunSummary:
             missed = f"; not loaded: {', '.join(self.failures)} ({'the first: ' * (len(self.failures) > 1)}{why})"
         return (
             f"{end}: {self.rows_new:,} new and {self.rows_changed:,} changed rows, "
-            f"{len(self.nodes)} dbt nodes, source {self.source}, {self.seconds:.1f} s{rejected}{told}{missed}"
+            f"{len(self.nodes)} dbt nodes, source {self.source}, {self.seconds:.1f} s"
+            f"{rejected}{told}{missed}{tell_repair(self.repaired)}"
         )
 
 
@@ -124,7 +128,12 @@ def run_pipeline(
         load_left_behind(ingestion, say)
         with ExitStack() as held:
             held.enter_context(kept_open(paths))
-            _ingest(summary, steps, source.plan(departments, datetime.now(UTC)))
+            now = utc_now()
+            _ingest(summary, steps, source.plan(departments, now))
+            if source.repair:
+                asked, loads = repair_gaps(steps.ingest_all, source.repair, ingestion, departments, now, say)
+                summary.repaired = asked
+                summary.loads |= loads
             if full or not is_up_to_date(paths):
                 if has_packages():
                     steps.install()
@@ -207,6 +216,10 @@ def build_and_record(
         finally:
             finish_build(paths, build_id, nodes, passed=passed, seconds=time.perf_counter() - started)
     return nodes
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
 
 
 def _ingest(summary: RunSummary, steps: Steps, packets: Sequence[PacketRequest]) -> None:

@@ -35,7 +35,9 @@ class Upstream:
         self.url = f"http://127.0.0.1:{port}/public/DPPaquetObs"
         self.reset()
 
-    def reset(self, *faults: Fault, now: datetime = NOW, retention_hours: int = 12) -> None:
+    def reset(
+        self, *faults: Fault, now: datetime = NOW, retention_hours: int = 12, packet_hours: int | None = None
+    ) -> None:
         """Begin anew: a clock that stands still, no request seen, these faults to come."""
         self.now = now
         self.requests: list[str] = []
@@ -46,6 +48,7 @@ class Upstream:
             token=token,
             faults=[fault for fault in faults if fault.kind not in self.network_faults],
             retention_hours=retention_hours,
+            packet_hours=packet_hours,
         )
         self.app = self._make_app(TOKEN)
 

@@ -33,9 +33,12 @@ def create_demo_app(
     token: str | None = None,
     faults: Sequence[Fault] = (),
     retention_hours: int = 120,
+    packet_hours: int | None = None,
     requests_per_minute: int | None = None,
 ) -> Starlette:
     """Make the application; `clock` decides what has already arrived, `token=None` lets everyone in.
+
+    A département's packet reaches back `packet_hours`, or as far as hours are kept.
 
     Whatever precedes `/v2` in a path is ignored. Network faults are not the application's to commit:
     give them to `FaultTransport`.
@@ -48,6 +51,7 @@ def create_demo_app(
         gateway=Gateway(token, requests_per_minute),
         faults=FaultPlan(faults, packet_kinds=ROW_FAULTS),
         retention=timedelta(hours=retention_hours),
+        reach=timedelta(hours=retention_hours if packet_hours is None else packet_hours),
     )
     return Starlette(
         routes=[
@@ -64,12 +68,18 @@ class DemoService:
     """The three resources, over one in-memory database that holds nothing but the stations."""
 
     def __init__(
-        self, *, clock: Callable[[], datetime], gateway: Gateway, faults: FaultPlan, retention: timedelta
+        self,
+        *,
+        clock: Callable[[], datetime],
+        gateway: Gateway,
+        faults: FaultPlan,
+        retention: timedelta,
+        reach: timedelta,
     ) -> None:
         self._clock = clock
         self._gateway = gateway
         self._faults = faults
-        self._retention = retention
+        self._retention, self._reach = retention, reach
         self._con = duckdb.connect()
         load_stations(self._con)
 
@@ -85,7 +95,7 @@ class DemoService:
         if department not in DEPARTMENTS:
             raise bad_parameters(f"id-departement inconnu : {department!r}")
         now = self._clock()
-        return await self._answer(request, PacketRequest(now - self._retention, now, now, department), fault)
+        return await self._answer(request, PacketRequest(now - self._reach, now, now, department), fault)
 
     async def national_packet(self, request: Request) -> Response:
         """One hour of every station of France; no row for a future hour or one past the retention."""

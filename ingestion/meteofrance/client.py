@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from time import monotonic
 from types import TracebackType
@@ -20,6 +20,7 @@ from ingestion.errors import (
 )
 from ingestion.meteofrance import endpoints
 from ingestion.meteofrance.auth import auth_of
+from ingestion.meteofrance.csv_rows import keep_departments
 from ingestion.meteofrance.endpoints import Format
 from ingestion.meteofrance.pacing import RequestPacer, pacer_for, per_minute
 from ingestion.meteofrance.refusals import TRANSIENT_STATUSES, refusal, retry_after_seconds, upstream_words
@@ -103,7 +104,8 @@ class MeteoFranceClient:
         if request.is_reference:
             return await self.fetch_stations()
         if request.hour is not None:
-            return await self.fetch_hour(request.hour)
+            payload = await self.fetch_hour(request.hour)
+            return replace(payload, body=keep_departments(payload.body, request.departments))
         return await self.fetch_department(request.scope)
 
     async def fetch_stations(self) -> Payload:

@@ -2,16 +2,18 @@
 
 import csv
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
+from ingestion.departments import Department
 from ingestion.errors import HeaderChanged, PayloadNotRecognized, PayloadTruncated
 from ingestion.meteofrance.encoding import decode
 from ingestion.meteofrance.packets import TextRows
+from ingestion.meteofrance.schema import STATION_ID
 from ingestion.source import MalformedRow, malformed_row
 
 _LINE_END = re.compile(r"\r\n|\n|\r")
@@ -39,6 +41,25 @@ def read_csv_rows(body: bytes, known: Collection[str], expected: Collection[str]
     if is_cut:
         raise PayloadTruncated(f"row {rows.seen} of {rows.seen} breaks off: {rows.malformed[-1].text[-40:]}")
     return replace(rows, note=note)
+
+
+def keep_departments(body: bytes, departments: Sequence[Department]) -> bytes:
+    """Keep the header and the rows of some départements of a packet of all France; all rows without départements.
+
+    What is no such packet stays as it is: reading it says what is wrong.
+    """
+    header, _, rest = body.partition(b"\n")
+    names = header.decode("utf-8", "replace").strip().split(";")
+    if not departments or STATION_ID not in names:
+        return body
+    place = names.index(STATION_ID)
+    prefixes = tuple(department.station_prefix.encode() for department in departments)
+    kept = [
+        line
+        for line in rest.splitlines(keepends=True)
+        if line.count(b";") < place or line.split(b";", place + 1)[place].startswith(prefixes)
+    ]
+    return b"".join([header, b"\n", *kept])
 
 
 def _without_blank_end(text: str) -> str:

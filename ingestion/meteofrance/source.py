@@ -1,9 +1,10 @@
 """Météo-France's live packets, declared for the seam."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from ingestion.departments import Department, all_departments
+from ingestion.departments import Department, all_departments, label_of
 from ingestion.errors import NotAPacket, TokenMissing
 from ingestion.meteofrance.auth import say_if_ending
 from ingestion.meteofrance.client import MeteoFranceClient
@@ -23,7 +24,7 @@ from ingestion.meteofrance.schema import (
     VALIDITY_TIME,
 )
 from ingestion.settings import IngestionSettings
-from ingestion.source import EXTRA, Dataset, PacketRequest, Quantity, RawTable, Source
+from ingestion.source import EXTRA, Dataset, PacketRequest, Quantity, RawTable, Repair, Source
 
 # Rows were seen to arrive up to 35 hours late.
 HOURS_READ_AGAIN = 36
@@ -104,10 +105,19 @@ def plan_requests(departments: Sequence[Department], now: datetime) -> list[Pack
         return [PacketRequest("paquet-horaire", d.code, f"{d.name} ({d.code})") for d in departments]
     newest = now.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
     hours = [newest - timedelta(hours=back) for back in reversed(range(HOURS_READ_AGAIN))]
-    return [
-        PacketRequest("paquet-stations-horaire", f"{hour:{_HOUR}}", f"France {hour:%Y-%m-%d %H} UTC", hour)
-        for hour in hours
-    ]
+    return [_ask_hour(hour, "France") for hour in hours]
+
+
+def repair_request(hour: datetime, departments: Sequence[Department]) -> PacketRequest:
+    """Ask for one hour that was missed. Only all of France can be asked by hour: other départements' rows are left."""
+    request = _ask_hour(hour, label_of(departments))
+    is_france = len(departments) == len(all_departments())
+    return request if is_france else replace(request, departments=tuple(departments))
+
+
+def _ask_hour(hour: datetime, place: str) -> PacketRequest:
+    hour = hour.astimezone(UTC)
+    return PacketRequest("paquet-stations-horaire", f"{hour:{_HOUR}}", f"{place} {hour:%Y-%m-%d %H} UTC", hour)
 
 
 def plan_run(departments: Sequence[Department], now: datetime) -> list[PacketRequest]:
@@ -139,4 +149,12 @@ METEOFRANCE = Source(
     open_client=open_client,
     notice=say_if_ending,
     dataset_of_file=dataset_of_file,
+    repair=Repair(
+        request=repair_request,
+        hours_planned=HOURS_READ_AGAIN,
+        packets="paquet-horaire",
+        packet_hours=24,  # as documented; five days were seen
+        table=OBSERVATIONS.name,
+        station_id=STATION_ID,
+    ),
 )
