@@ -114,7 +114,6 @@ def _run(wish: Wish | None) -> State:
     try:
         with open_backfill(settings, log.info) as backfill:
             plan = backfill.plan(wish)
-            board.show(Progress.of(plan))
             done = carry_out(backfill, plan, lambda files: _load_all(backfill, files), log.info, board.show)
         snapshot = publish_archive(paths, flow_run.id, log.info)
     except (IngestionError, OrchestrationError) as error:

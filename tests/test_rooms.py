@@ -27,7 +27,7 @@ LAYERS = [
     ("orchestration.service",),
     ("orchestration.worker",),
     ("orchestration.flow", "orchestration.tasks", "orchestration.archive_flow"),
-    ("orchestration.pipeline",),
+    ("orchestration.pipeline", "orchestration.repair"),
     ("orchestration.alerts", "orchestration.watches"),
     ("orchestration.notices",),
     ("orchestration.runs", "orchestration.prefect_server"),

@@ -5,19 +5,15 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ingestion.archive.backfill import backfill
+from ingestion.archive.backfill import backfill, refresh
 from ingestion.archive.load import given_by_hand, load_file
+from ingestion.archive.terminal import say, shown_progress
 from ingestion.departments import resolve_all
 from ingestion.errors import IngestionError
 from ingestion.paths import DataPaths
 from ingestion.settings import IngestionSettings, get_settings
 from ingestion.sources import SOURCES
 from ingestion.storage import storage_faults
-
-
-def say(line: str) -> None:
-    """Print one line at once."""
-    print(line, flush=True)  # noqa: T201 - this is the command line's voice
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -29,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             # Files given by hand are Météo-France's own, as for `python -m ingestion --file`.
             source: str = "meteofrance" if settings.meteofrance_source == "auto" else settings.meteofrance_source
             return _load_files(DataPaths(settings.data_dir), options.file, source, accept=options.accept)
-        return _backfill(settings, options.dept, options.since, accept=options.accept)
+        return _backfill(settings, options)
     except IngestionError as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201
         return 1
@@ -44,6 +40,10 @@ def _parser() -> argparse.ArgumentParser:
         help="département whose listed files to load, or `all`; repeats (default: DEPTS)",
     )
     parser.add_argument("--since", type=int, default=1991, metavar="YEAR", help="leave out files that end before it")
+    parser.add_argument("--to", type=int, metavar="YEAR", help="leave out files that begin after it")
+    parser.add_argument(
+        "--refresh", action="store_true", help="load what changed upstream of the départements loaded so far instead"
+    )
     parser.add_argument(
         "--file",
         nargs="+",
@@ -55,11 +55,18 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _backfill(settings: IngestionSettings, departments: Sequence[str] | None, since: int, *, accept: bool) -> int:
+def _backfill(settings: IngestionSettings, options: argparse.Namespace) -> int:
     notice = SOURCES[settings.source].notice
     if notice and (sentence := notice(settings)):
         say(sentence)
-    done = backfill(settings, resolve_all(departments or settings.depts), since, say, accept=accept)
+    with shown_progress() as shown:
+        if options.refresh:
+            done = refresh(settings, shown.say, tell=shown.tell)
+        else:
+            departments = resolve_all(options.dept or settings.depts)
+            done = backfill(
+                settings, departments, options.since, shown.say, to=options.to, accept=options.accept, tell=shown.tell
+            )
     say(f"{done}; the next run, or `make publish`, shows them")
     return 1 if done.failures else 0
 

@@ -201,6 +201,8 @@ def carry_out(backfill: Backfill, plan: Plan, load_all: LoadAll, say: Say, tell:
     for entry in plan.refused:
         done.failures[entry.name] = entry.error or "refused before"
         say(f"{entry.name}: refused before: {entry.error}")
+    if tell:
+        tell(progress)
     left = Counter(listed.department for listed in plan.to_load)
     for department in plan.departments:
         if not left[department]:

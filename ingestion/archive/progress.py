@@ -38,12 +38,12 @@ class Progress:
         """The part that is done, from 0 to 1: of the bytes where they are known, else of the files."""
         if self.files_done == self.files:
             return 1.0
-        return self.bytes_done / self.bytes if self.bytes and self.bytes_done else self.files_done / self.files
+        return self.bytes_done / self.bytes if self.bytes_done else self.files_done / self.files
 
     @property
     def seconds_left(self) -> int | None:
         """Seconds until the end at the pace so far; None before the first file."""
-        if not self.share:
+        if not self.share or not self.files:
             return None
         return round((time.monotonic() - self.started) * (1 - self.share) / self.share)
 

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from io import StringIO
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -27,6 +28,8 @@ from ingestion.archive.backfill import Backfilled, backfill, open_backfill
 from ingestion.archive.climate import write_climate
 from ingestion.archive.ledger import ArchiveFile, read_ledger, write_ledger
 from ingestion.archive.listing import ArchiveClient
+from ingestion.archive.progress import Progress
+from ingestion.archive.terminal import shown_progress
 from ingestion.demo.archive import create_demo_archive
 from ingestion.departments import resolve_all
 from ingestion.errors import ArchiveNeedsRoom, UpstreamDown
@@ -189,11 +192,33 @@ def test_the_progress_counts_bytes_and_tells_the_rest(listed: FakeArchive, setti
         settings, ARIEGE, 1991, print, tell=lambda progress: seen.append(progress.facts() | {"text": str(progress)})
     )
     assert [(p["files_done"], p["files"], p["bytes_done"], p["rows"], p["share"]) for p in seen] == [
+        (0, 2, 0, 0, 0.0),
         (1, 2, 1_500_000, 50, 0.5),
         (2, 2, 3_000_000, 550, 1.0),
     ]
-    assert seen[0]["text"].startswith("1 of 2 files, 1.5 of 3.0 MB, 50 rows")
-    assert seen[1]["seconds_left"] == 0
+    assert seen[0]["seconds_left"] is None
+    assert seen[1]["text"].startswith("1 of 2 files, 1.5 of 3.0 MB, 50 rows")
+    assert seen[2]["seconds_left"] == 0
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_a_terminal_has_a_bar_and_a_pipe_has_lines(monkeypatch: pytest.MonkeyPatch, is_terminal: bool) -> None:
+    class Output(StringIO):
+        def isatty(self) -> bool:
+            return is_terminal
+
+    output = Output()
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setattr(sys, "stdout", output)
+    with shown_progress() as shown:
+        progress = Progress(files=4, files_done=1, rows=550)
+        shown.say("[1/4] Q_09.csv.gz: 550 days")
+        shown.tell(progress)
+    lines = output.getvalue()
+    assert "[1/4] Q_09.csv.gz: 550 days" in lines
+    assert ("25%" in lines and "1 of 4 files, 550 rows" in lines) == is_terminal
+    assert ("\x1b" in lines) == is_terminal
 
 
 def test_one_refused_file_is_told_and_the_others_are_loaded(
