@@ -31,7 +31,7 @@ if __name__ == "__main__":
         [server] = [child for child in psutil.Process().children() if "forkserver" in " ".join(child.cmdline())]
         server.kill()
         time.sleep(1)
-    run = made.launch("0192f0c1-8d1e-7a55-9a39-5b1f6f0e2c11", {"MARK": "here"})
+    run = made.launch("0192f0c1-8d1e-7a55-9a39-5b1f6f0e2c11", {"MARK": "here"}, "weather_hourly_pipeline")
     wanted = [run.pid, os.getsid(0), sorted(os.sched_getaffinity(0))[1:] or sorted(os.sched_getaffinity(0))]
     found = None
     while found != wanted:  # fails when the run has ended without
