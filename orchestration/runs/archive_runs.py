@@ -7,6 +7,7 @@ from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.states import Scheduled
 
 from ingestion.departments import Department, label_of
+from orchestration.errors import NoDepartments
 from orchestration.runs.archive import read_backfill_id, read_refresh_id
 from orchestration.runs.parameters import as_parameter, as_tags
 from orchestration.runs.runs import UNDER_WAY, WAITING, Runs, Ticket
@@ -20,7 +21,9 @@ class Backfills(Runs):
     async def ask(
         self, departments: Sequence[Department], datasets: Sequence[str], since: int | None, to: int | None
     ) -> Ticket:
-        """Queue a back-fill, or find an equal one that waits or runs."""
+        """Queue a back-fill, or find an equal one that waits or runs. Raises NoDepartments when there are none."""
+        if not departments:
+            raise NoDepartments
         wanted: dict[str, Any] = {
             "dept": as_parameter(departments),
             "datasets": list(datasets),
