@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Response
 from prefect.client.schemas.objects import FlowRun
@@ -13,7 +13,7 @@ from api.errors import problem_responses
 from api.schemas.archive import ArchivePlan, ArchiveRun, ArchiveState, BackfillProgress
 from api.schemas.runs import Run, Triggered
 from api.service import RunsDep, ServiceDep
-from ingestion.archive.ledger import read_ledger
+from ingestion.archive.ledger import Dataset, read_ledger
 from ingestion.archive.listing import open_archive
 from ingestion.archive.plan import Wish, plan_backfill
 from ingestion.departments import Department, resolve_all
@@ -29,8 +29,7 @@ Departments = Annotated[
     list[str] | None,
     Query(description="Département: a code or a name, or `all`; repeats.", examples=["9"], max_length=200),
 ]
-DatasetName = Literal["days"]
-Datasets = Annotated[list[DatasetName], Query(alias="dataset", description="Data set; repeats.")]
+Datasets = Annotated[list[Dataset], Query(alias="dataset", description="Data set; repeats.")]
 Since = Annotated[int, Query(ge=1700, le=2200, description="Leave out files that end before this year.")]
 To = Annotated[int | None, Query(ge=1700, le=2200, description="Leave out files that begin after this year.")]
 

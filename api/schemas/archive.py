@@ -19,6 +19,7 @@ class PlannedFile(BaseModel):
     """A listed file, and what a back-fill would do with it."""
 
     name: str = Field(examples=[_FILE])
+    dataset: str = Field(examples=["days"])
     department: str = Field(examples=["9"])
     period: str = Field(examples=["latest-2025-2026"])
     action: Literal["fetch", "known", "refused"] = Field(
@@ -34,6 +35,7 @@ class PlannedFile(BaseModel):
     def to_fetch(cls, listed: Listed) -> Self:
         return cls(
             name=listed.name,
+            dataset=listed.dataset,
             department=listed.department,
             period=listed.period,
             action="fetch",
@@ -47,6 +49,7 @@ class PlannedFile(BaseModel):
     def known(cls, entry: ArchiveFile) -> Self:
         return cls(
             name=entry.name,
+            dataset=entry.dataset,
             department=entry.department,
             period=entry.period,
             action="refused" if entry.status == "refused" else "known",

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ingestion.archive.backfill import backfill, refresh
+from ingestion.archive.datasets import ARCHIVE_DATASETS
 from ingestion.archive.load import given_by_hand, load_file
 from ingestion.archive.terminal import say, shown_progress
 from ingestion.departments import resolve_all
@@ -40,6 +41,9 @@ def _parser() -> argparse.ArgumentParser:
         help="département whose listed files to load, or `all`; repeats (default: DEPTS)",
     )
     parser.add_argument("--since", type=int, default=1991, metavar="YEAR", help="leave out files that end before it")
+    parser.add_argument(
+        "--dataset", action="append", choices=ARCHIVE_DATASETS, help="data set to load; repeats (default: days)"
+    )
     parser.add_argument("--to", type=int, metavar="YEAR", help="leave out files that begin after it")
     parser.add_argument(
         "--refresh", action="store_true", help="load what changed upstream of the départements loaded so far instead"
@@ -65,7 +69,14 @@ def _backfill(settings: IngestionSettings, options: argparse.Namespace) -> int:
         else:
             departments = resolve_all(options.dept or settings.depts)
             done = backfill(
-                settings, departments, options.since, shown.say, to=options.to, accept=options.accept, tell=shown.tell
+                settings,
+                departments,
+                options.since,
+                shown.say,
+                to=options.to,
+                datasets=options.dataset or ("days",),
+                accept=options.accept,
+                tell=shown.tell,
             )
     say(f"{done}; the next run, or `make publish`, shows them")
     return 1 if done.failures else 0

@@ -61,7 +61,11 @@ class Backfilled:
         failed = f", {len(self.failures)} not loaded" if self.failures else ""
         files = "1 file" if len(self.loaded) == 1 else f"{len(self.loaded)} files"
         told = "".join(f"; {remark}" for remark in self.remarks)
-        return f"{files} loaded ({self.rows:,} days), {self.known} known already{failed}{told}"
+        rows: Counter[str] = Counter()
+        for entry in self.loaded:
+            rows[entry.dataset] += entry.rows
+        what = ", ".join(f"{count:,} {dataset}" for dataset, count in sorted(rows.items())) or "nothing new"
+        return f"{files} loaded ({what}), {self.known} known already{failed}{told}"
 
 
 class Backfill:
@@ -253,14 +257,15 @@ def backfill(
     say: Say,
     *,
     to: int | None = None,
+    datasets: Sequence[str] = ("days",),
     accept: bool = False,
     tell: Tell | None = None,
 ) -> Backfilled:
-    """Load every listed file with days of the years `since` to `to`. One that fails is reported.
+    """Load every listed file of the data sets with any of the years `since` to `to`. One that fails is reported.
 
     Raises UpstreamDown when the listing cannot be read, SourceMismatch, ArchiveNeedsRoom, StorageFailed.
     """
-    wish = Wish(departments, since=since, to=to, accept=accept)
+    wish = Wish(departments, datasets, since, to, accept)
     with open_backfill(settings, say) as opened:
         return carry_out(opened, opened.plan(wish), load_in_threads(opened), say, tell)
 

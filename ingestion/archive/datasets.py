@@ -4,7 +4,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ingestion.archive.load import Loaded, load_days
+from ingestion.archive.ledger import Dataset
+from ingestion.archive.load import Loaded, load_days, load_hours
 
 _LISTINGS = "https://www.data.gouv.fr/api/2/datasets"
 
@@ -13,7 +14,7 @@ _LISTINGS = "https://www.data.gouv.fr/api/2/datasets"
 class ArchiveDataset:
     """One kind of file: where it is listed, how its files are named and how one is loaded."""
 
-    name: str
+    name: Dataset
     listing: str  # address of the list of its files
     file_name: re.Pattern[str]  # groups: département, period
     load: Callable[..., Loaded]
@@ -26,4 +27,11 @@ DAYS = ArchiveDataset(
     load=load_days,
 )
 
-ARCHIVE_DATASETS = {dataset.name: dataset for dataset in (DAYS,)}
+HOURS = ArchiveDataset(
+    name="hours",
+    listing=f"{_LISTINGS}/6569b4473bedf2e7abad3b72/resources/",
+    file_name=re.compile(r"^H_(?P<department>\d+)_(?P<period>.+)\.csv(\.gz)?$"),
+    load=load_hours,
+)
+
+ARCHIVE_DATASETS: dict[str, ArchiveDataset] = {dataset.name: dataset for dataset in (DAYS, HOURS)}

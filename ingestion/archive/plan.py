@@ -70,13 +70,11 @@ async def plan_refresh(client: ArchiveClient, ledger: Ledger) -> Plan:
     The listing tells new versions. The change log tells those that the listing does not show yet, and where there is
     no log, each `latest` file is asked for its version.
     """
-    codes = sorted({entry.department for entry in ledger.in_use()})
-    plan = Plan(departments=tuple(codes))
-    if not codes:
-        return plan
+    plan = Plan(departments=tuple(sorted({entry.department for entry in ledger.in_use()})))
     failed = {key for key, wanted in ledger.queue.items() if wanted.status == "failed"}
-    periods = {(entry.department, _family(entry.period)) for entry in ledger.files}
     for name in _datasets_of(ledger):
+        codes = sorted({entry.department for entry in ledger.in_use() if entry.dataset == name})
+        periods = {(entry.department, _family(entry.period)) for entry in ledger.files if entry.dataset == name}
         listed = await client.list_files(ARCHIVE_DATASETS[name], resolve_all(codes))
         changes = await client.read_changes(listed[0]) if listed else None
         for file in listed:
@@ -108,12 +106,12 @@ def find_known(ledger: Ledger, listed: Listed) -> ArchiveFile | None:
 
 def find_frozen(ledger: Ledger, today: date) -> list[str]:
     """Name the `latest` files whose newest day is so old that the mirror must stand still: it answers all the same."""
-    newest: dict[str, ArchiveFile] = {}
+    newest: dict[tuple[str, str], ArchiveFile] = {}
     for entry in ledger.in_use():
         if entry.period.startswith("latest") and entry.last_day and entry.resource_id:
-            before = newest.get(entry.department)
+            before = newest.get((entry.dataset, entry.department))
             if before is None or str(before.last_day) < entry.last_day:
-                newest[entry.department] = entry
+                newest[entry.dataset, entry.department] = entry
     limit = (today - timedelta(days=FROZEN_DAYS)).isoformat()
     return [
         f"{entry.name} ends on {entry.last_day}: the archive seems frozen"
@@ -166,7 +164,7 @@ def _sort_in(plan: Plan, ledger: Ledger, listed: Listed, *, accept: bool = False
 
 def _datasets_of(ledger: Ledger) -> list[str]:
     """Name the data sets that the ledger has files of."""
-    names = {getattr(entry, "dataset", "days") for entry in ledger.in_use()}
+    names = {entry.dataset for entry in ledger.in_use()}
     return [name for name in ARCHIVE_DATASETS if name in names]
 
 

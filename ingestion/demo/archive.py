@@ -1,4 +1,4 @@
-"""The demo's open archive: listing, change log and files of official days, counted from the demo's own hours.
+"""The demo's open archive: listing, change log and files of hours, and of official days counted from these hours.
 
 Deterministic in the day. `previous` ends the year before last, `latest` ends yesterday: on 1 January a year moves from
 one to the other, and the labels change. The newest days are wrong here and there, and corrected some days later.
@@ -7,6 +7,7 @@ one to the other, and the labels change. The newest days are wrong here and ther
 import gzip
 import tempfile
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -17,11 +18,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from ingestion.demo.archive_hours import FIRST_YEAR as FIRST_HOURS
+from ingestion.demo.archive_hours import hours_file
 from ingestion.demo.stations import DEPARTMENTS
 from ingestion.demo.weather import load_stations, weather_query
 
 FIRST_YEAR = 1991
-_FILES = "http://demo.invalid/archive/data/synchro_ftp/BASE/QUOT"
+_FILES = "http://demo.invalid/archive/data/synchro_ftp/BASE"
 _WRITTEN_AT = timedelta(hours=7, minutes=30)  # UTC, each day
 _VALIDATED_AFTER, _CORRECTED_AFTER = 10, 3  # days
 _LOG_DAYS = 30
@@ -84,14 +87,13 @@ def create_demo_archive(
         return min(today, frozen_on or today)
 
     async def listing(request: Request) -> Response:
+        kind = _KINDS.get(request.path_params["dataset"])
         wanted = request.query_params.get("q", "").removeprefix("departement_")
-        # Overseas days are cut in local time, which this archive does not know.
-        codes = [code.zfill(2) for code in DEPARTMENTS if len(code) < 3]
         files = [
-            _entry(code, period, written_on())
-            for code in codes
-            if wanted in ("", code)
-            for period in _periods(written_on().year, first_year)
+            _entry(kind, code, period, written_on())
+            for code in _codes()
+            if kind and wanted in ("", code)
+            for period in kind.periods(written_on().year, first_year)
         ]
         page, size = (
             int(request.query_params.get(name, default)) for name, default in (("page", 1), ("page_size", 20))
@@ -103,40 +105,42 @@ def create_demo_archive(
         told: dict[str, object] = {"latest_update": f"{written_on()}T07:30:00+00:00"}
         for back in range(_LOG_DAYS):
             day = written_on() - timedelta(days=back)
-            codes = [code.zfill(2) for code in DEPARTMENTS if len(code) < 3]
-            periods = [
-                period
-                for period in _periods(day.year, first_year)
-                if period.startswith("latest") or (day.month, day.day) == (1, 1)
-            ]
             told[day.isoformat()] = [
-                {"folder": "BASE/QUOT", "name": _name(code, period)} for code in codes for period in periods
+                {"folder": f"BASE/{kind.folder}", "name": kind.name(code, period)}
+                for kind in _KINDS.values()
+                for period in kind.periods(day.year, first_year)
+                if period.startswith("latest") or (day.month, day.day) == (1, 1)
+                for code in _codes()
             ]
         return JSONResponse(told)
 
     async def file(request: Request) -> Response:
         name, day = request.path_params["name"], written_on()
         code = name.split("_")[1]
-        years = next(
-            (years for period, years in _periods(day.year, first_year).items() if name == _name(code, period)), None
-        )
-        if years is None or code.lstrip("0") not in DEPARTMENTS:
+        found = [
+            (kind, years)
+            for kind in _KINDS.values()
+            for period, years in kind.periods(day.year, first_year).items()
+            if name == kind.name(code, period) and kind.folder == request.path_params["folder"]
+        ]
+        if not found or code not in _codes():
             return Response(status_code=404)
+        ((kind, years),) = found
         etag = f'"{name} {day}"' if "latest" in name else f'"{name}"'
         headers = {"ETag": etag, "Last-Modified": f"{_modified(name, day):%a, %d %b %Y %H:%M:%S GMT}"}
         if request.method == "HEAD":
             return Response(headers=headers)
         if etag not in made:
-            body = await run_in_threadpool(days_file, code.lstrip("0"), years, day)
+            body = await run_in_threadpool(kind.write, code.lstrip("0"), years, day)
             made.clear()
             made[etag] = gzip.compress(body, 6, mtime=0)
         return _rest_of(made[etag], request, headers)
 
     return Starlette(
         routes=[
-            Route("/api/2/{before:path}resources/", listing),
+            Route("/api/2/datasets/{dataset}/resources/", listing),
             Route("/archive/data/updated_files.json", change_log),
-            Route("/archive/data/synchro_ftp/BASE/QUOT/{name}", file),
+            Route("/archive/data/synchro_ftp/BASE/{folder:str}/{name}", file),
         ]
     )
 
@@ -184,15 +188,36 @@ def days_file(department: str, years: range, written_on: date) -> bytes:
         return target.read_bytes()
 
 
-def _periods(this_year: int, first_year: int) -> dict[str, range]:
-    return {
-        f"previous-1950-{this_year - 2}": range(first_year, this_year - 1),
-        f"latest-{this_year - 1}-{this_year}": range(this_year - 1, this_year + 1),
-    }
+@dataclass(frozen=True)
+class _Kind:
+    """One data set: its folder, how its files are named, and what writes one."""
+
+    folder: str
+    form: str
+    label: int  # first year in the name of `previous`
+    first_year: int  # with rows
+    write: Callable[[str, range, date], bytes]
+
+    def name(self, code: str, period: str) -> str:
+        return self.form.format(code=code, period=period)
+
+    def periods(self, this_year: int, first_year: int) -> dict[str, range]:
+        first = max(first_year, self.first_year)
+        return {
+            f"previous-{self.label}-{this_year - 2}": range(first, this_year - 1),
+            f"latest-{this_year - 1}-{this_year}": range(this_year - 1, this_year + 1),
+        }
 
 
-def _name(code: str, period: str) -> str:
-    return f"Q_{code}_{period}_RR-T-Vent.csv.gz"
+_KINDS = {  # by their id on data.gouv.fr
+    "6569b51ae64326786e4e8e1a": _Kind("QUOT", "Q_{code}_{period}_RR-T-Vent.csv.gz", 1950, FIRST_YEAR, days_file),
+    "6569b4473bedf2e7abad3b72": _Kind("HOR", "H_{code}_{period}.csv.gz", 2020, FIRST_HOURS, hours_file),
+}
+
+
+def _codes() -> list[str]:
+    """Départements with files. Overseas days are cut in local time, which this archive does not know."""
+    return [code.zfill(2) for code in DEPARTMENTS if len(code) < 3]
 
 
 def _modified(name: str, written_on: date) -> datetime:
@@ -201,14 +226,14 @@ def _modified(name: str, written_on: date) -> datetime:
     return datetime(day.year, day.month, day.day, tzinfo=UTC) + _WRITTEN_AT
 
 
-def _entry(code: str, period: str, written_on: date) -> dict[str, object]:
-    name = _name(code, period)
+def _entry(kind: _Kind, code: str, period: str, written_on: date) -> dict[str, object]:
+    name = kind.name(code, period)
     return {
-        "id": f"demo-{code}-{period.partition('-')[0]}",  # stays when the label changes
-        "title": f"QUOT_departement_{code}_periode_{period}_RR-T-Vent",
+        "id": f"demo-{kind.folder}-{code}-{period.partition('-')[0]}",  # stays when the label changes
+        "title": name.partition(".")[0],
         "type": "main",
         "format": "csv.gz",
-        "url": f"{_FILES}/{name}",
+        "url": f"{_FILES}/{kind.folder}/{name}",
         "filesize": None,
         "checksum": None,
         "last_modified": _modified(name, written_on).isoformat(),

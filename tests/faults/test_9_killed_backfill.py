@@ -17,7 +17,7 @@ from typing import Any
 
 import httpx
 import pytest
-from archive_files import days_of, text_of
+from archive_files import HOURS_HEADER, days_of, hours_of, text_of
 from fake_archive import FakeArchive
 
 from ingestion.archive import backfill as backfill_module
@@ -30,21 +30,27 @@ from ingestion.settings import IngestionSettings
 
 # What Python itself reports before it changes a file or a folder; `test.piece` is a piece of a download.
 CHANGES = ("open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.chmod", "test.piece")
-DECADES = [f"{year}-{year + 9}" for year in range(1970, 2020, 10)]
+HOURS = "latest-2025-2026"  # a file of hours among those of days
+PERIODS = [*(f"{year}-{year + 9}" for year in range(1980, 2020, 10)), HOURS]
 STATIONS = {"9": "09289001", "31": "31042012", "65": "65258003", "81": "81284001"}
 
 Tally = Callable[[str], None]
 
 
-def fill(archive: FakeArchive, departments: list[str], decades: list[str]) -> None:
+def fill(archive: FakeArchive, departments: list[str], periods: list[str]) -> None:
     for department in departments:
-        for decade in decades:
-            days = days_of(date(int(decade[:4]), 1, 1), 400, STATIONS[department])
-            name = f"Q_{department.zfill(2)}_{decade}_RR-T-Vent.csv.gz"
+        for period in periods:
+            station = STATIONS[department]
+            if period == HOURS:
+                hours = text_of(hours_of("2025-01-01T00", 400, station), HOURS_HEADER)
+                archive.put(f"H_{department.zfill(2)}_{period}.csv.gz", hours, "2026-01-01T00:00:00+00:00")
+                continue
+            days = days_of(date(int(period[:4]), 1, 1), 400, station)
+            name = f"Q_{department.zfill(2)}_{period}_RR-T-Vent.csv.gz"
             archive.put(name, text_of(days), "2026-01-01T00:00:00+00:00")
 
 
-def run(data_dir: str, departments: list[str], decades: list[str], kill_at: int | None) -> None:
+def run(data_dir: str, departments: list[str], periods: list[str], kill_at: int | None) -> None:
     """Run a back-fill in this process, which kills itself before its n-th change."""
     count = 0
 
@@ -56,7 +62,7 @@ def run(data_dir: str, departments: list[str], decades: list[str], kill_at: int 
                 os.kill(os.getpid(), signal.SIGKILL)
 
     archive = FakeArchive(piece=400, on_piece=lambda: sys.audit("test.piece"))
-    fill(archive, departments, decades)
+    fill(archive, departments, periods)
 
     @asynccontextmanager
     async def opened(_: IngestionSettings) -> AsyncIterator[ArchiveClient]:
@@ -66,7 +72,7 @@ def run(data_dir: str, departments: list[str], decades: list[str], kill_at: int 
     backfill_module.open_archive = opened  # type: ignore[assignment]
     settings = IngestionSettings(data_dir=Path(data_dir), meteofrance_source="meteofrance", _env_file=None)
     sys.addaudithook(count_changes)
-    done = backfill(settings, resolve_all(departments), 1950, lambda _: None)
+    done = backfill(settings, resolve_all(departments), 1950, lambda _: None, datasets=("days", "hours"))
     if done.failures:
         sys.exit(str(done.failures))
 
@@ -87,8 +93,8 @@ def digest(data_dir: Path) -> dict[str, Any]:
 class Killer:
     """Kills back-fills at points drawn by chance until there were enough, each time in a process of its own."""
 
-    def __init__(self, folder: Path, departments: list[str], decades: list[str], reach: int) -> None:
-        self.folder, self.plan, self.reach = folder, (departments, decades), reach
+    def __init__(self, folder: Path, departments: list[str], periods: list[str], reach: int) -> None:
+        self.folder, self.plan, self.reach = folder, (departments, periods), reach
         self.chance = random.Random(26)
         self.context: ForkServerContext = multiprocessing.get_context("forkserver")
         self.context.set_forkserver_preload(["ingestion.archive.backfill", "httpx", "archive_files", "fake_archive"])
@@ -131,7 +137,7 @@ class Killer:
 
 
 def test_a_killed_back_fill_ends_as_if_it_was_not(tmp_path: Path, tally: Tally) -> None:
-    killer = Killer(tmp_path, ["9"], DECADES[:3], reach=40)
+    killer = Killer(tmp_path, ["9"], PERIODS[-3:], reach=40)
     killer.until(8)
     tally(f"{killer.kills.total()} kills of {killer.whole} back-fills of 3 files ({dict(killer.kills)})")
 
@@ -139,6 +145,6 @@ def test_a_killed_back_fill_ends_as_if_it_was_not(tmp_path: Path, tally: Tally) 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_killed_at_a_hundred_points_a_back_fill_of_twenty_files_ends_the_same(tmp_path: Path, tally: Tally) -> None:
-    killer = Killer(tmp_path, list(STATIONS), DECADES, reach=90)
+    killer = Killer(tmp_path, list(STATIONS), PERIODS, reach=90)
     killer.until(100)
     tally(f"{killer.kills.total()} kills of {killer.whole} back-fills of 20 files ({dict(killer.kills)})")

@@ -19,7 +19,7 @@ from typing import Any
 import httpx
 import pytest
 import stamina
-from archive_files import days_of, text_of
+from archive_files import HOURS_HEADER, days_of, hours_of, text_of
 from fake_archive import FakeArchive
 
 from ingestion.archive import backfill as backfill_module
@@ -93,7 +93,7 @@ def test_files_of_days_of_the_departement_are_loaded_once(
     assert said[0].startswith(f"[1/2] {LATEST}: 50 days of 1 post, 2025-01-01 to 2025-02-19")
     assert names_in_use(data_dir) == [LATEST, PREVIOUS]
     listed.asked.clear()
-    assert told(backfill(settings, ARIEGE, 1991, said.append)) == "0 files loaded (0 days), 2 known already"
+    assert told(backfill(settings, ARIEGE, 1991, said.append)) == "0 files loaded (nothing new), 2 known already"
     assert listed.asked == []
     listed.put(LATEST, text_of(days_of(date(2025, 1, 1), 51)), "2026-02-02T00:00:00+00:00")
     assert backfill(settings, ARIEGE, 1991, said.append).known == 1
@@ -132,6 +132,18 @@ def test_a_download_that_breaks_off_goes_on_where_it_was_cut(listed: FakeArchive
     listed.break_off_at = 100
     assert len(backfill(settings, ARIEGE, 2025, print).loaded) == 1
     assert listed.asked == [(LATEST, None), (LATEST, "bytes=100-")]
+
+
+def test_hours_are_one_more_data_set(listed: FakeArchive, settings: IngestionSettings, data_dir: Path) -> None:
+    fill(listed)
+    hours = "H_09_latest-2025-2026.csv.gz"
+    listed.put(hours, text_of(hours_of("2025-01-01T00", 30), HOURS_HEADER), "2026-02-01T00:00:00+00:00")
+    done = backfill(settings, ARIEGE, 2025, print, datasets=("days", "hours"))
+    assert told(done) == "2 files loaded (50 days, 30 hours), 0 known already"
+    ledger = read_ledger(DataPaths(data_dir))
+    assert [(f.dataset, f.name) for f in ledger.in_use()] == [("hours", hours), ("days", LATEST)]
+    assert (set(ledger.climate), set(ledger.from_hours)) == ({"9"}, {"9"})
+    assert told(backfill(settings, ARIEGE, 2025, print, datasets=("hours",))).endswith("1 known already")
 
 
 def test_a_download_given_up_goes_on_with_the_next_back_fill_unless_the_file_changed(

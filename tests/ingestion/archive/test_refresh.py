@@ -93,6 +93,7 @@ def test_a_refresh_follows_the_archive_over_the_turn_of_the_year(demo: Demo) -> 
     assert (wrong[1], corrected[1]) == (9, 1)
 
 
+@pytest.mark.slow
 def test_the_newest_days_are_corrected(demo: Demo) -> None:
     backfill(demo.settings, ARIEGE, 2026, print)
     recent = "observed_date between date '2026-12-27' and date '2026-12-29'"
@@ -135,8 +136,24 @@ def test_a_mirror_that_stands_still_is_named(demo: Demo) -> None:
     ]
 
 
+@pytest.mark.slow
+def test_hours_are_one_more_data_set(demo: Demo) -> None:
+    demo.now = datetime(2026, 1, 11, 12, tzinfo=UTC)
+    done = backfill(demo.settings, ARIEGE, 2026, print, datasets=("days", "hours"))
+    days, hours = 14 * (365 + 10), 14 * 24 * (365 + 10)  # to 10 January; hours from 00 h of the first day
+    assert str(done).startswith(f"2 files loaded ({days:,} days, {hours:,} hours), 0 known already")
+    done = demo.refresh(datetime(2026, 1, 12, 12, tzinfo=UTC))
+    assert [(entry.dataset, entry.rows) for entry in done.loaded] == [("days", days + 14), ("hours", hours + 14 * 24)]
+    ledger = read_ledger(demo.paths)
+    assert (set(ledger.climate), set(ledger.from_hours)) == ({"9"}, {"9"})
+    assert find_frozen(ledger, date(2026, 3, 1)) == [
+        "Q_09_latest-2025-2026_RR-T-Vent.csv.gz ends on 2026-01-11: the archive seems frozen",
+        "H_09_latest-2025-2026.csv.gz ends on 2026-01-11: the archive seems frozen",
+    ]
+
+
 def test_nothing_is_asked_where_nothing_was_loaded(demo: Demo) -> None:
-    assert str(refresh(demo.settings, print)) == "0 files loaded (0 days), 0 known already"
+    assert str(refresh(demo.settings, print)) == "0 files loaded (nothing new), 0 known already"
     assert demo.asked == []
 
 
