@@ -59,6 +59,8 @@ async def plan_backfill(client: ArchiveClient, ledger: Ledger, wish: Wish) -> Pl
         for file in listed:
             if file.has_years(wish.since, wish.to):
                 _sort_in(plan, ledger, file, accept=wish.accept)
+    place = {code: number for number, code in enumerate(plan.departments)}
+    plan.to_load.sort(key=lambda file: place[file.department])  # so that each département is whole soon
     if not (plan.to_load or plan.known or plan.refused):
         raise UpstreamDown(f"the listing names no file of {', '.join(wish.datasets)} for what was asked", 1, 0)
     return plan
