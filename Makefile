@@ -53,8 +53,8 @@ dwh-ingest: $(VENV)/.runtime ## only fetch and load: make dwh-ingest DEPT=9
 
 SINCE ?= 1991
 .PHONY: backfill
-backfill: $(VENV)/.runtime ## load official days of the open archive and publish: make backfill DEPT=9 SINCE=1991
-	@$(BIN)/python -m ingestion.archive $(call depts,$(DEPT)) --since "$(SINCE)"
+backfill: $(VENV)/.runtime ## load the open archive's days (or DATASET=days,hours) and publish: make backfill DEPT=9 SINCE=1991
+	@$(BIN)/python -m ingestion.archive $(call depts,$(DEPT)) --since "$(SINCE)" $(foreach set,$(subst $(comma), ,$(DATASET)),--dataset "$(set)")
 	@$(BIN)/python -m orchestration publish
 
 .PHONY: dbt-build

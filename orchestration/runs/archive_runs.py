@@ -7,10 +7,10 @@ from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.states import Scheduled
 
 from ingestion.departments import Department, label_of
-from orchestration.errors import NoDepartments
+from orchestration.errors import NoDepartments, QueueFull
 from orchestration.runs.archive import read_backfill_id, read_refresh_id
 from orchestration.runs.parameters import as_parameter, as_tags
-from orchestration.runs.runs import UNDER_WAY, WAITING, Runs, Ticket
+from orchestration.runs.runs import MOST_WAITING, UNDER_WAY, WAITING, Runs, Ticket
 
 
 class Backfills(Runs):
@@ -21,7 +21,10 @@ class Backfills(Runs):
     async def ask(
         self, departments: Sequence[Department], datasets: Sequence[str], since: int | None, to: int | None
     ) -> Ticket:
-        """Queue a back-fill, or find an equal one that waits or runs. Raises NoDepartments when there are none."""
+        """Queue a back-fill, or find an equal one that waits or runs.
+
+        Raises NoDepartments when there are none, QueueFull when too many wait.
+        """
         if not departments:
             raise NoDepartments
         wanted: dict[str, Any] = {
@@ -32,9 +35,12 @@ class Backfills(Runs):
         }
         async with self._one_at_a_time(), self._prefect() as client:
             deployment_id = await self._known_deployment(client)
-            for run in await self.find_all(states=(*WAITING, StateType.RUNNING)):
+            to_end = await self.find_all(states=(*WAITING, StateType.RUNNING))
+            for run in to_end:
                 if {name: run.parameters.get(name) for name in wanted} == wanted:
                     return Ticket(run, is_coalesced=True)
+            if len(to_end) >= MOST_WAITING:
+                raise QueueFull(len(to_end))
             run = await client.create_flow_run_from_deployment(
                 deployment_id,
                 name=f"{', '.join(datasets)} of {label_of(departments)}",
