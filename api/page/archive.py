@@ -10,7 +10,7 @@ from api.page.reader import Reader
 from api.warehouse.open.execute import Executor
 from api.warehouse.open.snapshot import OpenSnapshot
 from api.warehouse.problems import BadValue
-from api.warehouse.question.climate import has_archive
+from api.warehouse.question.posts import has_archive
 from api.warehouse.question.stations import resolve_departments
 from ingestion.archive.climate import LEAST_YEARS
 from ingestion.departments import all_departments

@@ -9,7 +9,8 @@ from api.page.year_chart import Series, by_day, cumulate, draw
 from api.warehouse.open.execute import Executor
 from api.warehouse.open.snapshot import OpenSnapshot
 from api.warehouse.problems import BadValue
-from api.warehouse.question.climate import HistoryRequest, has_archive, read_history
+from api.warehouse.question.climate import HistoryRequest, read_history
+from api.warehouse.question.posts import has_archive
 from ingestion.archive.climate import FIRST_YEAR, LAST_YEAR, LEAST_RECORD_YEARS, LEAST_YEARS
 
 RAIN = "precipitation_mm"

@@ -17,7 +17,7 @@ from api.page.town import stations_of_town
 from api.warehouse.open.execute import Executor
 from api.warehouse.open.snapshot import OpenSnapshot
 from api.warehouse.problems import BadValue
-from api.warehouse.question.climate import has_archive
+from api.warehouse.question.posts import has_archive
 from api.warehouse.question.station_profile import newest_hour
 from api.warehouse.question.stations import resolve_departments
 from ingestion.departments import all_departments, fold
