@@ -6,6 +6,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 
 from ingestion.archive.climate import (
     FIRST_YEAR,
@@ -119,11 +120,21 @@ def _list_files(connection: duckdb.DuckDBPyConnection, ledger: Ledger) -> None:
         """
     )
     columns = [name for (name, *_) in connection.execute("describe meta.archive_files").fetchall()]
-    for entry in sorted(ledger.files, key=lambda file: (file.dataset, file.department, file.rank)):
-        told = asdict(entry) | {"unknown_columns": list(entry.unknown_columns)}
-        connection.execute(
-            f"insert into meta.archive_files values ({', '.join('?' * len(columns))})", [told[name] for name in columns]
-        )
+    entries = [
+        asdict(entry) for entry in sorted(ledger.files, key=lambda file: (file.dataset, file.department, file.rank))
+    ]
+    # One statement: a row at a time takes 3 ms each, and the ledger keeps what was superseded.
+    told = pa.table(
+        {
+            name: pa.array(
+                [entry[name] for entry in entries], pa.list_(pa.string()) if name == "unknown_columns" else None
+            )
+            for name in columns
+        }
+    )
+    connection.register("told", told)
+    connection.execute("insert into meta.archive_files select * from told")
+    connection.unregister("told")
 
 
 def _daily_history(files: Sequence[ArchiveFile], from_hours: str | None, parquet: Callable[..., str]) -> str:

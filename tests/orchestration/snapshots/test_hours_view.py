@@ -203,7 +203,8 @@ def test_days_of_the_archives_hours_come_before_those_of_real_time(archive: Arch
 
 
 def test_hours_without_any_official_day_have_all_views(archive: Archive, show: Show) -> None:
-    archive.load(LATEST, text_of(hours_of("2026-03-10T01", 24), HOURS_HEADER), AFTER)
+    rows = hours_of("2026-03-10T01", 24, T="5.0", NEW="x")
+    archive.load(LATEST, text_of(rows, f"{HOURS_HEADER};NEW"), AFTER)
     ask = show()
     assert ask("select observed_date::varchar, day_source, temperature_mean_c from marts.daily_history") == [
         ("2026-03-10", "archive_hours", 5.0)
@@ -212,7 +213,9 @@ def test_hours_without_any_official_day_have_all_views(archive: Archive, show: S
     assert ask("select station_id, hours, temperature_c_hours from meta.archive_hours_coverage") == [
         ("09289001", 24, 24)
     ]
-    assert ask("select dataset, status, rows from meta.archive_files") == [("hours", "loaded", 24)]
+    assert ask("select dataset, status, rows, last_modified, unknown_columns from meta.archive_files") == [
+        ("hours", "loaded", 24, AFTER, ["NEW"])
+    ]
 
 
 def test_days_alone_leave_the_hours_of_real_time(archive: Archive, show: Show) -> None:
