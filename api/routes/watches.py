@@ -13,8 +13,9 @@ from api.service import ServiceDep
 from api.settings import get_settings
 from api.warehouse.answer.dependencies import ReadsDep
 from api.warehouse.answer.reads import Reads
-from api.warehouse.problems import BadValue, NotFound
-from api.warehouse.question.stations import resolve_departments, resolve_stations
+from api.warehouse.problems import BadValue
+from api.warehouse.question.stations import resolve_departments
+from api.warehouse.question.watched import station_standing_for, stations_named
 from orchestration.notices.address import check_address
 from orchestration.watches.condition import read_condition
 from orchestration.watches.watches import Wish, add_watch, delete_watch, list_watches, test_watch
@@ -22,14 +23,13 @@ from orchestration.watches.watches import Wish, add_watch, delete_watch, list_wa
 router = APIRouter(prefix="/watches", tags=["watches"])
 
 WatchId = Annotated[str, Path(description="A watch's id.", examples=[WATCH_ID], min_length=1, max_length=40)]
-_MOST_STATIONS = 100
 
 
 @router.post(
     "",
     status_code=201,
     dependencies=[Depends(require_key)],
-    responses=problem_responses(400, 401, 403, 409, 410, 422, 429, 503),
+    responses=problem_responses(400, 401, 403, 404, 409, 422, 429, 503),
     summary="Add a watch",
 )
 async def add(wanted: WatchIn, request: Request, service: ServiceDep, reads: ReadsDep, response: Response) -> WatchOut:
@@ -89,20 +89,18 @@ def _check(wanted: WatchIn, reads: Reads) -> Wish:
             raise BadValue("dept", "a watch is of one département", "add a watch for each")
         [department] = codes
     else:
-        # The seam for places: whatever names stations for reads can name them here.
-        try:
-            with reads.warehouse.lease() as snapshot:
-                stations = resolve_stations(snapshot, reads.executor, wanted.stations or [])
-        except NotFound as error:  # a fault of the body, not of the address
-            raise BadValue("stations", error.detail, error.next_step) from error
-        if len(stations) > _MOST_STATIONS:
-            raise BadValue("stations", f"{len(stations)} stations are meant", f"name at most {_MOST_STATIONS}")
+        with reads.warehouse.lease() as snapshot:
+            if wanted.place is not None:
+                stations = [station_standing_for(snapshot, reads.executor, wanted.place, condition)]
+            else:
+                stations = stations_named(snapshot, reads.executor, wanted.stations or [], condition)
     return Wish(
         name=wanted.name,
         condition=condition,
         address=address,
         stations=tuple(stations),
         department=department,
+        place=wanted.place,
         hysteresis=wanted.hysteresis,
         quiet=wanted.quiet,
         timezone=wanted.tz,

@@ -46,9 +46,15 @@ class WatchIn(BaseModel):
         max_length=2_000,
     )
     stations: list[str] | None = Field(
-        None, description="Stations by id or name; this or `dept`.", min_length=1, max_length=100
+        None, description="Stations by id or name; or `place`, or `dept`.", min_length=1, max_length=100
     )
-    dept: str | None = Field(None, description="One département by code or name; this or `stations`.", max_length=60)
+    place: str | None = Field(
+        None,
+        description="A town: the nearest station that measures what is asked stands for it.",
+        min_length=1,
+        max_length=120,
+    )
+    dept: str | None = Field(None, description="One département by code or name, with all its stations.", max_length=60)
     name: str = Field("", description="What messages call it; by default, the condition.", max_length=80)
     hysteresis: float = Field(
         0.0,
@@ -71,8 +77,8 @@ class WatchIn(BaseModel):
 
     @model_validator(mode="after")
     def _check_whole(self) -> Self:
-        if (self.stations is None) == (self.dept is None):
-            raise ValueError("name either `stations` or `dept`")
+        if [self.stations, self.place, self.dept].count(None) != 2:
+            raise ValueError("name `stations`, `place` or `dept`: one of them")
         if self.tz not in available_timezones():
             raise ValueError("`tz` is no time zone: write one such as Europe/Paris")
         if self.quiet is not None:
@@ -107,6 +113,7 @@ class WatchOut(BaseModel):
     id: str = Field(examples=[WATCH_ID])
     name: str
     stations: list[str] | None = Field(description="Station ids; null for all those of `dept`.")
+    place: str | None = Field(description="As asked; `stations` holds the one that stands for it.")
     dept: str | None
     condition: str
     hysteresis: float
@@ -125,6 +132,7 @@ class WatchOut(BaseModel):
             id=watch.id,
             name=watch.name,
             stations=list(watch.stations) or None,
+            place=watch.place,
             dept=watch.department,
             condition=watch.condition_text,
             hysteresis=watch.hysteresis,

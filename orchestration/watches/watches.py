@@ -36,6 +36,7 @@ class Watch:
     made_at: datetime
     judged_snapshot: str | None = None
     judged_until: datetime | None = None
+    place: str | None = None  # what the station was chosen for
 
     @cached_property
     def condition(self) -> Condition:
@@ -58,6 +59,7 @@ class Wish:
     hysteresis: float = 0.0
     quiet: str | None = None
     timezone: str = "UTC"
+    place: str | None = None
 
 
 def add_watch(paths: DataPaths, wish: Wish, now: datetime | None = None) -> Watch:
@@ -67,6 +69,7 @@ def add_watch(paths: DataPaths, wish: Wish, now: datetime | None = None) -> Watc
         "name": wish.name or str(wish.condition),
         "stations": wish.stations,
         "department": wish.department,
+        "place": wish.place,
         "condition_text": str(wish.condition),
         "hysteresis": wish.hysteresis,
         "quiet": wish.quiet,

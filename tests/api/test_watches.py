@@ -9,6 +9,10 @@ from receiver import Receiver, running_receiver
 from run_fixtures import first_run, published
 
 from api.settings import get_settings
+from api.warehouse.question.watched import sensor_of
+from orchestration.snapshots.open_snapshot import open_snapshot
+from orchestration.snapshots.snapshots import kept_snapshots
+from orchestration.watches.condition import COLUMNS, Condition
 
 __all__ = ["first_run", "published"]
 
@@ -59,6 +63,10 @@ REFUSED = [
     ({"stations": ["nowhere at all"]}, "invalid-request", "stations"),
     ({"stations": None}, "invalid-request", "body"),
     ({"dept": "9"}, "invalid-request", "body"),
+    ({"place": "Foix"}, "invalid-request", "body"),
+    ({"stations": None, "place": "Atlantis"}, "unknown-place", "place"),
+    ({"stations": None, "place": "Toulon"}, "invalid-request", "place"),
+    ({"stations": ["09027001"], "condition": "sunshine_min > 30"}, "invalid-request", "stations"),
     ({"stations": None, "dept": "Narnia"}, "invalid-request", "dept"),
     ({"stations": None, "dept": "all"}, "invalid-request", "dept"),
     ({"quiet": "22-07"}, "invalid-request", "body"),
@@ -81,10 +89,33 @@ def test_what_cannot_be_watched_is_refused_without_repeating_the_address(publish
     for change, slug, field in REFUSED:
         answer = local.post("/watches", json=wish | change)
         found = answer.status_code, answer.json()["type"], answer.json()["field"]
-        assert found == (422, f"/problems/{slug}", field), (change, answer.text)
+        assert found == (404 if slug == "unknown-place" else 422, f"/problems/{slug}", field), (change, answer.text)
         assert SECRET not in answer.text
     assert SECRET not in caplog.text
     assert local.get("/watches").json() == {"watches": []}
+
+
+def test_the_nearest_station_that_measures_it_stands_for_a_place(published, local: TestClient, wish):
+    made = local.post("/watches", json=wish | {"stations": None, "place": "Saint-Girons"})
+    assert made.status_code == 201, made.text
+    assert (made.json()["place"], made.json()["stations"]) == ("Saint-Girons", ["09289001"])
+    # Not every station measures sunshine: another one stands for the place.
+    sunny = local.post("/watches", json=wish | {"stations": None, "place": "Foix", "condition": "sunshine_min > 30"})
+    [station] = sunny.json()["stations"]
+    with open_snapshot(published, kept_snapshots(published)[-1].id) as connection:
+        [(sensors,)] = connection.execute(
+            "select sensors from marts.stations where station_id = ?", [station]
+        ).fetchall()
+    assert "sunshine" in sensors
+    warm = local.post("/watches", json=wish | {"stations": None, "place": "Foix"})
+    assert warm.json()["stations"] != [station]
+
+
+def test_every_column_names_its_sensor():
+    sensors = {sensor_of(Condition(column, "<", 0.0)) for column in COLUMNS}
+    assert sensors >= {"temperature", "dew_point", "humidity", "wind", "gust", "precipitation", "soil_temperature"}
+    assert sensor_of(Condition("soil_temperature_10cm_c", "<", 0.0)) == "soil_temperature"
+    assert sensor_of(Condition("silent", ">=", 6.0)) is None
 
 
 def test_changes_need_the_key_and_reading_does_not(published, local: TestClient, wish, keys):
