@@ -4,9 +4,10 @@ Measured on 2,000 hourly rows of 38 columns: polars 3 ms, DuckDB's to_json 13 ms
 """
 
 import io
-from collections.abc import Iterator, Sequence
+import secrets
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import chain
 from typing import Any
 
 import duckdb
@@ -118,24 +119,19 @@ def _frame(part: pa.Table) -> pl.DataFrame:
 def _lines(part: pa.Table) -> bytes:
     """Write one JSON object a line."""
     written = written_by_duckdb(part)
-    if not written:
-        return for_json(_frame(part)).write_ndjson().encode()
-    if not part.num_rows:
-        return b""
-    pieces: list[list[str]] = []
-    for is_odd, group in groupby(part.column_names, key=lambda name: name in written):
-        names = list(group)
-        if is_odd:
-            pieces += [_members(name, written[name]) for name in names]
-        else:
-            # Without the outer braces; no line end stands inside a line of JSON.
-            pieces.append(for_json(_frame(part.select(names))).write_ndjson()[1:-2].split("}\n{"))
-    return ("{" + "}\n{".join(map(",".join, zip(*pieces, strict=True))) + "}\n").encode()
-
-
-def _members(name: str, texts: Sequence[str | None]) -> list[str]:
-    start = orjson.dumps(name).decode() + ":"
-    return [start + (text or "null") for text in texts]
+    # polars writes a mark in the place of what it cannot write. No text of the data is that random mark.
+    mark = secrets.token_hex(16)
+    for position, name in enumerate(part.column_names):
+        if name in written:
+            marks = pa.repeat(f"{mark}{position}", part.num_rows)
+            part = part.set_column(position, name, marks)
+    text = for_json(_frame(part)).write_ndjson()
+    for position, name in enumerate(part.column_names):
+        if name in written:
+            pieces = text.split(f'"{mark}{position}"')
+            texts = [value or "null" for value in written[name]]
+            text = "".join(chain.from_iterable(zip(pieces, texts, strict=False))) + pieces[-1]
+    return text.encode()
 
 
 def _json(table: pa.Table, rows: Rows, facts: dict[str, Any]) -> Iterator[bytes]:
