@@ -1,4 +1,4 @@
-"""Dry spells, and the first and last frost of each winter. A missing day ends a spell, and is told."""
+"""Dry spells, and the first and last frost of each winter. A missing day ends a spell, and the answer says so."""
 
 from dataclasses import dataclass
 from datetime import date
