@@ -12,7 +12,8 @@ from api.warehouse.answer.headers import read_header
 from api.warehouse.answer.reads import Reads
 from api.warehouse.problems import TooMuchUnread
 
-_PREFIXES = ("/warehouse", "/quality", "/climate", "/archive", "/health")
+_READS = ("/warehouse", "/quality", "/climate", "/archive")
+_HAVE_HEAD = (*_READS, "/health")  # monitors ask for the head alone; they are no readers
 
 
 class ReadShortcut:
@@ -28,7 +29,7 @@ class ReadShortcut:
             return
         with ExitStack() as held:
             scope.setdefault("state", {})["held"] = held
-            answer = self._answer if scope["path"].startswith(_PREFIXES) else self.app
+            answer = self._answer if scope["path"].startswith(_HAVE_HEAD) else self.app
             await answer(scope, receive, send)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -36,7 +37,7 @@ class ReadShortcut:
             scope = {**scope, "method": "GET"}
             send = _without_body(send)
         reads: Reads | None = getattr(scope["app"].state, "warehouse", None)
-        if reads is None or scope["method"] != "GET":
+        if reads is None or scope["method"] != "GET" or not scope["path"].startswith(_READS):
             await self.app(scope, receive, send)
             return
         headers = Headers(scope=scope)
