@@ -22,6 +22,11 @@ $(VENV)/.runtime: requirements.lock pyproject.toml | $(VENV)/bin/python
 	@$(BIN)/pip install --quiet --disable-pip-version-check --compile --no-deps --editable .
 	@touch $@
 
+# What a host beside others needs more. Not locked by hash or version: one package, without dependencies of ours.
+$(VENV)/.hosts: pyproject.toml $(VENV)/.runtime
+	@$(BIN)/pip install --quiet --disable-pip-version-check --compile --editable '.[hosts]'
+	@touch $@
+
 $(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime
 	@echo "Installing the development tools into $(VENV) ..."
 	@$(BIN)/pip install --quiet --disable-pip-version-check --compile --no-deps -r requirements-dev.lock
@@ -38,6 +43,14 @@ install: $(VENV)/.dev ## make .venv with everything in it
 .PHONY: run
 run: $(VENV)/.runtime ## start the service: API on :8000, Prefect's UI on :4200, runs each hour (Ctrl-C stops it)
 	@$(BIN)/python -m api
+
+.PHONY: worker
+worker: $(VENV)/.hosts ## run without HTTP, for all hosts of SHELF_URL (docs/hosts.md)
+	@ROLE=worker $(BIN)/python -m api
+
+.PHONY: reader
+reader: $(VENV)/.hosts ## serve page and API of what workers put into SHELF_URL (docs/hosts.md)
+	@ROLE=reader $(BIN)/python -m api
 
 .PHONY: flow-run
 flow-run: $(VENV)/.runtime ## fetch, build, test and publish once: make flow-run DEPT=9
@@ -104,6 +117,10 @@ test: $(VENV)/.dev ## run the tests
 .PHONY: test-slow
 test-slow: $(VENV)/.dev ## run the tests that take long
 	@$(BIN)/python -m pytest -q -n 2 -m slow --timeout 3600
+
+.PHONY: test-hosts
+test-hosts: $(VENV)/.dev ## several hosts with a real store, Postgres and Prefect; some are killed in mid-run
+	@$(BIN)/python -m pytest -q -s --timeout 1200 tests/hosts
 
 .PHONY: bench
 bench: $(VENV)/.dev ## measure speed side by side (half an hour, idle machine, needs wrk): make bench ONLY=runs

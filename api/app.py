@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from fastapi import Depends, FastAPI
 
 from api.address import root_path
+from api.behind import TellsBehind
 from api.cors import CorsForReads
 from api.errors import Problem, install_problem_handlers
 from api.page.router import add_page
@@ -24,6 +25,7 @@ from ingestion.departments import resolve_all
 from ingestion.paths import DataPaths
 from ingestion.settings import get_settings as get_ingestion_settings
 from ingestion.settings import read_settings
+from orchestration.service.reader import Reader
 from orchestration.service.service import Service
 from orchestration.settings import get_settings as get_orchestration_settings
 
@@ -54,6 +56,8 @@ def create_app() -> FastAPI:
     )
     if origins := get_settings().cors_origins:
         app.add_middleware(CorsForReads, origins=origins)
+    if get_orchestration_settings().shelf_url:
+        app.add_middleware(TellsBehind)
     app.add_middleware(RequestLog)
     install_problem_handlers(app)
     for module in (runs, events, schedule, archive, watches, health, metrics):
@@ -70,7 +74,9 @@ def create_app() -> FastAPI:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     ingestion = get_ingestion_settings()
     paths = DataPaths(ingestion.data_dir)
-    service = Service(resolve_all(ingestion.depts), get_orchestration_settings(), paths)
+    orchestration = get_orchestration_settings()
+    kind = Reader if orchestration.role == "reader" else Service
+    service = kind(resolve_all(ingestion.depts), orchestration, paths)
     configure_logging(get_settings())
     _allow_open_files()
     app.state.service = service

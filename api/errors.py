@@ -165,6 +165,14 @@ _DOMAIN: dict[type[Exception], _Row] = {
         403, "address-not-allowed", "Address not allowed", "notify",
         "ask the operator to add its beginning to WATCH_TARGETS, or choose another address.",
     ),
+    domain.NoPrefect: (
+        503, "no-prefect", "This reader starts no runs", None,
+        "ask a host that runs, or set PREFECT_API_URL on this reader.",
+    ),
+    domain.ShelfAway: (
+        503, "shelf-away", "The store that hosts share does not answer", None,
+        "try again in some seconds; GET /health/ready says when it is well again.",
+    ),
     domain.ServerNotReady: (
         503, "prefect-not-ready", "Prefect is not ready", None,
         "try again in some seconds; GET /health/ready says what is missing.",

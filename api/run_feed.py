@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from itertools import accumulate
 from typing import Any
 from uuid import UUID
@@ -23,6 +24,8 @@ STATE_SECONDS = 0.75
 _LINGER_SECONDS = 5.0  # after the last follower: one that reconnects finds the feed as it was
 _SHOWN = ("packet", "node")
 
+ReadRecords = Callable[[str], list[Record]]
+
 
 @dataclass(frozen=True)
 class Event:
@@ -37,15 +40,15 @@ class Event:
 class RunFeeds:
     """The runs that somebody follows: each is polled by one task, however many follow it."""
 
-    def __init__(self, runs: Runs, paths: DataPaths) -> None:
-        self._runs, self._paths = runs, paths
+    def __init__(self, runs: Runs, paths: DataPaths, read: ReadRecords | None = None) -> None:
+        self._runs, self._records = runs, read or partial(read_records, paths)
         self._feeds: dict[UUID, _Feed] = {}
 
     async def open(self, run_id: UUID) -> "_Feed":
         """Give the run's feed, to read its `events()` soon. Raises RunNotFound or ServerNotReady."""
         feed = self._feeds.get(run_id)
         if feed is None:
-            feed = self._feeds[run_id] = _Feed(run_id, self._runs, self._paths, self._forget)
+            feed = self._feeds[run_id] = _Feed(run_id, self._runs, self._records, self._forget)
         await feed.until_known()
         return feed
 
@@ -55,9 +58,9 @@ class RunFeeds:
 
 
 class _Feed:
-    def __init__(self, run_id: UUID, runs: Runs, paths: DataPaths, forget: Callable[["_Feed"], None]) -> None:
+    def __init__(self, run_id: UUID, runs: Runs, records: ReadRecords, forget: Callable[["_Feed"], None]) -> None:
         self.run_id = run_id
-        self._runs, self._paths, self._forget = runs, paths, forget
+        self._runs, self._records, self._forget = runs, records, forget
         self._events: list[Event] = []
         self._states_seen = self._records_seen = 0
         self._changed = asyncio.Event()
@@ -118,7 +121,7 @@ class _Feed:
             except ServerNotReady:
                 run = None  # Prefect is away for a while; the feed outlives it
         # After the state: what a run wrote before its end is then surely seen.
-        records = _numbered(await asyncio.to_thread(read_records, self._paths, str(self.run_id)))[self._records_seen :]
+        records = _numbered(await asyncio.to_thread(self._records, str(self.run_id)))[self._records_seen :]
         found: list[tuple[datetime, State | Record]] = [(state.timestamp, state) for state in states]
         # Two threads of dbt may write within a millisecond: the order of the file is the one that is counted.
         times = accumulate((datetime.fromisoformat(record["at"]) for record in records), max)

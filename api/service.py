@@ -35,7 +35,7 @@ async def get_runs(service: Annotated[Service, Depends(get_service)]) -> Runs:
 async def get_feeds(request: Request, service: Annotated[Service, Depends(get_service)]) -> RunFeeds:
     """Give the feeds of the runs that are followed; made for the first follower."""
     if not hasattr(request.app.state, "feeds"):
-        request.app.state.feeds = RunFeeds(service.runs, service.paths)
+        request.app.state.feeds = RunFeeds(service.runs, service.paths, service.read_records)
     feeds: RunFeeds = request.app.state.feeds
     return feeds
 

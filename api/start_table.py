@@ -16,15 +16,21 @@ from orchestration.snapshots.snapshots import served_snapshot
 
 async def print_start_table(service: Service) -> None:
     """Print where things are, once the leader knows them; followers print nothing."""
-    while service.health.schedule not in ("active", "paused"):
+    while not _is_known(service):
         if service.health.role == "follower":
             return
         await asyncio.sleep(0.2)
-    rows = await describe(service)
+    rows = describe_reader(service) if service.health.role == "reader" else await describe(service)
     width = max(len(name) for name, _ in rows)
     lines = [f"  {name:<{width}}  {value}" for name, value in rows]
     rule = "  " + "─" * max(len(line) for line in lines)
     print("\n".join(["", rule, *lines, rule, ""]), file=sys.stderr, flush=True)  # noqa: T201 - for the person
+
+
+def _is_known(service: Service) -> bool:
+    if service.health.role == "reader":
+        return service.health.shelf in ("following", "behind")
+    return service.health.schedule in ("active", "paused")
 
 
 async def describe(service: Service) -> list[tuple[str, str]]:
@@ -57,6 +63,21 @@ async def describe(service: Service) -> list[tuple[str, str]]:
         ("Next run", following),
         ("Changes", changes),
         ("Try", f"curl -X POST '{url}/runs?dept=9'"),
+    ]
+
+
+def describe_reader(service: Service) -> list[tuple[str, str]]:
+    """Give the table's rows of a host that only reads."""
+    url = address() + root_path()
+    snapshot = served_snapshot(service.paths)
+    return [
+        ("Page", url),
+        ("API", url),
+        ("Docs", f"{url}/docs"),
+        ("Follows", str(service.settings.shelf_url)),
+        ("Data folder", str(service.paths.root.resolve())),
+        ("Newest observation", (snapshot and snapshot.newest_observation) or "none yet: a worker publishes them"),
+        ("Runs", service.health.reasons.get("prefect") or f"passed on to {service.settings.prefect_api_url}"),
     ]
 
 

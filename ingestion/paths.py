@@ -73,6 +73,11 @@ class DataPaths:
         return self.root / "service" / "wake"
 
     @property
+    def shelf(self) -> Path:
+        """What this folder knows of the store behind SHELF_URL; empty without one."""
+        return self.root / "shelf"
+
+    @property
     def prefect_password(self) -> Path:
         """`user:password` of our Prefect server, where it asks for one."""
         return self.root / "prefect" / "password"

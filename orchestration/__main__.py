@@ -23,7 +23,8 @@ from orchestration.closed_months.close_months import close_months
 from orchestration.errors import NothingLoaded, OrchestrationError, RebuildIncomplete
 from orchestration.pipeline import build_and_record
 from orchestration.settings import get_settings
-from orchestration.snapshots.publish import publish_build
+from orchestration.shelf.opening import open_shelf
+from orchestration.shelf.publishing import publish_everywhere
 from orchestration.snapshots.snapshots import roll_back
 
 _REBUILD = ".rebuild-"
@@ -99,12 +100,17 @@ def build(paths: DataPaths, _: str | None = None) -> None:
 def publish(paths: DataPaths, _: str | None = None, *, force: bool = False) -> None:
     """Publish the tested build file as a new snapshot."""
     check_version(paths)
-    manifest = publish_build(paths, keep=get_settings().snapshots_keep, force=force)
+    shelf = open_shelf(get_settings(), paths)
+    manifest = publish_everywhere(paths, shelf, keep=get_settings().snapshots_keep, force=force)
     say(f"snapshot {manifest.id} published: {paths.published} points to it")
 
 
 def rollback(paths: DataPaths, snapshot_id: str | None = None) -> None:
     """Serve the snapshot before the one served, or the one named."""
+    shelf = open_shelf(get_settings(), paths)
+    if shelf is not None:
+        snapshot_id = shelf.serve(snapshot_id)
+        shelf.follow()
     manifest = roll_back(paths, snapshot_id)
     say(
         f"snapshot {manifest.id} of {manifest.published_at} is served again; the next run with new data publishes again"
@@ -120,6 +126,9 @@ def rebuild(paths: DataPaths, _: str | None = None, *, force: bool = False) -> N
     # What the warehouse holds decides, not whether a token is set in this shell.
     settings = settings.model_copy(update={"meteofrance_source": held_source(paths) or settings.source})
     landing = paths.landing / settings.source
+    if (shelf := open_shelf(get_settings(), paths)) is not None:
+        shelf.take_state(say)
+        say(f"{shelf.fetch_landed()} payloads fetched that other hosts landed")
     if held_source(paths) is None and next(landed_payloads(landing), None) is None:
         raise NothingLoaded(paths.root)
     for left_behind in paths.root.glob(f"{_REBUILD}*"):

@@ -33,7 +33,9 @@ from orchestration.progress import note
 from orchestration.runs.archive import BACKFILL_FLOW, FIRST_YEAR, REFRESH_FLOW
 from orchestration.runs.parameters import as_texts
 from orchestration.settings import get_settings
-from orchestration.snapshots.publish import is_up_to_date, publish_build
+from orchestration.shelf.opening import open_shelf
+from orchestration.shelf.publishing import publish_everywhere
+from orchestration.snapshots.publish import is_up_to_date
 from orchestration.snapshots.snapshots import Manifest
 
 
@@ -96,11 +98,14 @@ def publish_archive(paths: DataPaths, run_id: str | None, say: Say) -> Manifest 
     if not paths.build_file.exists():
         say("nothing is built yet: the first hourly run publishes the archive")
         return None
+    shelf = open_shelf(get_settings(), paths)
     with storage_faults(paths), writer_lock(paths, "the publication of the archive", say):
+        if shelf is not None:
+            shelf.take_state(say)
         if is_up_to_date(paths):
             return None
         try:
-            return publish_build(paths, keep=get_settings().snapshots_keep, run_id=run_id)
+            return publish_everywhere(paths, shelf, keep=get_settings().snapshots_keep, run_id=run_id)
         except NothingToPublish:
             say("the build is not tested yet: the next hourly run publishes the archive")
             return None

@@ -23,6 +23,12 @@ OrchestrationError
 ├── NotEmpty          a backup is not restored over existing data
 ├── DirectoryInUse    a service or a run uses the data directory
 ├── BackupUnreadable  the file is not a complete backup
+├── ShelfUnusable     SHELF_URL cannot be used: settings, or a store that ignores conditions
+├── ShelfAway         the store behind SHELF_URL does not answer, or refuses
+├── ShelfDamaged      an object there is not what was put
+├── Fenced            another host has published meanwhile
+├── FolderOfItsOwn    the data folder's warehouse does not come from the shelf
+├── NoPrefect         a reader without a Prefect server was asked for a run
 ├── BadSchedule       not a valid cron expression
 ├── BadCondition      a watch's condition is not one
 ├── WatchNotFound     there is no such watch
@@ -208,6 +214,53 @@ class BackupUnreadable(OrchestrationError):
             f"{file} is not a complete backup ({printable(why)}): nothing was touched; "
             "use another file of `make backup`"
         )
+
+
+class ShelfUnusable(OrchestrationError):
+    def __init__(self, url: str, why: str, what_to_do: str) -> None:
+        super().__init__(f"the store at {printable(url, 120)} {why}, and nothing was changed there: {what_to_do}")
+
+
+class ShelfAway(OrchestrationError):
+    """Reads go on from what lies here. What a run loaded stays in raw, and the next run publishes it."""
+
+    def __init__(self, url: str, why: str) -> None:
+        super().__init__(
+            f"the store at {printable(url, 120)} does not answer ({printable(why, 300)}): what is served stays served, "
+            "and it is tried again"
+        )
+
+
+class ShelfDamaged(OrchestrationError):
+    def __init__(self, url: str, key: str) -> None:
+        super().__init__(
+            f"{printable(key, 160)} in the store at {printable(url, 120)} is not what was put there: it was not taken, "
+            "and what is served stays served. Publish again with `make publish` on a worker"
+        )
+
+
+class Fenced(OrchestrationError):
+    """Another host has published since this one began. Its snapshot is served."""
+
+    def __init__(self, began: int, now: int) -> None:
+        super().__init__(
+            f"another host has published meanwhile (generation {now}, and this run began from {began}): nothing of "
+            "this run was published. What it fetched lies in the landing zone, and this host's next run loads it"
+        )
+
+
+class FolderOfItsOwn(OrchestrationError):
+    def __init__(self, data_dir: Path, url: str) -> None:
+        super().__init__(
+            f"{data_dir} holds a warehouse that does not come from {printable(url, 120)}, which has one already: "
+            "nothing was changed. Set DATA_DIR to an empty folder to join it, or SHELF_URL to an empty prefix to bring "
+            "this one"
+        )
+
+
+class NoPrefect(OrchestrationError):
+    def __init__(self) -> None:
+        super().__init__("this reader knows no Prefect server, so it starts no runs and shows none; reads go on")
 
 
 class BadSchedule(OrchestrationError):

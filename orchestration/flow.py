@@ -25,7 +25,8 @@ from orchestration.pipeline import FETCHES_AT_ONCE, Outcome, Steps, run_pipeline
 from orchestration.progress import note
 from orchestration.runs.parameters import as_texts
 from orchestration.settings import get_settings
-from orchestration.snapshots.publish import discard_old
+from orchestration.shelf.opening import open_shelf
+from orchestration.snapshots.snapshots import discard_old
 from orchestration.watches.after_run import announce_watch, tell_watchers
 
 
@@ -93,6 +94,7 @@ def _task_steps(run_id: str | None, paths: DataPaths) -> Steps:
         tell=lambda snapshot: tell_watchers(
             paths, snapshot, get_settings().alert_addresses, get_run_logger().info, announce_watch
         ),
+        shelf=open_shelf(get_settings(), paths),
     )
 
 

@@ -27,8 +27,10 @@ from orchestration.errors import IngestionFailed
 from orchestration.progress import note
 from orchestration.repair import repair_gaps, tell_repair
 from orchestration.settings import OrchestrationSettings
-from orchestration.snapshots.publish import discard_old, is_up_to_date, publish_build, sweep
-from orchestration.snapshots.snapshots import Manifest, newest_snapshot, record_check, served_snapshot
+from orchestration.shelf.publishing import publish_everywhere
+from orchestration.shelf.shelf import Shelf
+from orchestration.snapshots.publish import is_up_to_date, sweep
+from orchestration.snapshots.snapshots import Manifest, discard_old, newest_snapshot, record_check, served_snapshot
 from orchestration.watches.after_run import tell_watchers
 
 # Fetches wait for the network, loads for one another: more threads would only queue.
@@ -102,6 +104,7 @@ class Steps:
     discard: Callable[[], object]  # the snapshots over the limit, which a run killed after it published left
     # Judges the watches, published or not: a run killed between publishing and this left it to the next.
     tell: Callable[[Manifest | None], object]
+    shelf: Shelf | None = None  # where hosts share what they publish
 
 
 def run_pipeline(
@@ -125,6 +128,8 @@ def run_pipeline(
         say(notice)
     with storage_faults(paths), writer_lock(paths, "a run of the pipeline", say):
         sweep(paths)
+        if steps.shelf is not None:
+            steps.shelf.take_state(say)
         load_left_behind(ingestion, say)
         with ExitStack() as held:
             held.enter_context(kept_open(paths))
@@ -134,7 +139,7 @@ def run_pipeline(
                 asked, loads = repair_gaps(steps.ingest_all, source.repair, ingestion, departments, now, say)
                 summary.repaired = asked
                 summary.loads |= loads
-            if full or not is_up_to_date(paths):
+            if full or not is_up_to_date(paths) or (steps.shelf is not None and steps.shelf.is_empty):
                 if has_packages():
                     steps.install()
                 summary.nodes = steps.build()
@@ -144,6 +149,8 @@ def run_pipeline(
         if not summary.is_published:
             if newest := newest_snapshot(paths):
                 record_check(paths, newest)
+                if steps.shelf is not None:
+                    steps.shelf.record_check()
             steps.discard()
             summary.snapshot = served_snapshot(paths)
     steps.tell(summary.snapshot)
@@ -152,7 +159,11 @@ def run_pipeline(
 
 
 def plain_steps(
-    ingestion: IngestionSettings, orchestration: OrchestrationSettings, run_id: str | None, say: Say
+    ingestion: IngestionSettings,
+    orchestration: OrchestrationSettings,
+    run_id: str | None,
+    say: Say,
+    shelf: Shelf | None = None,
 ) -> Steps:
     """Give the steps as plain functions, for runs that no Prefect server records."""
     paths = DataPaths(ingestion.data_dir)
@@ -167,9 +178,10 @@ def plain_steps(
         install=lambda: install_packages(orchestration, paths),
         build=lambda: build_and_record(orchestration, paths, run_id, say),
         close=lambda let_go: close_months(paths, orchestration.close_above_mb, say, let_go),
-        publish=lambda: publish_build(paths, keep=orchestration.snapshots_keep, run_id=run_id),
+        publish=lambda: publish_everywhere(paths, shelf, keep=orchestration.snapshots_keep, run_id=run_id),
         discard=lambda: discard_old(paths, orchestration.snapshots_keep),
         tell=lambda snapshot: tell_watchers(paths, snapshot, orchestration.alert_addresses, say),
+        shelf=shelf,
     )
 
 

@@ -9,12 +9,14 @@ from prefect import Flow
 from prefect.client.schemas.objects import State
 
 from ingestion.departments import Department
+from ingestion.paths import DataPaths
 from ingestion.settings import get_settings as get_ingestion_settings
 from orchestration import pipeline
 from orchestration.prefect_server.server import is_answering
 from orchestration.runs.parameters import as_parameter
 from orchestration.runs.prefect_client import not_ready
 from orchestration.settings import get_settings
+from orchestration.shelf.opening import open_shelf
 
 
 def say(line: str) -> None:
@@ -31,7 +33,8 @@ def run_once(flow: Flow[..., Any], departments: Sequence[Department], *, full: b
     if not is_answering(url):
         say(f"no Prefect server answers at {url}: the run is not recorded (`make prefect-server` starts one)")
         ingestion = get_ingestion_settings()
-        steps = pipeline.plain_steps(ingestion, get_settings(), None, say)
+        shelf = open_shelf(get_settings(), DataPaths(ingestion.data_dir))
+        steps = pipeline.plain_steps(ingestion, get_settings(), None, say, shelf)
         say(str(pipeline.run_pipeline(departments, steps, ingestion, say, full=full)))
         return 0
     try:

@@ -6,7 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from ingestion.errors import StorageFailed
@@ -61,6 +61,31 @@ class OrchestrationSettings(BaseSettings):
     alert_hours: int = Field(
         6, ge=1, le=240, description="Hours without a new observation after which the operator is told."
     )
+    role: Literal["all", "worker", "reader"] = Field(
+        "all",
+        description="What this host does with a shelf: `worker` runs, `reader` serves what others published, `all` "
+        "does both.",
+    )
+    shelf_url: str | None = Field(
+        None,
+        validate_default=True,
+        description="Bucket and prefix that several hosts share, e.g. `s3://bucket/prefix` (docs/hosts.md); its "
+        "credentials come from AWS's own variables.",
+    )
+    behind_seconds: int = Field(
+        600,
+        ge=10,
+        description="With a shelf: a host that could not follow it for so long is not ready. It goes on answering.",
+    )
+    takeover: bool = Field(
+        True,
+        description="With a shelf: whether a run that lost its host is marked Crashed and run again on another.",
+    )
+    prefect_api_database_connection_url: SecretStr | None = Field(
+        None,
+        description="Database of our Prefect server in place of SQLite, e.g. "
+        "`postgresql+asyncpg://user:password@host/prefect`.",
+    )
     shutdown_seconds: float = Field(
         30.0, ge=0, description="How long a running run may go on when the service stops; then it is cancelled."
     )
@@ -83,6 +108,13 @@ class OrchestrationSettings(BaseSettings):
     @property
     def alert_addresses(self) -> tuple[str, ...]:
         return tuple(address.get_secret_value() for address in self.alert_urls)
+
+    @field_validator("shelf_url")
+    @classmethod
+    def _require_for_roles(cls, url: str | None, info: ValidationInfo) -> str | None:
+        if url is None and info.data.get("role") in ("worker", "reader"):
+            raise ValueError(f"ROLE={info.data['role']} needs the bucket that hosts share, e.g. s3://bucket/prefix")
+        return url
 
 
 _OF_THIS_MACHINE = ("127.0.0.1", "localhost", "::1")

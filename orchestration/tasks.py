@@ -14,7 +14,8 @@ from ingestion.source import PacketRequest
 from orchestration import pipeline
 from orchestration.build.run_dbt import NodeResult, install_packages
 from orchestration.settings import get_settings
-from orchestration.snapshots.publish import publish_build
+from orchestration.shelf.opening import open_shelf
+from orchestration.shelf.publishing import publish_everywhere
 from orchestration.snapshots.snapshots import Manifest
 
 
@@ -49,6 +50,7 @@ def dbt_build(run_id: str | None) -> list[NodeResult]:
 @task(name="publish", task_run_name="publish")
 def publish(run_id: str | None) -> Manifest:
     """Copy the tested build file to a new snapshot and serve it."""
-    manifest = publish_build(_paths(), keep=get_settings().snapshots_keep, run_id=run_id)
+    shelf = open_shelf(get_settings(), _paths())
+    manifest = publish_everywhere(_paths(), shelf, keep=get_settings().snapshots_keep, run_id=run_id)
     get_run_logger().info("snapshot %s published (%.1f MB)", manifest.id, manifest.size_bytes / 1e6)
     return manifest

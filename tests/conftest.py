@@ -33,6 +33,11 @@ _OURS = (
     "SQL_",
     "REQUESTS_PER",
     "ROOT_PATH",
+    "SHELF_",
+    "ROLE",
+    "BEHIND_",
+    "TAKEOVER",
+    "AWS_",
 )
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import settings_table
+import yaml
 
 from benchmarks import figures
 
@@ -32,6 +33,18 @@ def test_every_make_target_that_is_named_exists():
         target for guide in GUIDES for target in re.findall(r"`(?:DATA_DIR=\S+ )?make ([a-z-]+)", guide.read_text())
     }
     assert named <= targets
+
+
+def test_the_containers_are_told_settings_that_exist():
+    services = yaml.safe_load((ROOT / "docs" / "compose.yaml").read_text())["services"]
+    assert set(services) == {"postgres", "s3", "prefect", "worker", "reader"}
+    told = {name for service in ("prefect", "worker", "reader") for name in services[service]["environment"]}
+    others = {name for name in told if not name.startswith(("AWS_", "PREFECT_API_AUTH_", "PREFECT_SERVER_API_AUTH_"))}
+    assert others <= set(settings_table.defaults())
+    copied = {
+        line.split()[1] for line in services["worker"]["build"]["dockerfile_inline"].splitlines() if "COPY" in line
+    }
+    assert {name for name in copied if not (ROOT / name).exists()} == set()
 
 
 def test_every_mart_is_in_the_readme():

@@ -31,6 +31,7 @@ LAYERS = [
     ("orchestration.alerts", "orchestration.watches"),
     ("orchestration.notices",),
     ("orchestration.runs", "orchestration.prefect_server"),
+    ("orchestration.shelf",),
     ("orchestration.snapshots",),
     ("orchestration.build", "orchestration.closed_months"),
     ("ingestion",),

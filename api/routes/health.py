@@ -15,7 +15,7 @@ from orchestration.alerts.tell import open_alerts
 
 router = APIRouter(prefix="/health", tags=["health"])
 
-_WELL = {"ready", "active", "paused", "elsewhere", "cold"}
+_WELL = {"ready", "active", "paused", "elsewhere", "cold", "away", "following", "behind"}
 
 
 @router.get("/live", summary="Liveness")
@@ -39,6 +39,8 @@ async def read_readiness(service: ServiceDep, reads: ReadsDep, response: Respons
         name: Part(state=state, ready=state in _WELL, reason=health.reasons.get(name))
         for name, state in (("prefect", health.prefect), ("worker", health.worker), ("schedule", health.schedule))
     }
+    if health.shelf != "none":
+        parts["shelf"] = Part(state=health.shelf, ready=health.shelf in _WELL, reason=health.reasons.get("shelf"))
     warehouse = await run_in_threadpool(reads.status)
     alarms = "; ".join(warehouse["alarms"])
     parts["warehouse"] = Part(

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Depends, Header, Query, Response
 from prefect.client.schemas.objects import StateType
 from prefect.client.schemas.sorting import FlowRunSort
 from pydantic import AwareDatetime, BeforeValidator
+from starlette.concurrency import run_in_threadpool
 
 from api.address import at
 from api.auth import require_key
@@ -29,7 +30,6 @@ from api.schemas.runs import (
 )
 from api.service import RunsDep, ServiceDep, within_share
 from ingestion.departments import ALL, resolve_all
-from orchestration.progress import read_records
 from orchestration.runs.runs import ENDED, UNDER_WAY, Ticket
 from orchestration.snapshots.snapshots import kept_snapshots
 
@@ -125,7 +125,7 @@ async def read_latest(runs: RunsDep) -> LatestRuns:
 async def read_run(run_id: UUID, runs: RunsDep, service: ServiceDep) -> RunDetail:
     """States, tasks, packets and dbt nodes, rows, findings, snapshot and error of one run."""
     run = await runs.read(run_id)
-    facts = RunDetail.progress_facts(read_records(service.paths, str(run_id)))
+    facts = RunDetail.progress_facts(await run_in_threadpool(service.read_records, str(run_id)))
     manifests = {manifest.id: manifest for manifest in kept_snapshots(service.paths)}
     manifest = manifests.get(facts["snapshot"] or "")
     if facts["error"] is None and run.state is not None and (run.state.is_failed() or run.state.is_crashed()):

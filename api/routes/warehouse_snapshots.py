@@ -21,6 +21,8 @@ from api.warehouse.question.diff import compare
 from ingestion.paths import DataPaths
 from ingestion.writer_lock import writer_lock
 from orchestration.errors import SnapshotNotFound
+from orchestration.settings import get_settings
+from orchestration.shelf.opening import open_shelf
 from orchestration.snapshots.snapshots import Manifest, kept_snapshots, roll_back, served_snapshot
 
 router = APIRouter(prefix="/warehouse", tags=["snapshots"])
@@ -111,6 +113,10 @@ def _roll_back(reads: Reads, snapshot_id: str | None) -> RolledBack:
         raise NoSnapshot
     try:
         with writer_lock(paths, "a rollback", _log.info, timeout=reads.settings.read_queue_seconds):
+            shelf = open_shelf(get_settings(), paths)
+            if shelf is not None:  # for all hosts at once
+                snapshot_id = shelf.serve(snapshot_id)
+                shelf.follow()
             manifest = roll_back(paths, snapshot_id)
         reads.warehouse.refresh()  # so that the caller's next read is already from it
     except Timeout as error:

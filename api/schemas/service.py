@@ -54,7 +54,10 @@ class Readiness(BaseModel):
     """Whether the service can do its work, part by part."""
 
     ready: bool
-    role: str = Field(description="`leader` serves the schedule; a `follower` is ready to take over.")
+    role: str = Field(
+        description="`leader` serves the schedule; a `follower` is ready to take over; a `reader` serves what other "
+        "hosts publish."
+    )
     parts: dict[str, Part]
 
 

@@ -19,7 +19,13 @@ _SETTINGS = {
     # Longer than clients keep a connection (25 s). Otherwise a request may hit a closing one and wait 2 s.
     "PREFECT_SERVER_API_KEEPALIVE_TIMEOUT": "60",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-    # These loops clean up after other machines, so they may run less often.
+    # Prefect's default deletes events after 7 days and keeps runs for ever. Runs go with their tasks, states, logs and
+    # artifacts, 90 days after their end (PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD).
+    "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
+}
+
+# These loops clean up after other machines, so with SQLite, which serves one machine, they may run less often.
+_FOR_ONE_MACHINE = {
     "PREFECT_SERVER_SERVICES_CANCELLATION_CLEANUP_LOOP_SECONDS": "60",
     "PREFECT_SERVER_EVENTS_PROACTIVE_GRANULARITY": "PT60S",
     "PREFECT_SERVER_SERVICES_FOREMAN_LOOP_SECONDS": "60",
@@ -27,9 +33,6 @@ _SETTINGS = {
     "PREFECT_SERVER_SERVICES_PAUSE_EXPIRATIONS_LOOP_SECONDS": "60",
     "PREFECT_SERVER_SERVICES_REPOSSESSOR_LOOP_SECONDS": "30",
     "PREFECT_SERVER_SERVICES_CLEANUP_RECONCILER_LOOP_SECONDS": "60",
-    # Prefect's default deletes events after 7 days and keeps runs for ever. Runs go with their tasks, states, logs and
-    # artifacts, 90 days after their end (PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD).
-    "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
 }
 
 
@@ -44,8 +47,8 @@ def main() -> None:
         sys.exit(f"a Prefect server already answers at {url}; its UI is at {url.removesuffix('/api')}")
     if options.end_with_parent:
         _end_with_parent()
-    _export_settings(url, DataPaths(get_ingestion_settings().data_dir))
-    if os.environ["PREFECT_API_DATABASE_CONNECTION_URL"].startswith("sqlite"):
+    export_settings(url, DataPaths(get_ingestion_settings().data_dir))
+    if is_sqlite():
         collect_in_a_thread()
     address = urlsplit(url)
     sys.argv = ["prefect", "server", "start"]
@@ -53,13 +56,23 @@ def main() -> None:
     runpy.run_module("prefect", run_name="__main__", alter_sys=True)
 
 
-def _export_settings(url: str, paths: DataPaths) -> None:
+def is_sqlite() -> bool:
+    """Whether the server's database is a file of its own: then it serves one machine."""
+    return os.environ["PREFECT_API_DATABASE_CONNECTION_URL"].startswith("sqlite")
+
+
+def export_settings(url: str, paths: DataPaths) -> None:
     home = (paths.root / "prefect").resolve()
     home.mkdir(parents=True, exist_ok=True)
     for name, value in _SETTINGS.items():
         os.environ.setdefault(name, value)
     os.environ["PREFECT_HOME"] = str(home)
-    os.environ.setdefault("PREFECT_API_DATABASE_CONNECTION_URL", f"sqlite+aiosqlite:///{home / 'prefect.db'}")
+    given = get_settings().prefect_api_database_connection_url  # of .env, which Prefect does not read
+    database = given.get_secret_value() if given else f"sqlite+aiosqlite:///{home / 'prefect.db'}"
+    os.environ.setdefault("PREFECT_API_DATABASE_CONNECTION_URL", database)
+    if is_sqlite():
+        for name, value in _FOR_ONE_MACHINE.items():
+            os.environ.setdefault(name, value)
     os.environ["PREFECT_UI_API_URL"] = url
     # A page of another origin is not to change anything here: Prefect's own defaults let it.
     os.environ.setdefault("PREFECT_SERVER_API_CORS_ALLOWED_ORIGINS", ",".join(_ui_origins(url)))

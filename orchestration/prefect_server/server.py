@@ -82,7 +82,13 @@ def start_server(api_url: str, paths: DataPaths) -> subprocess.Popen[bytes]:
 
 
 def _without_secrets(environment: Mapping[str, str]) -> dict[str, str]:
-    secrets = ("METEOFRANCE_TOKEN", "METEOFRANCE_APPLICATION_ID", "API_KEYS")
+    secrets = (
+        "METEOFRANCE_TOKEN",
+        "METEOFRANCE_APPLICATION_ID",
+        "API_KEYS",
+        "AWS_SECRET_ACCESS_KEY",
+        "AWS_SESSION_TOKEN",
+    )
     return {name: value for name, value in environment.items() if name not in secrets}
 
 

@@ -114,12 +114,15 @@ async def hand_over(
 
 
 async def hand_over_orphans(
-    client: PrefectClient, worker_name: str, alive: Callable[[], Collection[UUID]] = tuple
+    client: PrefectClient,
+    worker_name: str,
+    alive: Callable[[], Collection[UUID]] = tuple,
+    is_ours: Callable[[FlowRun], bool] | None = None,
 ) -> list[FlowRun]:
     """Hand over the runs of our worker that have lost their process; return those that go on."""
     runs = []
     for deployment_id in await register_archive(client):
-        for run in await find_orphans(client, deployment_id, worker_name, alive):
+        for run in await find_orphans(client, deployment_id, worker_name, alive, is_ours):
             if run.state is not None and run.state.is_cancelling():
                 await end_run(client, run.id, Cancelled(message="cancelled on request"))
             else:

@@ -23,6 +23,7 @@ from ingestion.departments import Department
 from orchestration.errors import BadSchedule
 from orchestration.runs.find_runs import find_runs
 from orchestration.runs.parameters import as_parameter, as_texts, departments_in
+from orchestration.runs.takeover import HEARTBEAT_SECONDS
 from orchestration.settings import ROOT
 
 log = logging.getLogger("girouette.deployment")
@@ -71,9 +72,9 @@ class Schedule:
 
 
 async def register_deployment(
-    client: PrefectClient, cron: str, departments: Sequence[Department], data_dir: Path
+    client: PrefectClient, cron: str, departments: Sequence[Department], data_dir: Path | None
 ) -> Schedule:
-    """Create or update the deployment and its work pool. Its runs write to `data_dir`.
+    """Create or update the deployment and its work pool. Its runs write to `data_dir`, or each host to its own.
 
     A schedule changed over HTTP or in Prefect's UI survives restarts until the settings change.
     The deployment's version records the settings applied last.
@@ -110,14 +111,15 @@ async def register_deployment(
     return await read_schedule(client)
 
 
-async def _register_work_pool(client: PrefectClient, data_dir: Path) -> None:
+async def _register_work_pool(client: PrefectClient, data_dir: Path | None) -> None:
     """Create the work pool, or bring it up to date.
 
     Its template takes no variable but a name. So a caller of Prefect's API cannot choose a run's command or
     environment: not the address that gets the token, not the source, not the data folder. Whichever worker takes a
-    run, it writes where this service reads.
+    run, it writes where this service reads. Hosts that share a shelf write each to a folder of their own.
     """
-    environment = {"DATA_DIR": str(data_dir.resolve())}
+    alone = {"DATA_DIR": str(data_dir.resolve())} if data_dir else None
+    environment = alone or {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_SECONDS)}
     template: dict[str, Any] = {
         "job_configuration": {
             "env": environment,

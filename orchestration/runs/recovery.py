@@ -1,7 +1,8 @@
 """What a killed service left in Prefect: runs whose process is gone, and scheduled runs nobody took."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 from prefect.client.orchestration import PrefectClient
@@ -18,17 +19,24 @@ from prefect.states import Cancelled, Crashed
 from orchestration.runs.find_runs import find_due, read_pages
 
 _WORKER_LABEL = "prefect.worker.name"
+_SILENT_SECONDS = 90  # three of a worker's heartbeats
+_STUCK = timedelta(minutes=10)
 
 
 async def end_orphans(
-    client: PrefectClient, deployment_id: UUID, worker_name: str, alive: Callable[[], Collection[UUID]] = tuple
+    client: PrefectClient,
+    deployment_id: UUID,
+    worker_name: str,
+    alive: Callable[[], Collection[UUID]] = tuple,
+    is_ours: Callable[[FlowRun], bool] | None = None,
 ) -> list[FlowRun]:
     """End the runs of this service's worker that have lost their process; return them.
 
     Runs of other workers on the pool are not touched. The caller leads, so no other process has our name. `alive`
-    is called after Prefect answers, so a run that our worker takes meanwhile does not count as an orphan.
+    is called after Prefect answers, so a run that our worker takes meanwhile does not count as an orphan. `is_ours`
+    decides beside other hosts: a worker that wants a run and does not get it has labelled it all the same.
     """
-    orphans = await find_orphans(client, deployment_id, worker_name, alive)
+    orphans = await find_orphans(client, deployment_id, worker_name, alive, is_ours)
     for run in orphans:
         is_cancelling = run.state is not None and run.state.is_cancelling()
         message = "its process ended with the service that ran it; the last snapshot stays served"
@@ -37,15 +45,35 @@ async def end_orphans(
 
 
 async def find_orphans(
-    client: PrefectClient, deployment_id: UUID, worker_name: str, alive: Callable[[], Collection[UUID]] = tuple
+    client: PrefectClient,
+    deployment_id: UUID,
+    worker_name: str,
+    alive: Callable[[], Collection[UUID]] = tuple,
+    is_ours: Callable[[FlowRun], bool] | None = None,
 ) -> list[FlowRun]:
     """Find the runs of this service's worker that have lost their process (see `end_orphans`)."""
     begun = (StateType.PENDING, StateType.RUNNING, StateType.CANCELLING)
-    return [
-        run
-        for run in await find_due(client, deployment_id, begun)
-        if run.id not in alive() and run.labels.get(_WORKER_LABEL, worker_name) == worker_name
-    ]
+    is_ours = is_ours or (lambda run: run.labels.get(_WORKER_LABEL, worker_name) == worker_name)
+    due = await find_due(client, deployment_id, begun)
+    return [run for run in due if run.id not in alive() and is_ours(run)]
+
+
+def is_labelled(run: FlowRun, worker_name: str) -> bool:
+    return bool(run.labels.get(_WORKER_LABEL) == worker_name)
+
+
+def is_stuck(run: FlowRun) -> bool:
+    """Whether a run was taken long ago and never begun: its host was lost in between, and no heartbeat tells."""
+    state = run.state
+    return state is not None and state.is_pending() and state.timestamp < datetime.now(UTC) - _STUCK
+
+
+async def silent_workers(client: PrefectClient, work_pool: str, names: Sequence[str]) -> list[str]:
+    """Name the workers of which Prefect has heard nothing for 90 s, or never. Another machine may run the others."""
+    oldest = datetime.now(UTC) - timedelta(seconds=_SILENT_SECONDS)
+    known = await client.read_workers_for_work_pool(work_pool)
+    heard = {worker.name for worker in known if worker.last_heartbeat_time and worker.last_heartbeat_time > oldest}
+    return [name for name in names if name not in heard]
 
 
 async def skip_missed(client: PrefectClient, deployment_id: UUID) -> int:

@@ -121,6 +121,7 @@ class Runs:
                 name=label_of(departments),
                 parameters=cast("dict[str, Any]", parameters),
                 tags=[*as_tags(departments), *([key_tag] if key_tag else [])],
+                idempotency_key=key_tag,  # two hosts asked at once get one run
                 state=Scheduled(),
             )
         self._wake()

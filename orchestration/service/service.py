@@ -2,10 +2,8 @@
 
 import asyncio
 import contextlib
-import hashlib
 import logging
 import os
-import socket
 import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -18,18 +16,23 @@ from ingestion.departments import Department, label_of
 from ingestion.errors import IngestionError, StorageFailed
 from ingestion.paths import DataPaths
 from ingestion.storage import storage_faults
-from orchestration.errors import NoDepartments, NotRegistered, OrchestrationError
+from orchestration.errors import NoDepartments, NotRegistered, OrchestrationError, ServerNotReady
 from orchestration.prefect_server.server import ensure_server, is_answering, stop_server
+from orchestration.progress import Record, read_records
 from orchestration.runs.archive import hand_over_orphans
 from orchestration.runs.archive_runs import Backfills, Refreshes
 from orchestration.runs.deployment import WORK_POOL, Schedule, register_deployment
 from orchestration.runs.prefect_client import async_settings, not_ready
-from orchestration.runs.recovery import end_orphans, skip_missed
+from orchestration.runs.recovery import skip_missed
 from orchestration.runs.runs import Runs
+from orchestration.runs.takeover import register_takeover
 from orchestration.service.attention import Attention
+from orchestration.service.following import Following
 from orchestration.service.leader import Leadership
+from orchestration.service.own_runs import OwnRuns
 from orchestration.service.tidy import TIDY_SECONDS, tidy
 from orchestration.settings import OrchestrationSettings
+from orchestration.shelf.opening import open_shelf
 from orchestration.snapshots.snapshots import newest_snapshot
 from orchestration.worker.cores import leave_a_core_to_readers, use_all_cores
 from orchestration.worker.launcher import Launcher
@@ -54,6 +57,7 @@ class Health:
     prefect: str = "starting"
     worker: str = "starting"
     schedule: str = "starting"
+    shelf: str = "none"
     reasons: dict[str, str] = field(default_factory=dict)
 
     def note(self, part: str, state: str, reason: str = "") -> None:
@@ -84,14 +88,14 @@ class Service:
         self.has_readers: Callable[[], bool] = lambda: False
         self._wake_file = str(paths.wake_file)
         self.launcher = Launcher(paths.logs / "runs.log")
+        shelf = open_shelf(settings, paths)
+        note, limit = self.health.note, settings.behind_seconds
+        self.following = Following(shelf, paths, limit, note) if shelf is not None else None
         self._server: subprocess.Popen[bytes] | None = None
         self._is_stopping = False
         self._said: set[str] = set()
         self._tasks: list[asyncio.Task[None]] = []
-        folder = str(paths.root.resolve())
-        # The same for every process on this directory, so the next leader recognises the previous leader's runs.
-        self.worker_name = f"girouette-{socket.gethostname()}-{hashlib.sha256(folder.encode()).hexdigest()[:8]}"
-        self._archive_worker_name = f"{self.worker_name}-archive"
+        self.own_runs = OwnRuns(paths, self._runs_in_hand, is_alone=shelf is None)
 
     async def run(self) -> None:
         """Run until cancelled. Then call `stop` to end what was started."""
@@ -103,6 +107,9 @@ class Service:
             parts.create_task(self._preload())
             parts.create_task(self._watch_wake_file())
             parts.create_task(self._tidy())
+            if self.following is not None:
+                await asyncio.to_thread(self.following.step)  # a host that joins has nothing to fetch first
+                parts.create_task(self.following.run())
             parts.create_task(self._keep_serving())
             parts.create_task(self._attend())
 
@@ -174,6 +181,11 @@ class Service:
                 self.health.note("prefect", "ready")
                 return
             await self._end_server()
+        if self.settings.role == "worker":
+            if not await asyncio.to_thread(is_answering, url):
+                raise ServerNotReady(url, "it does not answer, and a worker starts none; it is tried again")
+            self.health.note("prefect", "ready")
+            return
         starting = asyncio.to_thread(ensure_server, url, paths, self._say_once, lambda: not self._is_stopping)
         # Shielded: a thread cannot be cancelled, and we need its child process in order to stop it.
         started = asyncio.ensure_future(starting)
@@ -188,12 +200,16 @@ class Service:
 
     async def _start_work(self) -> None:
         async with get_client(httpx_settings=async_settings()) as client:
-            schedule = await register_deployment(client, self.settings.schedule_cron, self.departments, self.paths.root)
-            for run in await end_orphans(client, schedule.deployment_id, self.worker_name, self._runs_in_hand):
-                log.warning("run %s (%s) was left behind and is now marked Crashed", run.name, run.id)
+            data_dir = self.paths.root if self.following is None else None
+            schedule = await register_deployment(client, self.settings.schedule_cron, self.departments, data_dir)
+            await self.own_runs.end_orphans(client, schedule.deployment_id)
+            if self.following is not None:
+                await register_takeover(client, schedule.deployment_id, wanted=self.settings.takeover)
             if missed := await skip_missed(client, schedule.deployment_id):
                 log.warning("%d scheduled runs were missed; only the newest is made up for", missed)
-            for run in await hand_over_orphans(client, self._archive_worker_name, self._archive_runs_in_hand):
+            own = self.own_runs
+            in_hand = self._archive_runs_in_hand
+            for run in await hand_over_orphans(client, own.archive_worker, in_hand, own.is_own):
                 log.warning("%s was left behind; run %s goes on where it stood", run.name, run.id)
         self.note_schedule(schedule)
         self._said.clear()
@@ -211,6 +227,12 @@ class Service:
     def _archive_runs_in_hand(self) -> list[UUID]:
         return self.archive_worker.in_hand if self.archive_worker is not None else []
 
+    def read_records(self, run_id: str, skip: int = 0) -> list[Record]:
+        """Read a run's progress, also when another host runs it."""
+        if self.following is not None:
+            self.following.records.fetch(run_id)
+        return read_records(self.paths, run_id, skip)
+
     def note_schedule(self, schedule: Schedule) -> None:
         """Show in the health whether the schedule is paused, or names no known département."""
         self.scheduled = tuple(schedule.departments)
@@ -226,6 +248,9 @@ class Service:
         """Check that Prefect plans runs while the schedule is active."""
         schedule = await self.runs.schedule()
         self.note_schedule(schedule)
+        if self.own_runs.may_wait:
+            async with get_client(httpx_settings=async_settings()) as client:
+                await self.own_runs.end_orphans(client, schedule.deployment_id)
         if not schedule.is_active:
             return
         if not schedule.is_planned:
@@ -239,8 +264,9 @@ class Service:
 
     async def _work(self) -> None:
         """Run a worker. If it fails, for example because the server stopped, start another."""
+        name = self.own_runs.identity.name
         while True:
-            self.worker = WarmWorker(WORK_POOL, self.launcher, self.worker_name, self.paths.root, self._share_cores)
+            self.worker = WarmWorker(WORK_POOL, self.launcher, name, self.paths.root, self._share_cores)
             self.health.note("worker", "ready" if self.launcher.is_warm else "warming")
             try:
                 await self.worker.work()
@@ -253,7 +279,7 @@ class Service:
         """Run the worker of back-fills; one that fails is replaced."""
         while True:
             self.archive_worker = ArchiveWorker(
-                WORK_POOL, self.launcher, self._archive_worker_name, self.paths.root, self._share_cores
+                WORK_POOL, self.launcher, self.own_runs.archive_worker, self.paths.root, self._share_cores
             )
             try:
                 await self.archive_worker.work()

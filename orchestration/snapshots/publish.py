@@ -4,7 +4,7 @@ import errno
 import json
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,14 +18,15 @@ from ingestion.raw_store import connect
 from orchestration.build.build_log import last_build
 from orchestration.build.model_docs import describe_models
 from orchestration.build.run_dbt import project_digest
-from orchestration.errors import NothingToPublish, WarehouseShrank
+from orchestration.errors import NothingToPublish, OrchestrationError, WarehouseShrank
 from orchestration.snapshots.archive_views import ARCHIVE_DOCS, archive_of, show_archive
 from orchestration.snapshots.closed_files import discard_unused, unite_closed
 from orchestration.snapshots.snapshots import (
+    DISCARDED,
     MODELS,
     Manifest,
     aim_pointer,
-    kept_snapshots,
+    discard_old,
     move_pointer,
     newest_snapshot,
     served_snapshot,
@@ -35,14 +36,21 @@ from orchestration.snapshots.snapshots import (
 _HOURS = "marts.hourly_observations"
 _ALLOWED_LOSS = 0.01
 _UNFINISHED = ".new-"
-_DISCARDED = ".old-"
 
 
-def publish_build(paths: DataPaths, *, keep: int, run_id: str | None = None, force: bool = False) -> Manifest:
+def publish_build(
+    paths: DataPaths,
+    *,
+    keep: int,
+    run_id: str | None = None,
+    force: bool = False,
+    before_serving: Callable[[Path, Manifest], None] | None = None,
+) -> Manifest:
     """Publish the build file as a new snapshot and serve it; the caller holds the writer's lock.
 
     Raises NothingToPublish unless every dbt node of the build passed. If killed at any point, the
-    previous snapshot stays served; the next call finishes the new one or discards it.
+    previous snapshot stays served; the next call finishes the new one or discards it. `before_serving` is given the
+    finished folder; what it raises discards the snapshot.
     """
     sweep(paths)
     facts, closed = _describe(paths)
@@ -82,9 +90,11 @@ def publish_build(paths: DataPaths, *, keep: int, run_id: str | None = None, for
         )
         write_durably(unfinished / MODELS, models.encode())
         write_manifest(unfinished, manifest)
+        if before_serving is not None:
+            before_serving(unfinished, manifest)
         # Aim before the rename: if killed right after the rename, the next call can still serve the snapshot.
         aim_pointer(paths, snapshot_id)
-    except OSError:
+    except (OSError, OrchestrationError):
         shutil.rmtree(unfinished, ignore_errors=True)  # free the space again: the disk may be full
         raise
     unfinished.rename(paths.snapshots / snapshot_id)
@@ -128,28 +138,12 @@ def _refuse_sudden_loss(served: Manifest | None, counts: Mapping[str, int], *, f
         raise WarehouseShrank(before, after)
 
 
-def discard_old(paths: DataPaths, keep: int) -> list[str]:
-    """Delete the oldest snapshots over the limit, never the served one; return their ids.
-
-    A reader with an open snapshot keeps its data until it closes the file.
-    """
-    served = served_snapshot(paths)
-    kept = kept_snapshots(paths)
-    old = [manifest.id for manifest in kept[:-keep] if served is None or manifest.id != served.id]
-    for snapshot_id in old:
-        # Rename first, so that no reader finds a half-deleted snapshot.
-        discarded = paths.snapshots / f"{_DISCARDED}{snapshot_id}"
-        (paths.snapshots / snapshot_id).rename(discarded)
-        shutil.rmtree(discarded)
-    return old
-
-
 def sweep(paths: DataPaths) -> None:
     """Finish a killed publication if only its pointer was missing, and delete other leftovers."""
     move_pointer(paths)
     # A tool that opened the pointer to write and was killed left it. DuckDB would apply it to a later snapshot.
     paths.published.with_name(f"{WAREHOUSE_FILE}.wal").unlink(missing_ok=True)
-    for prefix in (_UNFINISHED, _DISCARDED):
+    for prefix in (_UNFINISHED, DISCARDED):
         for folder in paths.snapshots.glob(f"{prefix}*"):
             shutil.rmtree(folder)
 

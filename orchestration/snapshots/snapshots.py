@@ -2,6 +2,7 @@
 
 import errno
 import json
+import shutil
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +13,7 @@ from ingestion.paths import WAREHOUSE_FILE, DataPaths
 from orchestration.errors import SnapshotNotFound
 
 MANIFEST = "manifest.json"
+DISCARDED = ".old-"  # begins the name of a snapshot's folder that is being deleted
 MODELS = "models.json"  # dbt's descriptions of the snapshot's models
 
 
@@ -108,6 +110,26 @@ def roll_back(paths: DataPaths, snapshot_id: str | None = None) -> Manifest:
         raise SnapshotNotFound(snapshot_id, [manifest.id for manifest in kept])
     serve_snapshot(paths, wanted[0].id)
     return wanted[0]
+
+
+def discard_old(paths: DataPaths, keep: int) -> list[str]:
+    """Delete the oldest snapshots over the limit, never the served one; return their ids.
+
+    A reader with an open snapshot keeps its data until it closes the file.
+    """
+    served = served_snapshot(paths)
+    kept = kept_snapshots(paths)
+    old = [manifest.id for manifest in kept[:-keep] if served is None or manifest.id != served.id]
+    for snapshot_id in old:
+        discard(paths, snapshot_id)
+    return old
+
+
+def discard(paths: DataPaths, snapshot_id: str) -> None:
+    """Delete a snapshot. It is renamed first, so that no reader finds a half of it."""
+    discarded = paths.snapshots / f"{DISCARDED}{snapshot_id}"
+    (paths.snapshots / snapshot_id).rename(discarded)
+    shutil.rmtree(discarded)
 
 
 def record_check(paths: DataPaths, manifest: Manifest) -> Manifest:

@@ -34,6 +34,7 @@ from ingestion.settings import get_settings as get_ingestion_settings
 from orchestration.archive_flow import weather_archive_backfill, weather_archive_refresh
 from orchestration.flow import weather_hourly_pipeline
 from orchestration.runs.prefect_client import sync_settings
+from orchestration.runs.takeover import HEARTBEAT_SECONDS
 from orchestration.settings import ROOT, get_settings
 from orchestration.worker.cores import leave_a_core_to_readers
 
@@ -68,8 +69,10 @@ def execute(flow_run_id: str, environment: dict[str, str], log_file: str, flow: 
 def _left_out() -> dict[Any, Any]:
     """Return settings that save waiting in short runs, unless the environment sets them."""
     found: dict[Any, Any] = {}
-    if "PREFECT_FLOWS_HEARTBEAT_FREQUENCY" not in os.environ:  # the worker watches; the thread ends up to 1 s late
-        found[PREFECT_FLOWS_HEARTBEAT_FREQUENCY] = None
+    if "PREFECT_FLOWS_HEARTBEAT_FREQUENCY" not in os.environ:
+        # Alone, the worker watches, and the thread would end up to 1 s late. Beside others, the host may be lost.
+        is_alone = get_settings().shelf_url is None
+        found[PREFECT_FLOWS_HEARTBEAT_FREQUENCY] = None if is_alone else HEARTBEAT_SECONDS
     if "PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED" not in os.environ:  # the service has checked it
         found[PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED] = False
     return found

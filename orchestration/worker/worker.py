@@ -17,10 +17,12 @@ from prefect.states import Cancelled, Cancelling
 from prefect.workers.base import BaseWorker
 from prefect.workers.process import ProcessJobConfiguration, ProcessVariables, ProcessWorkerResult
 
+from ingestion.paths import DataPaths
 from orchestration.runs.archive import ARCHIVE_QUEUE, hand_over
 from orchestration.runs.deployment import FLOW_NAME, read_deployment_id
 from orchestration.runs.parameters import as_tags, departments_in
 from orchestration.runs.recovery import end_run, end_tasks, skip_missed
+from orchestration.worker.begun import mark_begun, unmark_begun
 from orchestration.worker.launcher import Launcher
 
 log = logging.getLogger("girouette.worker")
@@ -61,6 +63,7 @@ class WarmWorker(BaseWorker[ProcessJobConfiguration, ProcessVariables, ProcessWo
             create_pool_if_not_found=False,
         )
         self._launcher, self._before_run = launcher, before_run
+        self._paths = DataPaths(data_dir)
         self._data_dir = {"DATA_DIR": str(data_dir.resolve())}
         self._woken = asyncio.Event()
         self._accepting = True
@@ -138,6 +141,7 @@ class WarmWorker(BaseWorker[ProcessJobConfiguration, ProcessVariables, ProcessWo
         # The rest of the environment is this service's own: a caller of Prefect's API is not to choose it.
         env = {name: value for name, value in configuration.env.items() if value and name.startswith("PREFECT__")}
         flow = configuration.labels.get("prefect.io/flow-name", FLOW_NAME)
+        mark_begun(self._paths, str(flow_run.id))
         child = await asyncio.to_thread(self._launcher.launch, str(flow_run.id), env | self._data_dir, flow)
         self._children[flow_run.id] = child
         pid = child.pid or 0
@@ -159,6 +163,7 @@ class WarmWorker(BaseWorker[ProcessJobConfiguration, ProcessVariables, ProcessWo
         finally:
             loop.remove_reader(child.sentinel)
             child.kill()
+            unmark_begun(self._paths, str(flow_run.id))
             del self._children[flow_run.id], self._look[flow_run.id]
             self._taken.pop(flow_run.id, None)
             # Its slot is free once this returns, so take the next run without waiting for a poll.

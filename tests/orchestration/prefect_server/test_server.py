@@ -10,9 +10,10 @@ import pytest
 
 from ingestion.paths import DataPaths
 from orchestration.errors import PortTaken, ServerNotReady
+from orchestration.prefect_server import __main__ as prefect_server_main
 from orchestration.prefect_server.port_owner import describe_owner
 from orchestration.prefect_server.server import ensure_server, start_server, stop_server
-from orchestration.settings import ROOT
+from orchestration.settings import ROOT, get_settings
 
 
 @pytest.fixture
@@ -104,3 +105,20 @@ def test_a_server_stopped_while_it_makes_its_database_leaves_no_process_behind(p
     stop_server(server)
     assert not process.is_running()
     assert not [child for child in psutil.Process().children(recursive=True) if child.pid == server.pid]
+
+
+@pytest.mark.parametrize(
+    ("database", "seconds", "is_alone"),
+    [(None, "PT60S", True), ("postgresql+asyncpg://prefect:secret@db/prefect", None, False)],
+)
+def test_what_is_for_sqlite_is_left_out_on_postgres(database, seconds, is_alone, paths, monkeypatch):
+    environment = {"PREFECT_API_URL": "http://127.0.0.1:9/api"}
+    if database:
+        environment["PREFECT_API_DATABASE_CONNECTION_URL"] = database
+    monkeypatch.setattr(os, "environ", environment)
+    get_settings.cache_clear()
+    prefect_server_main.export_settings("http://127.0.0.1:9/api", paths)
+    assert environment.get("PREFECT_SERVER_EVENTS_PROACTIVE_GRANULARITY") == seconds
+    assert environment["PREFECT_API_DATABASE_CONNECTION_URL"].startswith("sqlite") is is_alone
+    assert prefect_server_main.is_sqlite() is is_alone
+    assert environment["PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED"] == "events,flow_runs"  # on both

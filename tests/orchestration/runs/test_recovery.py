@@ -1,14 +1,15 @@
 """What a killed or sleeping service left, where it is more than one page of Prefect's answers."""
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 from uuid import UUID, uuid4
 
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.objects import FlowRun, State, TaskRun
-from prefect.states import Cancelled, Running
+from prefect.states import Cancelled, Pending, Running
 
-from orchestration.runs.recovery import end_orphans, end_tasks, skip_missed
+from orchestration.runs.recovery import end_orphans, end_tasks, is_stuck, skip_missed
 
 PAGE = 200
 
@@ -58,6 +59,20 @@ def test_orphans_behind_the_first_page_are_ended():
     assert [run.id for run in ended] == [run.id for run in prefect.runs[1:]]
     assert set(prefect.ended.values()) == {"Crashed"}
     assert len(prefect.ended) == 400
+
+
+def test_beside_other_hosts_only_runs_that_this_one_began_or_nobody_did_are_ended():
+    old = datetime.now(UTC) - timedelta(minutes=11)
+    begun, of_another, taken_now = (make_runs(1, state=state)[0] for state in (Running(), Running(), Pending()))
+    stuck = make_runs(1, state=Pending(timestamp=old))[0]
+    of_another.labels = {"prefect.worker.name": "this"}  # it was wanted here, and another host got it
+    prefect = PagingPrefect([begun, of_another, taken_now, stuck])
+    ended = asyncio.run(
+        end_orphans(
+            cast("PrefectClient", prefect), uuid4(), "this", is_ours=lambda run: run.id == begun.id or is_stuck(run)
+        )
+    )
+    assert [run.id for run in ended] == [begun.id, stuck.id]
 
 
 def test_every_task_of_an_ended_run_ends():

