@@ -25,7 +25,7 @@ Note = Callable[[str, str, str], None]
 
 
 class Following:
-    """One data folder that follows a shelf. `note` is told the part `shelf` of the health."""
+    """One data folder that follows a shelf. `note` receives the part `shelf` of the health."""
 
     def __init__(self, shelf: Shelf, paths: DataPaths, behind_seconds: float, note: Note) -> None:
         self._shelf, self._paths, self._behind_seconds, self._note = shelf, paths, behind_seconds, note

@@ -253,8 +253,8 @@ class Shelf:
     def _put_aside(self, base: Base) -> None:
         """Keep a build file that does not come from the store: somebody may have loaded files into it by hand."""
         if base.generation == 0 and self.paths.build_file.exists():
-            aside = self.paths.build_file.with_name("before-shelf.duckdb")
-            self.paths.build_file.replace(aside)
+            kept = self.paths.build_file.with_name("before-shelf.duckdb")
+            self.paths.build_file.replace(kept)
 
     def _take_ledger(self, entry: Entry | None, base: Base, say: Say) -> str:
         """Take the archive's ledger, unless only this host has changed it; return the digest of the store's."""
@@ -265,10 +265,10 @@ class Shelf:
             return told
         with ledger_lock(self.paths):
             if here and here != base.ledger:  # both hosts loaded archive files
-                aside = file.with_name(f"ledger-{here[:8]}.json")
-                file.replace(aside)
+                kept = file.with_name(f"ledger-{here[:8]}.json")
+                file.replace(kept)
                 say(
-                    f"another host also loaded archive files: the list of this host is now {aside}, "
+                    f"another host also loaded archive files: the list of this host is now {kept}, "
                     "and `make backfill` loads its files again"
                 )
             self.store.download(entry.key, file, entry.size, entry.digest)

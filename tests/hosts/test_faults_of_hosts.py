@@ -26,7 +26,7 @@ def hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hosts]:
 
 
 def say(line: str) -> None:
-    """Shown with `-s`: how long things took is told, not asserted."""
+    """Shown with `-s`: how long things took is shown, not asserted."""
     sys.stdout.write(f"{line}\n")
 
 

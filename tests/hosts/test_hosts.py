@@ -98,7 +98,7 @@ def test_hosts_that_take_turns_are_one_warehouse_and_a_reader_answers_the_same(
     assert (third.is_published, third.rows_new) == (False, 0)
     assert rows == measure_file(DataPaths(one).published)
 
-    monkeypatch.delenv("PREFECT_API_URL")  # it is told no address, and need not be
+    monkeypatch.delenv("PREFECT_API_URL")  # it needs none
     monkeypatch.setenv("API_KEYS", KEY)
     api_settings.get_settings.cache_clear()
     monkeypatch.setenv("ROLE", "reader")

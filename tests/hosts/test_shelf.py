@@ -180,9 +180,9 @@ def test_a_worker_takes_the_archive_and_keeps_what_only_it_has_loaded(first, sec
     said: list[str] = []
     second.take_state(said.append)
     assert ledger.read_text() == "loaded by the first meanwhile"
-    aside = next(second.paths.archive.glob("ledger-*.json"))
-    assert aside.read_text() == "loaded by the second, not published yet"
-    assert aside.name in said[0]
+    kept = next(second.paths.archive.glob("ledger-*.json"))
+    assert kept.read_text() == "loaded by the second, not published yet"
+    assert kept.name in said[0]
 
 
 def test_any_host_can_fetch_what_another_landed(first, second):
