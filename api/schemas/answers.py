@@ -293,6 +293,7 @@ def read_responses(
     content["application/json"] = {"example": example(name)}
     responses: dict[int | str, dict[str, Any]] = {
         200: {"model": model, "description": "The answer", "content": content},
+        206: {"description": "The range of it asked for; only of answers with an ETag"},
         304: {"description": "Unchanged since the ETag sent in If-None-Match"},
     }
     for status in problems:

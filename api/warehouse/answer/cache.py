@@ -8,6 +8,7 @@ from fastapi import Response
 from starlette.datastructures import Headers
 
 from api.warehouse.answer.etags import is_unchanged, not_modified
+from api.warehouse.answer.ranges import Whole
 
 RawHeaders = list[tuple[bytes, bytes]]
 Key = tuple[str, bytes, str, str]  # path, query string, Accept, Accept-Encoding
@@ -34,7 +35,7 @@ class Encoded:
         """Give it as it is, or 304 to who has it."""
         if is_unchanged(request_headers, self.etag):
             return not_modified(Headers(raw=self.headers))
-        response = Response(self.body)
+        response = Whole(self.body)
         response.raw_headers = self.headers
         return response
 

@@ -23,6 +23,7 @@ from api.warehouse.answer.encodings import WORTH_COMPRESSING, choose_encoding, c
 from api.warehouse.answer.etags import is_unchanged, make_etag, not_modified
 from api.warehouse.answer.formats import GEOJSON, JSON, Format
 from api.warehouse.answer.outgoing import Outgoing
+from api.warehouse.answer.ranges import Whole
 from api.warehouse.answer.render import Document, Rows, render, render_document
 from api.warehouse.answer.shares import Shares
 from api.warehouse.open.execute import Executor
@@ -194,7 +195,9 @@ class Reads:
         if asked.encoding is not None and len(body) >= WORTH_COMPRESSING:
             body = compress(body, asked.encoding)
             headers["Content-Encoding"] = asked.encoding
-        response = Response(body, headers=headers, media_type=asked.format.content_type)
+        if answer.is_lasting:
+            headers["Accept-Ranges"] = "bytes"  # only of answers with an ETag, so that parts can be told to be of one
+        response = Whole(body, headers=headers, media_type=asked.format.content_type)
         if answer.is_lasting and asked.key is not None:
             is_pinned = asked.snapshot is not None
             self.cache.put(Encoded(asked.key, snapshot_id, is_pinned, etag, response.raw_headers, body))

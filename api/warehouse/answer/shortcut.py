@@ -34,7 +34,9 @@ class ReadShortcut:
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] == "HEAD":
-            scope = {**scope, "method": "GET"}
+            # A range is of GET only (RFC 9110, 14.2).
+            asked = [(name, value) for name, value in scope["headers"] if name != b"range"]
+            scope = {**scope, "method": "GET", "headers": asked}
             send = _without_body(send)
         reads: Reads | None = getattr(scope["app"].state, "warehouse", None)
         if reads is None or scope["method"] != "GET" or not scope["path"].startswith(_READS):

@@ -217,6 +217,39 @@ def test_the_file_is_downloaded_whole_or_in_ranges(client: httpx.Client, warehou
     assert client.get("/warehouse/download", headers={"if-none-match": got.headers["etag"]}).status_code == 304
 
 
+def test_an_answer_is_read_in_ranges(client: httpx.Client) -> None:
+    url = "/warehouse/latest?dept=9&format=csv"
+    whole = client.get(url, headers={"accept-encoding": "identity"})
+    size = len(whole.content)
+    assert whole.headers["accept-ranges"] == "bytes"
+
+    def asked(**headers: str) -> tuple[int, bytes, str | None]:
+        sent = {"accept-encoding": "identity"} | {name.replace("_", "-"): value for name, value in headers.items()}
+        got = client.get(url, headers=sent)
+        assert got.headers["etag"] == whole.headers["etag"]
+        assert int(got.headers["content-length"]) == len(got.content)
+        return got.status_code, got.content, got.headers.get("content-range")
+
+    assert asked(range="bytes=0-9") == (206, b"station_id", f"bytes 0-9/{size}")  # the header's first word
+    assert asked(range="bytes=11-") == (206, whole.content[11:], f"bytes 11-{size - 1}/{size}")
+    assert asked(range="bytes=-5") == (206, whole.content[-5:], f"bytes {size - 5}-{size - 1}/{size}")
+    for longer in (f"bytes=0-{size + 5}", f"bytes=-{size + 5}"):
+        assert asked(range=longer) == (206, whole.content, f"bytes 0-{size - 1}/{size}")
+    assert asked(range="bytes=0-9", if_range=whole.headers["etag"])[0] == 206
+    assert asked(range="bytes=0-9", if_range='"older"') == (200, whole.content, None)
+    for not_one in ("bytes=0-1,3-4", "bytes=5-1", "lines=1-2", f"bytes={size}-"):
+        assert asked(range=not_one) == (200, whole.content, None)
+    known = {"range": "bytes=0-9", "accept-encoding": "identity", "if-none-match": whole.headers["etag"]}
+    assert client.get(url, headers=known).status_code == 304
+    head = client.head(url, headers={"range": "bytes=0-9", "accept-encoding": "identity"})
+    assert (head.status_code, head.headers["content-length"]) == (200, str(size))
+    # An answer without an ETag may be another one a moment later, so its parts would not fit together.
+    passing = client.get("/warehouse/period?place=Foix&since=today", headers={"range": "bytes=0-9"})
+    assert (passing.status_code, "etag" in passing.headers, "accept-ranges" in passing.headers) == (200, False, False)
+    posted = client.post("/warehouse/query", json={"sql": "select 1 as one"}, headers={"range": "bytes=0-3"})
+    assert posted.json()["data"] == [{"one": 1}]
+
+
 def test_one_table_is_downloaded_as_parquet(client: httpx.Client, in_file: Callable[..., list[tuple[int]]]) -> None:
     answer = client.get("/warehouse/download", params={"table": "marts.hourly_observations"})
     table = pa.parquet.read_table(io.BytesIO(answer.content))
