@@ -85,3 +85,30 @@ def test_the_ten_questions_get_answers(client: httpx.Client) -> None:
         assert client.get(url).status_code == 200, address
     for address in re.findall(r"http://localhost:8000(/warehouse/[^\"')\s]+)", text):
         assert client.get(address).status_code in (200, 405, 422), address
+
+
+_ADDRESS = re.compile(
+    r"""(?m)^http://localhost:8000(/.*)$               # alone on its line: to its end, spaces and all
+    |(?:http://localhost:8000|\$B|base,\ ")(/[^"'\s`)]+)""",
+    re.VERBOSE,
+)
+
+
+def test_the_recipes_ask_for_what_there_is(client: httpx.Client) -> None:
+    text = Path(ROOT, "docs", "recipes.md").read_text(encoding="utf-8")
+    addresses = {alone or within for alone, within in _ADDRESS.findall(text)}
+    parts = {address.split("?")[0] for address in addresses}
+    assert {"/warehouse/query", "/warehouse/observations", "/warehouse/period", "/warehouse/download"} <= parts
+    snapshot = client.get("/warehouse/latest?dept=9").json()["snapshot"]
+    newest = snapshot["newest_observation"].replace("Z", ".000Z")  # as Grafana writes times
+    values = {"$id": snapshot["id"], "${__from:date:iso}": newest, "${__to:date:iso}": newest}
+    for address in addresses:
+        if address.startswith("/climate"):  # of days that this warehouse does not have
+            continue
+        for name, value in values.items():
+            address = address.replace(name, value)
+        asked = client.get(address)
+        assert asked.status_code == 200, (address, asked.text[:500])
+        assert "$" not in address, address
+        if newest in address:
+            assert [row["observed_at"] for row in asked.json()["data"]] == [snapshot["newest_observation"]]
