@@ -14,6 +14,8 @@ from orchestration.snapshots.open_snapshot import open_snapshot
 from orchestration.snapshots.snapshots import kept_snapshots
 from orchestration.watches.condition import COLUMNS, Condition
 
+pytestmark = pytest.mark.xdist_group("watch-routes")
+
 __all__ = ["first_run", "published"]
 
 SECRET = "a-secret-topic"

@@ -125,6 +125,7 @@ def test_a_newer_warehouse_is_refused_and_left_alone(victim: Victim, tally: Tall
     tally("tables of a newer Girouette, a file of a newer DuckDB: 2 runs")
 
 
+@pytest.mark.slow
 def test_a_damaged_build_file_is_told_and_made_anew_by_rebuild(
     victim: Victim, capsys: pytest.CaptureFixture[str], tally: Tally
 ) -> None:

@@ -70,6 +70,7 @@ def backup(two_runs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return back_up(DataPaths(two_runs), tmp_path_factory.mktemp("backups"))
 
 
+@pytest.mark.slow
 def test_every_row_comes_back_and_runs_go_on(victim: Victim, tmp_path: Path, tally: Tally) -> None:
     before = everything(victim.paths)
     backup = back_up(victim.paths, tmp_path / "backups")

@@ -27,7 +27,7 @@ from orchestration.settings import OrchestrationSettings, get_settings
 from orchestration.shelf.shelf import Shelf
 from orchestration.snapshots.snapshots import Manifest
 
-pytestmark = pytest.mark.xdist_group("hosts")
+pytestmark = [pytest.mark.xdist_group("hosts"), pytest.mark.slow]  # test_shelf.py and test_store.py are quick
 
 QUESTIONS = (
     "/warehouse/latest?dept=9",

@@ -71,7 +71,7 @@ class Model:
         return new, changed, unchanged, rejected
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(packets)
 def test_any_sequence_of_packets_gives_the_models_values_versions_and_counts(paths, as_csv, warehouse, sequence):
     model = Model()

@@ -83,7 +83,7 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return paths.build_file
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow), pytest.param(2, marks=pytest.mark.slow)])
 def test_incremental_builds_equal_a_full_refresh(paths: DataPaths, empty: Path, seed: int):
     check_history(paths, empty, seed, arrivals=3)
 

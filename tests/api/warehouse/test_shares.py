@@ -16,6 +16,8 @@ from api.warehouse.problems import Busy, TooMuchUnread
 from api.warehouse.settings import WarehouseSettings
 from ingestion.paths import DataPaths
 
+pytestmark = pytest.mark.xdist_group("warehouse")
+
 
 def request_from(address: str, **state: object) -> Request:
     scope = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": [], "client": (address, 1)}

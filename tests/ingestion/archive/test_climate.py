@@ -19,6 +19,8 @@ from ingestion.archive.load import given_by_hand, load_days
 from ingestion.demo.archive import days_file
 from ingestion.paths import DataPaths
 
+pytestmark = pytest.mark.xdist_group("thirty-years")
+
 NAME = "Q_09_previous-1950-2024_RR-T-Vent.csv"
 AT = datetime(2025, 1, 1, tzinfo=UTC)
 

@@ -25,6 +25,8 @@ from orchestration.service.attention import Attention
 from orchestration.settings import OrchestrationSettings, get_settings
 from orchestration.snapshots.snapshots import record_check, served_snapshot
 
+pytestmark = pytest.mark.xdist_group("watches")
+
 RUN = EndedRun("run", is_good=True, message="")
 
 

@@ -95,6 +95,7 @@ main()
     assert ended.stdout.split() == threads
 
 
+@pytest.mark.slow
 def test_a_server_stopped_while_it_makes_its_database_leaves_no_process_behind(paths: DataPaths):
     server = start_server("http://127.0.0.1:9/api", paths)
     database = paths.root / "prefect" / "prefect.db"

@@ -148,21 +148,21 @@ def test_units_and_codes_become_the_marts_own(archive: Archive, show: Show) -> N
     ]
 
 
-def test_files_and_real_time_give_the_same_in_every_order(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [0, *(pytest.param(number, marks=pytest.mark.slow) for number in range(1, 5)), 5])
+def test_files_and_real_time_give_the_same_in_every_order(tmp_path: Path, number: int) -> None:
     """Of two files the later wins each hour, and of two of the same time `previous` over `latest`."""
     files = [
         ("H_09_latest-2024-2025.csv", hours_of("2024-12-31T20", 8, T="1.0"), AFTER),
         (PREVIOUS, hours_of("2024-12-31T20", 3, T="2.0"), AFTER),
         ("H_09_latest-2025-2026.csv", hours_of("2025-01-01T01", 2, T="3.0"), AFTER.replace(day=13)),
     ]
-    for number, order in enumerate(permutations(files)):
-        archive = Archive(DataPaths(tmp_path / str(number)), tmp_path / f"files-{number}")
-        for name, rows, modified in order:
-            archive.load(name, text_of(rows, HOURS_HEADER), modified)
-        ask = snapshot_with(archive.paths, tmp_path / f"{number}.duckdb", [real_time("2025-01-01 04:00:00")])
-        found = ask("select temperature_c, source from marts.hourly_history order by observed_at")
-        assert [value for value, _ in found] == [2.0, 2.0, 2.0, 1.0, 1.0, 3.0, 3.0, 1.0, None]
-        assert [source for _, source in found] == ["archive"] * 8 + ["realtime"]
+    archive = Archive(DataPaths(tmp_path / "data"), tmp_path / "files")
+    for name, rows, modified in list(permutations(files))[number]:
+        archive.load(name, text_of(rows, HOURS_HEADER), modified)
+    ask = snapshot_with(archive.paths, tmp_path / "snapshot.duckdb", [real_time("2025-01-01 04:00:00")])
+    found = ask("select temperature_c, source from marts.hourly_history order by observed_at")
+    assert [value for value, _ in found] == [2.0, 2.0, 2.0, 1.0, 1.0, 3.0, 3.0, 1.0, None]
+    assert [source for _, source in found] == ["archive"] * 8 + ["realtime"]
 
 
 def test_a_station_asked_for_reads_its_departements_files_only(archive: Archive, show: Show) -> None:

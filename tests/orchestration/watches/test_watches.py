@@ -16,6 +16,8 @@ from orchestration.watches.condition import read_condition
 from orchestration.watches.evaluate import judge_watches
 from orchestration.watches.watches import Wish, add_watch, delete_watch, list_watches
 
+pytestmark = pytest.mark.xdist_group("watches")
+
 NIGHT = datetime(2026, 11, 21, tzinfo=UTC)
 SAINT_GIRONS, OTHER = "09289001", "09024004"
 

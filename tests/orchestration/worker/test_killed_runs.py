@@ -75,7 +75,14 @@ def when_publishing(process, paths, known):
         time.sleep(0.0005)
 
 
-@pytest.mark.parametrize("moment", [when_landed, when_building, when_publishing])
+@pytest.mark.parametrize(
+    "moment",
+    [
+        pytest.param(when_landed, marks=pytest.mark.slow),
+        when_building,
+        pytest.param(when_publishing, marks=pytest.mark.slow),
+    ],
+)
 def test_after_a_kill_the_next_run_ends_where_an_undisturbed_one_does(
     published, start, upstream, undisturbed, measured, query, run, moment
 ):
