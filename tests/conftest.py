@@ -151,7 +151,9 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService
     """
     url = f"http://127.0.0.1:{free_port()}/api"
     data_dir = tmp_path_factory.mktemp("service") / "data"
-    running = RunningService(data_dir, url, DEPTS="9,31", API_KEYS=KEY, RATE_LIMIT_CHANGES="999/minute")
+    running = RunningService(
+        data_dir, url, DEPTS="9,31", API_KEYS=KEY, WATCH_TARGETS="json://", RATE_LIMIT_CHANGES="999/minute"
+    )
     running.http.headers["X-API-Key"] = KEY
     running.until_ready()
     yield running

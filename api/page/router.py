@@ -2,12 +2,12 @@
 
 from fastapi import FastAPI
 
-from api.page import archive, assets, docs, live, now, places, quality, runs, station
+from api.page import archive, assets, docs, live, now, places, quality, runs, station, watches
 from api.page.answer import Pages
 
 
 def add_page(app: FastAPI) -> None:
     """Add the views, what they load, and /docs."""
     app.state.pages = Pages()
-    for module in (now, places, station, runs, quality, archive, live, assets, docs):
+    for module in (now, places, station, watches, runs, quality, archive, live, assets, docs):
         app.include_router(module.router)

@@ -19,6 +19,7 @@ VIEWS = {
     "station": f"/page/station/{STATION}?range=7d",
     "year": f"/page/station/{STATION}?range=7d",
     "archive": "/page/archive",
+    "watches": "/page/watches",
     "runs": "/page/runs",
     "quality": "/page/quality",
 }

@@ -16,6 +16,7 @@ def test_axe_finds_nothing_serious(visit: Callable, scheme: str):
         "/",
         "/?show=wind&lang=fr",
         "/page/station/09289001",
+        "/page/watches",
         "/page/runs",
         "/page/quality",
         "/page/places?mine=09289001",

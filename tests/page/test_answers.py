@@ -14,7 +14,10 @@ from api.page import quality
 from ingestion.paths import DataPaths
 
 Serve = Callable[[Path], TestClient]
-VIEWS = ["/", "/page/places?mine=09289001", "/page/station/09289001", "/page/runs", "/page/quality", "/page/archive"]
+VIEWS = [
+    "/", "/page/places?mine=09289001", "/page/station/09289001", "/page/watches", "/page/runs", "/page/quality",
+    "/page/archive",
+]  # fmt: skip
 
 pytestmark = pytest.mark.xdist_group("page-answers")
 
@@ -56,7 +59,7 @@ def test_everything_a_view_loads_is_there_and_lasts(client: TestClient):
     addresses = set(re.findall(r"/static/[^\"]+", page))
     scripts = {
         re.sub(r"[^/]+$", f"{name}.js", next(iter(addresses)))
-        for name in ("map", "map_view", "map_labels", "charts", "runs", "words")
+        for name in ("map", "map_view", "map_labels", "charts", "runs", "watches", "changes", "words")
     }
     assert len(addresses) > 5
     for address in addresses | scripts:

@@ -1,10 +1,11 @@
-"""The runs in a real browser: started, followed, cancelled; and open pages that show what was published."""
+"""Runs and watches in a real browser: started, followed, cancelled; and open pages that show what was published."""
 
 import re
 from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import Page, expect
+from receiver import running_receiver
 from running_service import KEY, RunningService
 
 pytestmark = pytest.mark.xdist_group("service")
@@ -77,6 +78,39 @@ def test_giving_no_key_changes_nothing(visit: Callable):
     page.get_by_role("dialog").get_by_role("button", name="Cancel").click()
     page.reload()
     expect(page.locator("#history tbody tr")).to_have_count(runs)
+
+
+def test_a_watch_is_added_tested_and_deleted(visit: Callable):
+    visitor = visit()
+    page = visitor.open("/page/watches")
+    card = page.locator("#watches article", has_text="Frost at the orchard")
+    with running_receiver() as receiver:
+        page.get_by_label("Stations, with commas between").fill("St Girons, Aston")
+        page.get_by_label("is", exact=True).select_option("at most")
+        page.get_by_label("Number").fill("0.5")
+        page.get_by_label("Over when back by").fill("1")
+        page.get_by_label("Address").fill(f"{receiver.url}/a-secret-topic")
+        page.get_by_label("Name").fill("Frost at the orchard")
+        page.get_by_label("Nothing is sent from").fill("22:00")
+        page.get_by_role("button", name="Keep this watch").click()
+        give_key(page, KEY)
+        # What the API refuses is said, and what was typed stays.
+        expect(page.locator("#news")).to_contain_text("22:00-07:00")
+        assert ["422" in complaint for complaint in visitor.complaints] == [True]
+        visitor.complaints.clear()
+        page.get_by_label("until").fill("06:30")
+        page.get_by_role("button", name="Keep this watch").click()
+        expect(card).to_contain_text("Temperature ≤ 0.5 °C")
+        expect(card).to_contain_text("ST GIRONS, ASTON")
+        expect(card).to_contain_text("over when back by 1 · nothing is sent 22:00-06:30 (Europe/Paris) · json://…")
+        expect(page.get_by_label("Address")).to_have_value("")
+        assert "a-secret-topic" not in page.content()
+        card.get_by_role("button", name="Send a test").click()
+        expect(page.locator("#news")).to_have_text("The address took the message.")
+        assert receiver.titles == ["Test: Frost at the orchard"]
+    page.once("dialog", lambda dialog: dialog.accept())
+    card.get_by_role("button", name="Delete").click()
+    expect(card).to_have_count(0)
 
 
 def test_a_failed_run_says_why_and_what_to_do_and_the_observations_stay(visit: Callable, service: RunningService):

@@ -1,5 +1,6 @@
 // Every view: links that swap the main part, forms that send themselves, the badge's age, new snapshots.
 import { followRuns } from "./runs.js";
+import { followWatches } from "./watches.js";
 import { drawCharts } from "./charts.js";
 import { enhanceMap } from "./map.js";
 import { locale, tell, word } from "./words.js";
@@ -10,6 +11,7 @@ const POLL_MS = 4000;
 function enhance() {
   enhanceMap(show);
   followRuns(show);
+  followWatches(show);
   drawCharts();
   tickBadge();
 }

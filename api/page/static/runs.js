@@ -1,5 +1,6 @@
 // The runs: buttons that call the API, and a run followed live by its event stream.
-import { locale, tell, word } from "./words.js";
+import { ask } from "./changes.js";
+import { locale, word } from "./words.js";
 
 let stream = null;
 
@@ -15,49 +16,12 @@ export function followRuns(show) {
   listen(document.querySelector("#run[data-live]"), show);
 }
 
-// Ask the API for a change. The key is asked for when the service wants one, and forgotten with the tab.
 async function change(address, said, show, button) {
-  if (button) button.disabled = true;
-  try {
-    let answer = await post(address);
-    while (answer.status === 401) {
-      sessionStorage.removeItem("api-key");
-      if (!(await askKey())) return;
-      answer = await post(address);
-    }
-    const body = await answer.json();
-    if (!answer.ok) {
-      tell(`${body.title}. ${body.detail}. ${body.next_step}`);
-      return;
-    }
-    const url = new URL(location.href);
-    url.searchParams.set("run", body.id);
-    await show(url.href, { announce: word(body.coalesced ? "The same run is already in progress: here it is." : said) });
-  } catch {
-    tell(word("The service does not answer. Trying again."));
-  } finally {
-    if (button) button.disabled = false;
-  }
-}
-
-function post(address) {
-  const key = sessionStorage.getItem("api-key");
-  return fetch(address, { method: "POST", headers: key ? { "X-API-Key": key } : {} });
-}
-
-function askKey() {
-  const dialog = document.getElementById("key-dialog");
-  const field = document.getElementById("key");
-  field.value = "";
-  dialog.returnValue = "";
-  dialog.showModal();
-  return new Promise((resolve) => {
-    dialog.addEventListener("close", () => {
-      const given = dialog.returnValue === "ok" && field.value;
-      if (given) sessionStorage.setItem("api-key", field.value);
-      resolve(Boolean(given));
-    }, { once: true });
-  });
+  const run = await ask("POST", address, { button });
+  if (!run) return;
+  const url = new URL(location.href);
+  url.searchParams.set("run", run.id);
+  await show(url.href, { announce: word(run.coalesced ? "The same run is already in progress: here it is." : said) });
 }
 
 // Everything so far comes first, so what the server drew is replaced as the events tell it again.
