@@ -83,7 +83,7 @@ def test_many_watches_are_shown_by_pages(serve: Serve, paths: DataPaths):
     assert "watch 0" in cards(second)[0]
     assert "and 94 more" in cards(second)[0]
     assert "30 of 31 watches" in first
-    assert "no observation for 6 h" in words(cards(second)[0])
+    assert "No observation for 6 h" in words(cards(second)[0])
     assert cards(client.get("/page/watches?page=9999").text) == cards(second)
     assert cards(client.get("/page/watches?page=%C2%B2").text) == cards(first)
 
