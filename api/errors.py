@@ -169,6 +169,10 @@ _DOMAIN: dict[type[Exception], _Row] = {
         503, "no-prefect", "This reader starts no runs", None,
         "ask a host that runs, or set PREFECT_API_URL on this reader.",
     ),
+    domain.NotOnReader: (
+        409, "not-on-a-reader", "A reader judges no watches", None,
+        "add the watch on the host with ROLE=all, whose page or API you can reach.",
+    ),
     domain.ShelfAway: (
         503, "shelf-away", "The store that hosts share does not answer", None,
         "try again in some seconds; GET /health/ready says when it is well again.",

@@ -29,6 +29,7 @@ OrchestrationError
 ├── Fenced            another host has published meanwhile
 ├── FolderOfItsOwn    the data folder's warehouse does not come from the shelf
 ├── NoPrefect         a reader without a Prefect server was asked for a run
+├── NotOnReader       a reader was asked for a watch, which only workers judge
 ├── BadSchedule       not a valid cron expression
 ├── BadCondition      a watch's condition is not one
 ├── WatchNotFound     there is no such watch
@@ -261,6 +262,11 @@ class FolderOfItsOwn(OrchestrationError):
 class NoPrefect(OrchestrationError):
     def __init__(self) -> None:
         super().__init__("this reader knows no Prefect server, so it starts no runs and shows none; reads go on")
+
+
+class NotOnReader(OrchestrationError):
+    def __init__(self) -> None:
+        super().__init__("this host only reads: it judges no watches, so none was kept; a worker of yours does")
 
 
 class BadSchedule(OrchestrationError):

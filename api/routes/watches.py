@@ -16,6 +16,7 @@ from api.warehouse.answer.reads import Reads
 from api.warehouse.problems import BadValue
 from api.warehouse.question.stations import resolve_departments
 from api.warehouse.question.watched import station_standing_for, stations_named
+from orchestration.errors import NotOnReader
 from orchestration.notices.address import check_address
 from orchestration.watches.condition import read_condition
 from orchestration.watches.watches import Wish, add_watch, delete_watch, list_watches, test_watch
@@ -38,6 +39,8 @@ async def add(wanted: WatchIn, request: Request, service: ServiceDep, reads: Rea
     Judged after each run against the new snapshot. A watch of several stations is one event: it begins with the first
     of them and is over with the last.
     """
+    if service.settings.role == "reader":
+        raise NotOnReader
     wish = await reads.in_thread(request, lambda: _check(wanted, reads))
     watch = await run_in_threadpool(add_watch, service.paths, wish)
     response.headers["Location"] = at("/watches")

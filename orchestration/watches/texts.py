@@ -29,8 +29,7 @@ def write_message(watch: Watch, change: Change, places: Mapping[str, Place], sou
     if change.kind in ("over", "passed") and watch.condition.column != SILENT:
         kind = "lowest" if watch.condition.is_below else "highest"
         lines.append(f"The {kind}: {_value(watch, worst)} at {_named(worst.station, places)}, {moment(worst.hour)}.")
-    origin = SOURCES[source]
-    lines.append(f"{origin.title}: invented weather." if source == "demo" else origin.attribution)
+    lines.append(SOURCES[source].attribution)
     return title, "\n".join(lines)
 
 

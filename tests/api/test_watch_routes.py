@@ -169,3 +169,11 @@ def test_alerts_are_in_readiness_and_metrics_and_make_nothing_unready(published,
     assert 'girouette_alert{condition="disk"} 1.0' in text
     assert 'girouette_alert{condition="stale"} 0.0' in text
     assert "girouette_messages_unsent 1.0" in text
+
+
+def test_a_reader_keeps_no_watch_that_nobody_would_judge(published, app, local: TestClient, wish):
+    service = app.state.service
+    service.settings = service.settings.model_copy(update={"role": "reader"})
+    refused = local.post("/watches", json=wish)
+    assert (refused.status_code, refused.json()["type"]) == (409, "/problems/not-on-a-reader")
+    assert local.get("/watches").json() == {"watches": []}
