@@ -249,6 +249,7 @@ def test_summer_time_begins_and_ends_without_a_trace(
     tally(f"{zone}, {change}: 6 runs")
 
 
+@pytest.mark.slow
 def test_a_service_that_may_not_write_answers_reads_and_leads_once_it_may(
     victim: Victim, start_reads: Callable[..., RunningService], tmp_path: Path, tally: Tally
 ) -> None:

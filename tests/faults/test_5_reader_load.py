@@ -163,6 +163,7 @@ def besiege(victim: Victim, service: RunningService, tally: Tally, *, connection
     )
 
 
+@pytest.mark.slow
 def test_a_crowd_of_bad_readers_leaves_nothing_behind(
     victim: Victim, start_reads: Callable[..., RunningService], tally: Tally
 ) -> None:

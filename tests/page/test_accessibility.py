@@ -8,7 +8,7 @@ from axe_playwright_python.sync_playwright import Axe
 pytestmark = pytest.mark.xdist_group("service")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
 def test_axe_finds_nothing_serious(visit: Callable, scheme: str):
     visitor = visit(color_scheme=scheme)
     found = []

@@ -83,7 +83,7 @@ def pages(client: httpx.Client, table: str, parameters: dict[str, str], limit: i
     return rows
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(questions())
 def test_pages_together_are_the_table_in_the_order_asked(
     client: httpx.Client, question: tuple[str, dict[str, str], int]
