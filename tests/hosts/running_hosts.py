@@ -132,5 +132,7 @@ def running_hosts(folder: Path) -> Iterator[Hosts]:
         try:
             yield hosts
         finally:
+            for http in (hosts.prefect_http, *(reader.http for reader in hosts.readers)):
+                http.close()
             for host in reversed(hosts.all):
                 host.stop()
