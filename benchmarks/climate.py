@@ -103,7 +103,7 @@ def _make_archive(paths: DataPaths, folder: Path) -> None:
         first = "" if period.startswith("previous") else f"-{this_year - 1}"
         last = years[-1] if period.startswith("previous") else this_year
         file = folder / f"Q_09_{period}{first}-{last}_RR-T-Vent.csv"
-        file.write_bytes(days_file("9", years, 1))
+        file.write_bytes(days_file("9", years, date(this_year, 1, 1)))
         load_days(paths, file, Origin(file.name, datetime.now(UTC)), SOURCE)
         file.unlink()
     ledger = read_ledger(paths)
