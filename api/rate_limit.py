@@ -17,8 +17,8 @@ from api.settings import get_settings
 async def limit_requests(request: Request) -> None:
     """Count a request, unless it comes from this machine; raise TooManyRequests above the limit."""
     # A proxy may pass on this machine's address as any caller's.
-    is_direct = request.client is not None and "x-forwarded-for" not in request.headers
-    if not (is_direct and request.client is not None and is_loopback(request.client.host)):
+    is_proxied = "x-forwarded-for" in request.headers
+    if is_proxied or request.client is None or not is_loopback(request.client.host):
         _count(request, "requests", get_settings().rate_limit_reads)
 
 

@@ -108,9 +108,7 @@ def _from_snapshot(asked: _PageRequest, snapshot: OpenSnapshot, executor: Execut
             return not_modified({"ETag": etag, **_caching()})
         key = (etag, b"", "", "")
         if (found := cache.get(key)) is not None:
-            ready = Response(found.body)
-            ready.raw_headers = found.headers
-            return ready
+            return found.respond(asked.request.headers)
     gathered = asked.view.gather(snapshot, executor, asked.reader) if asked.view.gather else {}
     html = render(asked.view.template, asked.reader, {**shell, **gathered, **(asked.view.live or {})})
     response = _response(asked, html.encode(), etag)

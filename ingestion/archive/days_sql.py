@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from ingestion.archive.days_file import QUANTITIES
-from ingestion.archive.ledger import ArchiveFile
+from ingestion.archive.ledger import ArchiveFile, winners_over
 from ingestion.archive.received_file import department_sql
 
 # The mart's name of each quantity that people ask for; the rest stays in the files under upstream's names.
@@ -39,11 +39,10 @@ def days_sql(files: Sequence[ArchiveFile], parquet: Callable[[Sequence[str]], st
     parts: list[str] = []
     for file in files:
         assert file.file is not None  # noqa: S101 - a file in use was written
-        winners = [w.file for w in files if w.rank > file.rank and w.overlaps(file) and w.file]
+        winners = [winner.file for winner in winners_over(file, files) if winner.file]
         if not winners:
             alone.append(file.file)
             continue
-        # At the turn of the year two files hold the same days for a while.
         parts.append(
             f"select {columns} from {parquet([file.file])} as file where not exists ("
             f"select 1 from {parquet(winners)} as winner"

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from itertools import groupby
 
 from ingestion.archive.hours_columns import READ
-from ingestion.archive.ledger import ArchiveFile
+from ingestion.archive.ledger import ArchiveFile, winners_over
 from ingestion.raw_store import literal
 
 
@@ -82,11 +82,10 @@ def _hours_of_department(
     parts: list[str] = []
     for file in files:
         assert file.file is not None  # noqa: S101 - a file in use was written
-        winners = [w.file for w in files if w.rank > file.rank and w.overlaps(file) and w.file]
+        winners = [winner.file for winner in winners_over(file, files) if winner.file]
         if not winners:
             alone.append(file.file)
             continue
-        # At the turn of the year two files hold the same hours for a while.
         parts.append(
             f"{select} from {parquet([file.file], with_name=True)} as file where {here} and not exists ("
             f"select 1 from {parquet(winners)} as winner"

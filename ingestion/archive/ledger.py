@@ -84,6 +84,11 @@ class Wanted:
     error: str | None = None
 
 
+def winners_over(file: ArchiveFile, files: Sequence[ArchiveFile]) -> list[ArchiveFile]:
+    """Find the files that win each row which they share with a file, as happens for a while at the turn of the year."""
+    return [other for other in files if other.rank > file.rank and other.overlaps(file)]
+
+
 @dataclass
 class Ledger:
     """Everything known about the archive of one source."""

@@ -24,6 +24,7 @@ from ingestion.archive.ledger import (
     ledger_lock,
     read_ledger,
     settle_department,
+    winners_over,
     write_ledger,
 )
 from ingestion.archive.received_file import MEMORY, Received, period_of, receive, years_of
@@ -244,7 +245,7 @@ def _covered(paths: DataPaths, files: Sequence[ArchiveFile]) -> list[ArchiveFile
     """Files of which later ones hold every row: at the turn of the year a file's rows move to other files."""
     covered = []
     for file in files:
-        winners = [w for w in files if w.rank > file.rank and w.overlaps(file)]
+        winners = winners_over(file, files)
         if winners and (not (paths.root / str(file.file)).exists() or _rows_left(paths, file, winners) == 0):
             covered.append(file)
     return covered

@@ -4,8 +4,8 @@ import json
 import math
 import time
 import unicodedata
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any, TypeVar
@@ -118,11 +118,9 @@ class Reads:
         async with self._place(request):
             return await self._in_thread(work)
 
-    @asynccontextmanager
-    async def _place(self, request: Request, limiter: CapacityLimiter | None = None) -> AsyncIterator[None]:
+    def _place(self, request: Request, limiter: CapacityLimiter | None = None) -> AbstractAsyncContextManager[None]:
         shares = self.sql_shares if limiter is self.sql_limiter else self._shares
-        async with shares.place(caller_of(request)):
-            yield
+        return shares.place(caller_of(request))
 
     async def _in_thread(self, work: Callable[[], _T], limiter: CapacityLimiter | None = None) -> _T:
         # Only the wait for a thread can be cancelled. Work that has started always ends.
