@@ -21,7 +21,7 @@ from benchmarks.history import SOURCE, load_month
 from benchmarks.report import Report
 from ingestion.archive.hours_columns import QUANTITIES
 from ingestion.archive.ledger import ArchiveFile, read_ledger, write_ledger
-from ingestion.archive.load import Origin, load_hours
+from ingestion.archive.load import Origin, load_file
 from ingestion.demo.archive_hours import hours_file
 from ingestion.paths import DataPaths
 from ingestion.raw_store import literal
@@ -85,7 +85,7 @@ def _measure_reads(report: Report, folder: Path, file: Path, rounds: int) -> Non
     now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
     load_month(paths, now - timedelta(days=3), now)
     build_and_record(get_settings(), paths, None, lambda _: None)
-    load_hours(paths, file, Origin(file.name, datetime.now(UTC)), SOURCE)
+    load_file(paths, file, Origin(file.name, datetime.now(UTC)), SOURCE)
     _copy_to_other_departments(paths)
     publish_build(paths, keep=1)
     week = HistoryRequest(

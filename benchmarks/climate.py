@@ -25,7 +25,7 @@ from api.warehouse.settings import WarehouseSettings
 from benchmarks.history import SOURCE, load_month
 from benchmarks.report import Report
 from ingestion.archive.ledger import CLIMATE, ArchiveFile, read_ledger, write_ledger
-from ingestion.archive.load import Origin, load_days
+from ingestion.archive.load import Origin, load_file
 from ingestion.demo.archive import days_file
 from ingestion.departments import all_departments
 from ingestion.paths import DataPaths
@@ -104,7 +104,7 @@ def _make_archive(paths: DataPaths, folder: Path) -> None:
         last = years[-1] if period.startswith("previous") else this_year
         file = folder / f"Q_09_{period}{first}-{last}_RR-T-Vent.csv"
         file.write_bytes(days_file("9", years, date(this_year, 1, 1)))
-        load_days(paths, file, Origin(file.name, datetime.now(UTC)), SOURCE)
+        load_file(paths, file, Origin(file.name, datetime.now(UTC)), SOURCE)
         file.unlink()
     ledger = read_ledger(paths)
     loaded, climate = ledger.in_use(), ledger.climate["9"]

@@ -30,7 +30,8 @@ TABLES = f"""
         station_id varchar, station_name varchar, department_code varchar, observed_date date,
         is_final boolean, precipitation_mm double, temperature_min_c double, temperature_max_c double,
         temperature_mean_c double, wind_mean_ms double, max_mean_wind_ms double, gust_max_ms double,
-        gust_kind varchar
+        gust_kind varchar, sunshine_min double, radiation_j_m2 double, humidity_mean_pct double,
+        sea_level_pressure_mean_hpa double, snow_depth_06utc_cm double, snow_depth_max_cm double
     );
 """
 

@@ -160,7 +160,7 @@ async def history(
 async def accumulate(
     request: Request, station: Station, query: Annotated[AccumulateQuery, Query()], reads: ReadsDep
 ) -> Response:
-    """How much since that day? The sum of rain, degree days, growing degree days, chill hours or evapotranspiration.
+    """How much since that day? The sum of rain, sunshine, degree days, chill hours, evapotranspiration and others.
 
     `is_whole` says whether a day is missing: `sum` is then that of the others, and `message` says so. `normal` is the
     sum of the same days in 1991-2020. `base`, `method` and `unit` say how the days are made.

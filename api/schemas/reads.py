@@ -214,7 +214,7 @@ class AccumulateQuery(ReadQuery):
 
     quantity: str = Field(
         max_length=60,
-        description="`rain`, `degree_days`, `growing_degree_days`, `chill_hours` or `et0`.",
+        description="`rain`, `sunshine`, `degree_days`, `growing_degree_days`, `chill_hours` or `et0`.",
         examples=["rain"],
     )
     since: date = Field(ge=FIRST_DAY, le=LAST_DAY, description="First day, inclusive.", examples=["2025-04-01"])

@@ -53,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
         nargs="+",
         type=Path,
         metavar="PATH",
-        help="load files of days (Q_…_RR-T-Vent.csv[.gz]) or hours (H_….csv[.gz]), or folders of them, instead",
+        help="load files of days (Q_….csv[.gz]) or hours (H_….csv[.gz]), or folders of them, instead",
     )
     parser.add_argument("--accept", action="store_true", help="load files that lost rows all the same")
     return parser
@@ -88,7 +88,7 @@ def _load_files(paths: DataPaths, files: Sequence[Path], source: str, *, accept:
     files = [
         file
         for path in files
-        for file in (sorted([*path.glob("H_*.csv*"), *path.glob("Q_*_RR-T-Vent.csv*")]) if path.is_dir() else [path])
+        for file in (sorted([*path.glob("H_*.csv*"), *path.glob("Q_*.csv*")]) if path.is_dir() else [path])
     ]
     for file in files:
         try:

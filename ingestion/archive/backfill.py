@@ -14,10 +14,9 @@ from pathlib import Path
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 from filelock import FileLock, Timeout
 
-from ingestion.archive.datasets import ARCHIVE_DATASETS
 from ingestion.archive.ledger import ArchiveFile, Ledger, Wanted, ledger_lock, read_ledger, write_ledger
 from ingestion.archive.listing import ArchiveClient, Listed, open_archive
-from ingestion.archive.load import Loaded, renew_climate
+from ingestion.archive.load import Loaded, load_file, renew_climate
 from ingestion.archive.plan import (
     Plan,
     Wish,
@@ -64,7 +63,10 @@ class Backfilled:
         rows: Counter[str] = Counter()
         for entry in self.loaded:
             rows[entry.dataset] += entry.rows
-        what = ", ".join(f"{count:,} {dataset}" for dataset, count in sorted(rows.items())) or "nothing new"
+        what = (
+            ", ".join(f"{count:,} {dataset.replace('_', ' ')}" for dataset, count in sorted(rows.items()))
+            or "nothing new"
+        )
         return f"{files} loaded ({what}), {self.known} known already{failed}{told}"
 
 
@@ -105,11 +107,12 @@ class Backfill:
                     version = folder / f"{listed.name}.etag"
                     etag = version.read_text() if version.exists() else None
                 with self._loading:
-                    loaded = ARCHIVE_DATASETS[listed.dataset].load(
+                    loaded = load_file(
                         self._paths,
                         file,
                         listed.origin(etag),
                         self._settings.source,
+                        dataset=listed.dataset,
                         accept=self._accept,
                         more_follow=True,
                     )

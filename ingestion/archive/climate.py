@@ -7,12 +7,13 @@ The rules: a month of a mean is whole when at most 10 of its days are missing an
 sum when none is (WMO 1203). A year is whole when its twelve months are. A normal has at least 24 of the 30 years.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import duckdb
 
 from ingestion.archive.computed import empty_tables, parquet_in, write_tables
-from ingestion.archive.days_sql import FIELDS, days_sql, official_days_sql
+from ingestion.archive.day_quantities import DAYS, FIELDS, OTHER_DAYS, OTHER_FIELDS
+from ingestion.archive.days_sql import days_sql, official_days_sql
 from ingestion.archive.ledger import CLIMATE, ArchiveFile
 from ingestion.paths import DataPaths
 from ingestion.raw_store import literal
@@ -25,10 +26,16 @@ NEIGHBOURS = 7  # days before and after that count for a day's normal
 LEAST_NEIGHBOURS = 12  # of these 15 days, for a year to count
 
 _VERSION = 1  # raised when a rule below changes: the next load of a département computes its climate again
-SUMS, MAXIMA = ("precipitation_mm",), ("max_mean_wind_ms", "gust_instantaneous_ms", "gust_3s_ms")
+SUMS = (
+    *("precipitation_mm", "sunshine_min", "radiation_j_m2", "et0_mm", "et0_grid_mm", "new_snow_cm"),
+    *("snow_days", "snow_cover_days", "fog_days", "thunderstorm_days", "hail_days", "black_ice_days"),
+    "hoar_frost_days",
+)
+MAXIMA = ("max_mean_wind_ms", "gust_instantaneous_ms", "gust_3s_ms", "snow_depth_max_cm")
 OF_NORMALS = (
     *("precipitation_mm", "temperature_min_c", "temperature_max_c", "temperature_mean_c"),
     *("temperature_midrange_c", "wind_mean_ms"),
+    *("sunshine_min", "radiation_j_m2", "et0_mm", "humidity_mean_pct", "sea_level_pressure_mean_hpa"),
 )
 _RECORDS = {
     "precipitation_mm": ("highest",),
@@ -37,6 +44,8 @@ _RECORDS = {
     "max_mean_wind_ms": ("highest",),
     "gust_instantaneous_ms": ("highest",),
     "gust_3s_ms": ("highest",),
+    "new_snow_cm": ("highest",),
+    "snow_depth_max_cm": ("highest",),
 }
 
 OF_RECORDS = tuple(_RECORDS)
@@ -55,8 +64,11 @@ def empty_climate(paths: DataPaths) -> dict[str, str]:
 
 
 def _compute(connection: duckdb.DuckDBPyConnection, paths: DataPaths, files: Sequence[ArchiveFile]) -> None:
-    connection.execute(f"create table days as {official_days_sql(days_sql(files, parquet_in(paths)))}")
-    connection.execute(f"create table months as {months_sql('days')}")
+    for table, kind in (("days", DAYS), ("other_days", OTHER_DAYS)):
+        mine = [file for file in files if file.dataset == table]
+        days = days_sql(mine, parquet_in(paths), kind)
+        connection.execute(f"create table {table} as {official_days_sql(days, kind)}")
+    connection.execute(f"create table months as {all_months_sql('days', 'other_days')}")
     _coverage(connection)
     _normals_monthly(connection)
     _normals_daily(connection)
@@ -71,15 +83,16 @@ def of_month(quantity: str = "quantity", value: str = "value") -> str:
     )
 
 
-def months_sql(days: str) -> str:
+def months_sql(days: str, fields: Iterable[str] = FIELDS) -> str:
     """SELECT every month of each station and quantity in `days`: its days, value, and whether it is whole."""
+    names = tuple(fields)
     return f"""
         with present as (
             select station_id, observed_date, quantity, value
             from (
                 select
-                    station_id, observed_date, unnest([{_listed(tuple(FIELDS))}]) as quantity,
-                    unnest([{", ".join(FIELDS)}]) as value
+                    station_id, observed_date, unnest([{_listed(names)}]) as quantity,
+                    unnest([{", ".join(names)}]) as value
                 from {days}
             ) as values
             where value is not null
@@ -104,6 +117,15 @@ def months_sql(days: str) -> str:
         from spaced
         group by station_id, quantity, month
     """
+
+
+def all_months_sql(days: str, other_days: str) -> str:
+    """SELECT the months of both kinds of quantities."""
+    return f"select * from ({months_sql(days)}) union all select * from ({months_sql(other_days, OTHER_FIELDS)})"
+
+
+def _table_of(quantity: str) -> str:
+    return "days" if quantity in FIELDS else "other_days"
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -180,7 +202,8 @@ def _normals_daily(connection: duckdb.DuckDBPyConnection) -> None:
             insert into normals_daily
             with spread as (
                 select station_id, (observed_date + neighbour)::date as target, {quantity} as value
-                from days, (select unnest(range(-{NEIGHBOURS}, {NEIGHBOURS + 1}))::integer as neighbour)
+                from {_table_of(quantity)},
+                    (select unnest(range(-{NEIGHBOURS}, {NEIGHBOURS + 1}))::integer as neighbour)
                 where {quantity} is not null
                     and observed_date between date '{FIRST_YEAR}-01-01' - {NEIGHBOURS}
                         and date '{LAST_YEAR}-12-31' + {NEIGHBOURS}
@@ -229,7 +252,10 @@ def _records(connection: duckdb.DuckDBPyConnection) -> None:
                 observed_date, {{'value': value, 'first': {"-" if kind == "highest" else ""}epoch_us(observed_date)}}
             ) as observed_date,
             min(year(observed_date)) as first_year, max(year(observed_date)) as last_year
-        from (select station_id, observed_date, {name} as value, month(observed_date) as month from days) as days
+        from (
+            select station_id, observed_date, {name} as value, month(observed_date) as month
+            from {_table_of(name)}
+        ) as days
         where value is not null
         group by grouping sets ((station_id, month), (station_id))
         """

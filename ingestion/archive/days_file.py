@@ -1,4 +1,4 @@
-"""One file of official days (`Q_…_RR-T-Vent.csv` or `.csv.gz`): read, checked and written as Parquet.
+"""One file of official days (`Q_…_RR-T-Vent.csv`, `Q_…_autres-parametres.csv`): read, checked, written as Parquet.
 
 DuckDB reads and sorts under a memory limit, whatever the size of the file. Nothing is kept of a file that is refused.
 """
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import duckdb
 
+from ingestion.archive.day_quantities import DAY_FILES, DayQuantities
 from ingestion.archive.received_file import (
     MEMORY,
     Received,
@@ -22,21 +23,8 @@ from ingestion.raw_store import literal
 
 ROW_GROUP = 20_480  # rows: about one post's days since 1970, so that reading one post reads few groups
 
-# Upstream's quantities. Each has a quality code in a column named Q and its name: 0 protected, 1 validated,
-# 2 doubtful, 9 passed the first filters.
-QUANTITIES = (
-    *("RR", "TN", "HTN", "TX", "HTX", "TM", "TNTXM", "TAMPLI", "TNSOL", "TN50", "DG", "FFM", "FF2M"),
-    *("FXY", "DXY", "HXY", "FXI", "DXI", "HXI", "FXI2", "DXI2", "HXI2", "FXI3S", "DXI3S", "HXI3S", "DRR"),
-)
 _KEY = ("NUM_POSTE", "AAAAMMJJ")
 _ABOUT = ("NOM_USUEL", "LAT", "LON", "ALTI")
-
-_TEMPERATURES, _RAIN, _WINDS = (-90, 60), (0, 2_000), (0, 150)
-_BOUNDS = {
-    **dict.fromkeys(("TN", "TX", "TM", "TNTXM", "TNSOL", "TN50"), _TEMPERATURES),
-    "RR": _RAIN,
-    **dict.fromkeys(("FFM", "FF2M", "FXY", "FXI", "FXI2", "FXI3S"), _WINDS),
-}
 
 
 def write_days(received: Received, partial: Path, years: tuple[int, int] | None) -> Written:
@@ -44,35 +32,36 @@ def write_days(received: Received, partial: Path, years: tuple[int, int] | None)
 
     Raises ArchiveFileRefused. The caller syncs and renames the file.
     """
+    quantities = DAY_FILES[received.dataset]
     spill = partial.with_name(f"{partial.name}.spill")
     with duckdb.connect(config={"memory_limit": MEMORY, "temp_directory": str(spill), "threads": 2}) as connection:
         try:
-            copy_rows(connection, _select(received), partial, ROW_GROUP)
+            copy_rows(connection, _select(received, quantities), partial, ROW_GROUP)
         except duckdb.IOException:
             raise  # the machine refuses: no fault of the file
         except (duckdb.DataError, duckdb.InvalidInputException) as error:
             raise ArchiveFileRefused(received.file.name, f"it cannot be read ({error})") from error
         sort_file(connection, partial, "observed_date", ROW_GROUP)
         days = refuse_unsound(connection, received, partial, "observed_date", years)
-        refuse_impossible(connection, received.file.name, partial, "observed_date", _BOUNDS)
-        return replace(days, unknown_columns=_unknown(received))
+        refuse_impossible(connection, received.file.name, partial, "observed_date", quantities.bounds)
+        return replace(days, unknown_columns=_unknown(received, quantities))
 
 
-def _unknown(received: Received) -> tuple[str, ...]:
-    known = {*_KEY, *_ABOUT, *QUANTITIES, *(f"Q{name}" for name in QUANTITIES)}
+def _unknown(received: Received, quantities: DayQuantities) -> tuple[str, ...]:
+    known = {*_KEY, *_ABOUT, *quantities.names, *(f"Q{name}" for name in quantities.names)}
     return tuple(name for name in received.header if name not in known)
 
 
-def _select(received: Received) -> str:
+def _select(received: Received, quantities: DayQuantities) -> str:
     """Read columns by name, wherever they stand; those absent from this file are NULL."""
     types = dict.fromkeys(received.header, "varchar")
-    types |= {name: "float" for name in (*QUANTITIES, "LAT", "LON", "ALTI") if name in types}
-    types |= {f"Q{name}": "utinyint" for name in QUANTITIES if f"Q{name}" in types}
+    types |= {name: "float" for name in (*quantities.names, "LAT", "LON", "ALTI") if name in types}
+    types |= {f"Q{name}": "utinyint" for name in quantities.names if f"Q{name}" in types}
     columns = ", ".join(f"{literal(name)}: {literal(kind)}" for name, kind in types.items())
     values = ", ".join(
         f"{name if name in types else 'null::float'} as {name}, "
         f"{f'Q{name}' if f'Q{name}' in types else 'null::utinyint'} as Q{name}"
-        for name in QUANTITIES
+        for name in quantities.names
     )
     about = ", ".join(
         f"{name if name in types else 'null'}::{kind} as {column}"
@@ -83,7 +72,7 @@ def _select(received: Received) -> str:
             ("ALTI", "float", "altitude_m"),
         )
     )
-    unknown = "".join(f', "{name.replace(chr(34), "")}"' for name in _unknown(received) if name)
+    unknown = "".join(f', "{name.replace(chr(34), "")}"' for name in _unknown(received, quantities) if name)
     # Ids come with a blank before them, and copies of the files lose the leading zero.
     return f"""
         select

@@ -2,39 +2,26 @@
 
 from collections.abc import Callable, Sequence
 
-from ingestion.archive.days_file import QUANTITIES
+from ingestion.archive.day_quantities import DAYS, DayQuantities
 from ingestion.archive.ledger import ArchiveFile, winners_over
 from ingestion.archive.received_file import department_sql
 
-# The mart's name of each quantity that people ask for; the rest stays in the files under upstream's names.
-FIELDS = {
-    "precipitation_mm": "RR",
-    "temperature_min_c": "TN",
-    "temperature_max_c": "TX",
-    "temperature_mean_c": "TM",
-    "temperature_midrange_c": "TNTXM",
-    "wind_mean_ms": "FFM",
-    "max_mean_wind_ms": "FXY",
-    "gust_instantaneous_ms": "FXI",
-    "gust_3s_ms": "FXI3S",
-}
-
-_COLUMNS = (
-    *("station_id", "station_name", "latitude", "longitude", "altitude_m", "observed_date"),
-    *(part for name in QUANTITIES for part in (name, f"Q{name}")),
-)
+_ABOUT = ("station_id", "station_name", "latitude", "longitude", "altitude_m", "observed_date")
 
 
-def days_sql(files: Sequence[ArchiveFile], parquet: Callable[[Sequence[str]], str]) -> str:
+def days_sql(
+    files: Sequence[ArchiveFile], parquet: Callable[[Sequence[str]], str], quantities: DayQuantities = DAYS
+) -> str:
     """SELECT every day of these files, a day that two hold from the one that wins; columns as upstream names them.
 
     `parquet` writes the SQL that reads files, named relative to the data directory.
     """
+    names = (*_ABOUT, *(part for name in quantities.names for part in (name, f"Q{name}")))
     if not files:
         types = {"station_id": "varchar", "station_name": "varchar", "observed_date": "date"}
-        columns = ", ".join(f"null::{types.get(name, 'float')} as {name}" for name in _COLUMNS)
+        columns = ", ".join(f"null::{types.get(name, 'float')} as {name}" for name in names)
         return f"select {columns} where false"
-    columns = ", ".join(_COLUMNS)
+    columns = ", ".join(names)
     alone: list[str] = []
     parts: list[str] = []
     for file in files:
@@ -51,17 +38,19 @@ def days_sql(files: Sequence[ArchiveFile], parquet: Callable[[Sequence[str]], st
     return " union all ".join([f"select {columns} from {parquet(alone)}", *parts])
 
 
-def official_days_sql(days: str) -> str:
+def official_days_sql(days: str, quantities: DayQuantities = DAYS) -> str:
     """SELECT the days under the marts' names. A doubtful value (code 2) is NULL and named in `rejected_fields`."""
+    fields = quantities.fields.items()
+    times = {name: f" * {factor}" for name, factor in quantities.factors.items()}
     values = ", ".join(
-        f"case when Q{code} is distinct from 2 then round({code}::double, 2) end as {name}"
-        for name, code in FIELDS.items()
+        f"case when Q{code} is distinct from 2 then round({code}::double, 2){times.get(name, '')} end as {name}"
+        for name, code in fields
     )
-    is_coded = {name: f"({code} is not null and Q{code} is distinct from 1)" for name, code in FIELDS.items()}
+    is_coded = {name: f"({code} is not null and Q{code} is distinct from 1)" for name, code in fields}
     codes = ", ".join(
-        f"case when {is_coded[name]} then {{'key': '{name}', 'value': Q{code}}} end" for name, code in FIELDS.items()
+        f"case when {is_coded[name]} then {{'key': '{name}', 'value': Q{code}}} end" for name, code in fields
     )
-    is_doubtful = {name: f"({code} is not null and Q{code} = 2)" for name, code in FIELDS.items()}
+    is_doubtful = {name: f"({code} is not null and Q{code} = 2)" for name, code in fields}
     doubtful = ", ".join(f"case when {condition} then '{name}' end" for name, condition in is_doubtful.items())
     # Lists are made for the few rows that have something to say: for every row they would take half of the time.
     return f"""

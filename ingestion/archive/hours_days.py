@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import duckdb
 
 from ingestion.archive.computed import empty_tables, parquet_in, write_tables
-from ingestion.archive.days_sql import FIELDS
+from ingestion.archive.day_quantities import FIELDS
 from ingestion.archive.hours_file import MEMORY, utc_offset_sql
 from ingestion.archive.hours_sql import FIELDS as HOURLY_FIELDS
 from ingestion.archive.hours_sql import hours_sql
@@ -60,7 +60,7 @@ def _compute(connection: duckdb.DuckDBPyConnection, hours: str) -> None:
 
 
 def _days_sql(hours: str) -> str:
-    """SELECT the days that have any value, under the names of days_sql.FIELDS."""
+    """SELECT the days that have any value, under the names of day_quantities.FIELDS."""
     parts = []
     for shift in (_RAIN, _MINIMUM, _CIVIL):
         mine = {field: (name, how) for field, (moved, name, how) in _DAYS.items() if moved == shift}

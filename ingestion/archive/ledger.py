@@ -21,7 +21,7 @@ VARIABLE = "archive"  # of a reader whose archive lies elsewhere than where it w
 DEPARTMENT = "archive_department"  # of a reader that asks about one station: files of others need not be opened
 KEPT_SHARE = 0.98  # of the former file's rows: a file that has fewer lost some
 
-Dataset = Literal["days", "hours"]
+Dataset = Literal["days", "other_days", "hours"]
 Status = Literal["loaded", "superseded", "refused"]
 WantedStatus = Literal["planned", "fetched", "failed"]
 

@@ -16,6 +16,7 @@ import httpx
 import stamina
 
 from ingestion.archive.datasets import DAYS, ArchiveDataset
+from ingestion.archive.ledger import Dataset
 from ingestion.archive.load import Origin
 from ingestion.archive.received_file import years_of
 from ingestion.departments import Department
@@ -37,7 +38,7 @@ _Answer = TypeVar("_Answer")
 class Listed:
     """One file of the listing."""
 
-    dataset: str
+    dataset: Dataset
     department: str  # its code, without leading zero
     period: str
     resource_id: str

@@ -63,7 +63,8 @@ class Loaded:
         if not self.is_new:
             return "nothing new: this file is known"
         posts = "1 post" if entry.posts == 1 else f"{entry.posts} posts"
-        rows = f"{entry.rows:,} {entry.dataset}" if entry.rows != 1 else f"1 {entry.dataset.removesuffix('s')}"
+        what = entry.dataset.replace("_", " ")
+        rows = f"{entry.rows:,} {what}" if entry.rows != 1 else f"1 {what.removesuffix('s')}"
         days = f"{rows} of {posts}, {entry.first_day} to {entry.last_day}"
         unknown = f"; unknown columns kept: {', '.join(entry.unknown_columns)}" if entry.unknown_columns else ""
         return f"{days}{unknown}" if entry.status == "loaded" else f"{days}: a later file has them already{unknown}"
@@ -75,20 +76,6 @@ def given_by_hand(file: Path) -> Origin:
         return Origin(file.name, datetime.fromtimestamp(file.stat().st_mtime, UTC))
     except OSError as error:
         raise FileUnreadable(file, error.strerror or str(error)) from error
-
-
-def load_days(
-    paths: DataPaths, file: Path, origin: Origin, source: str, *, accept: bool = False, more_follow: bool = False
-) -> Loaded:
-    """Load one file of official days; see `load_file`."""
-    return load_file(paths, file, origin, source, dataset="days", accept=accept, more_follow=more_follow)
-
-
-def load_hours(
-    paths: DataPaths, file: Path, origin: Origin, source: str, *, accept: bool = False, more_follow: bool = False
-) -> Loaded:
-    """Load one file of hours; see `load_file`."""
-    return load_file(paths, file, origin, source, dataset="hours", accept=accept, more_follow=more_follow)
 
 
 def load_file(
@@ -139,7 +126,8 @@ def renew_climate(paths: DataPaths, department: str) -> None:
 
 def _compute(paths: DataPaths, ledger: Ledger, department: str) -> None:
     """Note where the normals and records of a département's days are, and the days of its hours."""
-    if days := ledger.in_use(department, "days"):
+    days = [*ledger.in_use(department, "days"), *ledger.in_use(department, "other_days")]
+    if days:
         ledger.climate[department] = write_climate(paths, department, days)
     if hours := ledger.in_use(department, "hours"):
         ledger.from_hours[department] = write_days_of_hours(paths, department, hours)
@@ -173,7 +161,7 @@ def _write(paths: DataPaths, received: Received, origin: Origin, period: str) ->
     _require_room(paths, received)
     partial = incoming / f"{received.digest}-{secrets.token_hex(4)}{PARTIAL}"  # two loads may meet
     try:
-        write = write_days if received.dataset == "days" else write_hours
+        write = write_hours if received.dataset == "hours" else write_days
         written = write(received, partial, years_of(period))
         target = paths.archive / received.dataset / written.department / period / f"{received.digest}.parquet"
         make_directory(target.parent)
@@ -253,7 +241,7 @@ def _covered(paths: DataPaths, files: Sequence[ArchiveFile]) -> list[ArchiveFile
 
 def _rows_left(paths: DataPaths, file: ArchiveFile, winners: Sequence[ArchiveFile]) -> int:
     names = ", ".join(literal(paths.root / str(winner.file)) for winner in winners)
-    time = "observed_date" if file.dataset == "days" else "observed_at"
+    time = "observed_at" if file.dataset == "hours" else "observed_date"
     with duckdb.connect(config={"memory_limit": MEMORY}) as connection:
         row = connection.execute(
             f"select count(*) from read_parquet({literal(paths.root / str(file.file))}) as file"

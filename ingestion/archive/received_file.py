@@ -14,14 +14,23 @@ import duckdb
 
 from ingestion.archive.ledger import Dataset
 from ingestion.errors import ArchiveFileRefused, FileUnreadable, printable
+from ingestion.meteofrance.recognise import recognise
 from ingestion.raw_store import literal
 
 MEMORY = "400MB"
 
 _CHUNK = 1 << 20
 _SAMPLE = 26  # lines of each chunk: an hourly file's rows of more than one day, as some posts report once a day
-_NEEDED = {"days": ("NUM_POSTE", "AAAAMMJJ", "RR", "TN", "TX"), "hours": ("NUM_POSTE", "AAAAMMJJHH", "RR1", "T")}
-_WHAT = {"days": "official days", "hours": "hours"}
+_NEEDED: dict[Dataset, tuple[str, ...]] = {
+    "days": ("NUM_POSTE", "AAAAMMJJ", "RR", "TN", "TX"),
+    "other_days": ("NUM_POSTE", "AAAAMMJJ", "INST", "UM"),
+    "hours": ("NUM_POSTE", "AAAAMMJJHH", "RR1", "T"),
+}
+_WHAT: dict[Dataset, str] = {
+    "days": "official days",
+    "other_days": "official days of sunshine, snow and others",
+    "hours": "hours",
+}
 
 
 @dataclass(frozen=True)
@@ -41,7 +50,9 @@ class Received:
 
     @property
     def dataset(self) -> Dataset:
-        return "hours" if "AAAAMMJJHH" in self.header else "days"
+        if "AAAAMMJJHH" in self.header:
+            return "hours"
+        return "other_days" if {"AAAAMMJJ", "INST"} <= set(self.header) else "days"
 
     @property
     def compression(self) -> str:
@@ -63,14 +74,15 @@ class Written:
 
 def receive(file: Path, dataset: Dataset | None = None) -> Received:
     """Read a file once to its end. Raises ArchiveFileRefused when it is cut, or is not of the data set wanted."""
-    digest, lines, last, names = hashlib.sha256(), 0, b"", tuple[str, ...]()
+    digest, lines, last, names, start = hashlib.sha256(), 0, b"", tuple[str, ...](), b""
     filled: set[int] = set()
     try:
         with gzip.open(file) if _is_gzip(file) else file.open("rb") as text:
             while chunk := text.read(_CHUNK):
                 digest.update(chunk)
                 lines += chunk.count(b"\n")
-                names = names or _header(chunk)
+                start = start or chunk
+                names = names or _header(start)
                 # The first piece is the header, or the rest of a line of the chunk before.
                 for line in chunk.split(b"\n", _SAMPLE + 1)[1 : _SAMPLE + 1]:
                     filled.update(number for number, cell in enumerate(line.rstrip(b"\r").split(b";")) if cell)
@@ -81,7 +93,7 @@ def receive(file: Path, dataset: Dataset | None = None) -> Received:
         raise FileUnreadable(file, error.strerror or str(error)) from error
     seen = frozenset(name for number, name in enumerate(names) if number in filled)
     received = Received(file, digest.hexdigest()[:16], file.stat().st_size, names, lines - 1, seen)
-    _refuse_other_files(received, dataset or received.dataset)
+    _refuse_other_files(received, dataset or received.dataset, start)
     if last != b"\n":
         raise ArchiveFileRefused(file.name, "it is cut: its last line has no end")
     return received
@@ -100,11 +112,11 @@ def _header(start: bytes) -> tuple[str, ...]:
     return tuple(name.strip() or f"column_{number}" for number, name in enumerate(line.split(";"), 1))
 
 
-def _refuse_other_files(received: Received, dataset: Dataset) -> None:
+def _refuse_other_files(received: Received, dataset: Dataset, start: bytes) -> None:
     if missing := [name for name in _NEEDED[dataset] if name not in received.header]:
         raise ArchiveFileRefused(
             received.file.name,
-            f"it is no file of {_WHAT[dataset]}: it has no column {', '.join(missing)}, "
+            f"it is {recognise(start).name}, no file of {_WHAT[dataset]}: it has no column {', '.join(missing)}, "
             f"it starts with “{printable(';'.join(received.header), 60)}”",
         )
     if len({name.lower() for name in received.header}) != len(received.header):  # DuckDB takes them for the same
@@ -183,7 +195,9 @@ def department_sql(station_id: str) -> str:
     )
 
 
-_LABELLED = re.compile(r"^(?:Q_[0-9A-Za-z]+_(.+?)_RR-T-Vent|H_[0-9A-Za-z]+_((?:latest-|previous-)?\d{4}-\d{4}))\b")
+_LABELLED = re.compile(
+    r"^(?:Q_[0-9A-Za-z]+_(.+?)_(?:RR-T-Vent|autres-parametres)|H_[0-9A-Za-z]+_((?:latest-|previous-)?\d{4}-\d{4}))\b"
+)
 _YEARS = re.compile(r"^(?:latest-|previous-)?(\d{4})-(\d{4})$")
 
 
@@ -234,12 +248,12 @@ def refuse_unsound(
     if len(departments) > 1:
         raise ArchiveFileRefused(name, f"it mixes départements: {', '.join(sorted(departments))}")
     if years and not (years[0] <= first.year and last.year <= years[1]):
-        what = _WHAT[received.dataset].removeprefix("official ")
+        what = "hours" if received.dataset == "hours" else "days"
         raise ArchiveFileRefused(
             name,
             f"its {what} run from {first:%Y-%m-%d} to {last:%Y-%m-%d}, and its label says {years[0]} to {years[1]}",
         )
     if twice := find_pair(connection, written, time, "="):
-        when = f"{twice[1]:%Y-%m-%d}" if received.dataset == "days" else f"{twice[1]:%Y-%m-%d %H h UTC}"
+        when = f"{twice[1]:%Y-%m-%d}" if received.dataset != "hours" else f"{twice[1]:%Y-%m-%d %H h UTC}"
         raise ArchiveFileRefused(name, f"it has station {twice[0]} twice on {when}")
     return Written(departments[0], rows, posts, first.date(), last.date())

@@ -56,13 +56,24 @@ join cold using (geo_id_insee, day)
 join civil using (geo_id_insee, day)
 where year(day) = $year and day <= $newest
 """
+_OTHER_DAYS = """
+select
+    geo_id_insee, cast(validity_time - interval 1 hour as date) as day,
+    case when count(insolh) = 24 then sum(insolh) end as inst,
+    case when count(ray_glo01) = 24 then round(sum(ray_glo01) / 10000) end as glot,
+    avg(pmer) / 100 as pmerm, min(un) as un, max(ux) as ux, round(avg(u)) as um,
+    max(sss) filter (hour(validity_time) = 6) * 100 as neigetot06, max(sss) * 100 as neigetotx
+from hours
+group by geo_id_insee, day
+having year(day) = $year and day <= $newest
+"""
 _FILE = """
 copy (
     select
-        days.id_station as NUM_POSTE, nom_usuel as NOM_USUEL, printf('%.6f', latitude) as LAT,
+        days.geo_id_insee as NUM_POSTE, nom_usuel as NOM_USUEL, printf('%.6f', latitude) as LAT,
         printf('%.6f', longitude) as LON, altitude::integer as ALTI, strftime(day, '%Y%m%d') as AAAAMMJJ,
         {values}
-    from days join demo.stations as stations on days.id_station = stations.id_station
+    from days join demo.stations as stations on days.geo_id_insee = stations.id_station
     where day >= date_ouverture
     order by NUM_POSTE, AAAAMMJJ
 ) to '{file}' (format csv, delimiter ';', header true)
@@ -87,12 +98,13 @@ def create_demo_archive(
         return min(today, frozen_on or today)
 
     async def listing(request: Request) -> Response:
-        kind = _KINDS.get(request.path_params["dataset"])
         wanted = request.query_params.get("q", "").removeprefix("departement_")
         files = [
             _entry(kind, code, period, written_on())
+            for kind in _KINDS
+            if kind.listing == request.path_params["dataset"]
             for code in _codes()
-            if kind and wanted in ("", code)
+            if wanted in ("", code)
             for period in kind.periods(written_on().year, first_year)
         ]
         page, size = (
@@ -107,7 +119,7 @@ def create_demo_archive(
             day = written_on() - timedelta(days=back)
             told[day.isoformat()] = [
                 {"folder": f"BASE/{kind.folder}", "name": kind.name(code, period)}
-                for kind in _KINDS.values()
+                for kind in _KINDS
                 for period in kind.periods(day.year, first_year)
                 if period.startswith("latest") or (day.month, day.day) == (1, 1)
                 for code in _codes()
@@ -119,7 +131,7 @@ def create_demo_archive(
         code = name.split("_")[1]
         found = [
             (kind, years)
-            for kind in _KINDS.values()
+            for kind in _KINDS
             for period, years in kind.periods(day.year, first_year).items()
             if name == kind.name(code, period) and kind.folder == request.path_params["folder"]
         ]
@@ -159,32 +171,46 @@ def _rest_of(body: bytes, request: Request, headers: dict[str, str]) -> Response
 
 def days_file(department: str, years: range, written_on: date) -> bytes:
     """Write one file of official days up to the day before; days of the last weeks are not validated yet."""
+    values = {name: f"printf('%.1f', {name})" for name in ("RR", "TN", "TX", "TM", "FFM")}
+    values["TNTXM"] = "printf('%.1f', (tn + tx) / 2)"
+    # The newest days are wrong here and there, and corrected some days later.
+    correct = f"""
+        update days set tx = tx - 0.4
+        where day >= date '{written_on}' - {_CORRECTED_AFTER} and (geo_id_insee::integer + day(day)) % 7 = 0
+    """
+    return _write(department, years, written_on, _DAYS, values, correct)
+
+
+def other_days_file(department: str, years: range, written_on: date) -> bytes:
+    """Write one file of the other quantities of the same days. They have no evapotranspiration."""
+    values = {name: f"{name}::integer" for name in ("INST", "GLOT", "UN", "UX", "UM", "NEIGETOT06", "NEIGETOTX")}
+    values["PMERM"] = "printf('%.1f', pmerm)"
+    return _write(department, years, written_on, _OTHER_DAYS, values)
+
+
+def _write(
+    department: str, years: range, written_on: date, days_of_hours: str, values: dict[str, str], correct: str = ""
+) -> bytes:
+    """Write days up to the day before as CSV; `values` are the columns after the station's, as text."""
     code = f"case when day >= date '{written_on}' - {_VALIDATED_AFTER} then 9 else 1 end"
-    values = (
-        ", ".join(
-            f"printf('%.1f', {name}) as {name}, case when {name} is not null then {code} end as Q{name}"
-            for name in ("RR", "TN", "TX", "TM", "FFM")
-        )
-        + f", printf('%.1f', (tn + tx) / 2) as TNTXM, case when tn + tx is not null then {code} end as QTNTXM"
+    coded = ", ".join(
+        f"{text} as {name}, case when ({text}) is not null then {code} end as Q{name}" for name, text in values.items()
     )
     with tempfile.TemporaryDirectory() as folder, duckdb.connect(config={"temp_directory": folder}) as connection:
         connection.execute("set TimeZone = 'UTC'")
         load_stations(connection)
-        connection.execute(
-            "create table days (id_station varchar, day date, rr double, tn double, tx double, tm double, ffm double)"
-        )
+        beginning = datetime(years.start, 1, 1, tzinfo=UTC)
+        connection.execute(f"create temp table hours as {weather_query(beginning, beginning, department=department)}")
+        newest = written_on - timedelta(days=1)
+        connection.execute(f"create table days as {days_of_hours}", {"year": years.start, "newest": newest})
         for year in years:  # a year at a time: all hours at once would take a gigabyte
             start, end = datetime(year - 1, 12, 31, tzinfo=UTC), datetime(year + 1, 1, 2, tzinfo=UTC)
             hours = weather_query(start, end, department=department)
             connection.execute(f"create or replace temp table hours as {hours}")
-            newest = written_on - timedelta(days=1)
-            connection.execute(f"insert into days {_DAYS}", {"year": year, "newest": newest})
-        connection.execute(
-            f"update days set tx = tx - 0.4 where day >= date '{written_on}' - {_CORRECTED_AFTER}"
-            " and (id_station::integer + day(day)) % 7 = 0"
-        )
+            connection.execute(f"insert into days {days_of_hours}", {"year": year, "newest": newest})
+        connection.execute(correct)
         target = Path(folder) / "days.csv"
-        connection.execute(_FILE.format(values=values, file=target))
+        connection.execute(_FILE.format(values=coded, file=target))
         return target.read_bytes()
 
 
@@ -192,6 +218,7 @@ def days_file(department: str, years: range, written_on: date) -> bytes:
 class _Kind:
     """One data set: its folder, how its files are named, and what writes one."""
 
+    listing: str  # its id on data.gouv.fr
     folder: str
     form: str
     label: int  # first year in the name of `previous`
@@ -209,10 +236,12 @@ class _Kind:
         }
 
 
-_KINDS = {  # by their id on data.gouv.fr
-    "6569b51ae64326786e4e8e1a": _Kind("QUOT", "Q_{code}_{period}_RR-T-Vent.csv.gz", 1950, FIRST_YEAR, days_file),
-    "6569b4473bedf2e7abad3b72": _Kind("HOR", "H_{code}_{period}.csv.gz", 2020, FIRST_HOURS, hours_file),
-}
+_QUOT, _HOR = "6569b51ae64326786e4e8e1a", "6569b4473bedf2e7abad3b72"
+_KINDS = (
+    _Kind(_QUOT, "QUOT", "Q_{code}_{period}_RR-T-Vent.csv.gz", 1950, FIRST_YEAR, days_file),
+    _Kind(_QUOT, "QUOT", "Q_{code}_{period}_autres-parametres.csv.gz", 1950, FIRST_YEAR, other_days_file),
+    _Kind(_HOR, "HOR", "H_{code}_{period}.csv.gz", 2020, FIRST_HOURS, hours_file),
+)
 
 
 def _codes() -> list[str]:
@@ -229,7 +258,8 @@ def _modified(name: str, written_on: date) -> datetime:
 def _entry(kind: _Kind, code: str, period: str, written_on: date) -> dict[str, object]:
     name = kind.name(code, period)
     return {
-        "id": f"demo-{kind.folder}-{code}-{period.partition('-')[0]}",  # stays when the label changes
+        # It stays when the label changes.
+        "id": f"demo-{kind.folder}-{kind.form.split('_')[-1].partition('.')[0]}-{code}-{period.partition('-')[0]}",
         "title": name.partition(".")[0],
         "type": "main",
         "format": "csv.gz",

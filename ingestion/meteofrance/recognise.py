@@ -55,7 +55,7 @@ _BY_NAMES: tuple[tuple[frozenset[str], Kind], ...] = tuple(
             "NUM_POSTE AAAAMMJJ RR TN TX",
             Kind("a daily file of the open archive (Q_…_RR-T-Vent)", advice=_ARCHIVE),
         ),
-        ("NUM_POSTE AAAAMMJJ", Kind("a daily file of the open archive (Q_…_autres-parametres)", advice=_NO_READER)),
+        ("NUM_POSTE AAAAMMJJ", Kind("a daily file of the open archive (Q_…_autres-parametres)", advice=_ARCHIVE)),
         ("NUM_POSTE AAAAMM NUM_DECADE", Kind("a ten-day file of the open archive (DECADQ_…)", advice=_NO_READER)),
         ("NUM_POSTE AAAAMM", Kind("a monthly file of the open archive (MENSQ_…)", advice=_NO_READER)),
         ("POSTE DATE", Kind("a file ordered from DPClim", advice=_NO_READER)),

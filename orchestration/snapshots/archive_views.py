@@ -16,7 +16,8 @@ from ingestion.archive.climate import (
     LEAST_YEARS,
     empty_climate,
 )
-from ingestion.archive.days_sql import FIELDS, days_sql, official_days_sql
+from ingestion.archive.day_quantities import FIELDS
+from ingestion.archive.days_sql import days_sql, official_days_sql
 from ingestion.archive.hours_days import empty_days_of_hours
 from ingestion.archive.ledger import (
     CLIMATE,
@@ -33,6 +34,7 @@ from ingestion.paths import DataPaths
 from ingestion.raw_store import connect, literal
 from orchestration.snapshots.climate_views import CLIMATE_DOCS, describe, show_climate
 from orchestration.snapshots.hours_view import HOURS_DOCS, hourly_history_sql
+from orchestration.snapshots.other_days_view import OTHER_DAYS_DOCS, other_days_sql
 
 _SCHEMAS = {"coverage": "meta.archive_coverage"}  # all others are marts of the same name
 _TABLES = ("meta.archive_files", "meta.station_aliases")
@@ -55,7 +57,7 @@ def archive_of(paths: DataPaths, source: str) -> Ledger:
     ledger = read_ledger(paths)
     if ledger.source != source:
         return Ledger()
-    computed = {"days": ledger.climate, "hours": ledger.from_hours}
+    computed = {"days": ledger.climate, "other_days": ledger.climate, "hours": ledger.from_hours}
     shown = [file for file in ledger.files if file.status != "loaded" or file.department in computed[file.dataset]]
     return replace(ledger, files=shown)
 
@@ -76,6 +78,8 @@ def show_archive(file: Path, paths: DataPaths, ledger: Ledger) -> None:
         connection.execute(f"create view meta.archive_hours_coverage as {from_hours['coverage']}")
         days = _daily_history(ledger.in_use(dataset="days"), from_hours["days"] if hours else None, parquet)
         connection.execute(f"create view marts.daily_history as {days}")
+        others = other_days_sql(ledger.in_use(dataset="other_days"), parquet)
+        connection.execute(f"create view marts.daily_other as {others}")
         for table, select in _selects(ledger.climate, CLIMATE, parquet, lambda: empty_climate(paths)).items():
             connection.execute(f"create view {_SCHEMAS.get(table, f'marts.{table}')} as {select}")
         show_climate(connection, days_sql(ledger.in_use(dataset="days"), parquet))
@@ -275,6 +279,7 @@ ARCHIVE_DOCS: dict[str, dict[str, Any]] = {
         whole_years="Years in which this month, or every month, is whole.",
         is_long=f"Whether at least {LEAST_RECORD_YEARS} years are whole. A short series has extremes, not records.",
     ),
+    **OTHER_DAYS_DOCS,
     **CLIMATE_DOCS,
     "meta.archive_coverage": describe(
         "Official days per station and month: how many, and how many of each quantity.",

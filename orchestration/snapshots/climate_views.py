@@ -5,13 +5,13 @@ from typing import Any
 import duckdb
 
 from ingestion.archive.aliases import ALIASES
-from ingestion.archive.climate import FIRST_YEAR, LAST_YEAR, LEAST_YEARS, months_sql
+from ingestion.archive.climate import FIRST_YEAR, LAST_YEAR, LEAST_YEARS, all_months_sql
 
 _MONTHS = f"""
 select
     station_id, quantity, month, case when is_whole then round(value, 2) end as value, days, missing_days,
     missing_in_a_row, is_whole
-from ({months_sql("marts.daily_history")}) as months
+from ({all_months_sql("marts.daily_history", "marts.daily_other")}) as months
 """
 # The list of a calendar month's values is that of the normal, so it has 30 values at most.
 _ANOMALIES = f"""
@@ -71,9 +71,11 @@ def describe(description: str, **columns: str) -> dict[str, Any]:
 
 CLIMATE_DOCS: dict[str, dict[str, Any]] = {
     "marts.monthly_history": describe(
-        "Months of each station and quantity, from marts.daily_history. Name a station_id: all stations take long.",
+        "Months of each station and quantity, from marts.daily_history and marts.daily_other. Name a station_id: "
+        "all stations take long.",
         month="First day of the month.",
-        value="Sum of rain, maximum of strongest wind and gusts, mean of all else. NULL where is_whole is false.",
+        value="Sum of rain, sunshine, new snow, evapotranspiration and days with something; maximum of strongest wind, "
+        "gusts and snow depth; mean of all else. NULL where is_whole is false.",
         days="Days with a value.",
         missing_days="Days without one.",
         missing_in_a_row="Longest run of days without one.",

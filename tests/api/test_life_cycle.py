@@ -57,6 +57,8 @@ def test_a_service_lives_is_killed_recovers_and_stops(folder: Path, prefect_url:
     # From nothing to a first snapshot without being asked, and a table that says where things are.
     service.until_ready()
     assert (folder / "data" / "warehouse.duckdb").exists()
+    # The table is printed once Prefect's server has answered, which may be after the first run.
+    service.until(lambda: "  Changes " in service.log.read_text(), "the table of addresses")
     table = service.log.read_text()
     for row in ("API", "Docs", "Prefect UI", "Source", "Départements", "Newest observation", "Next run", "Changes"):
         assert re.search(rf"^  {row} +\S", table, re.MULTILINE), row

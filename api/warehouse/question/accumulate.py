@@ -34,6 +34,7 @@ class Accumulated:
 
 QUANTITIES = {
     "rain": Accumulated("mm", "official days, 06 to 06 FU; else days of 24 hours", daily_values.rain),
+    "sunshine": Accumulated("h", "official days, 00 to 24 FU; else days of 24 hours", daily_values.sunshine),
     "degree_days": Accumulated(
         "°C d", "Météo-France: base − (TN + TX) / 2, never under 0", daily_values.degree_days, base=18.0
     ),
@@ -43,7 +44,8 @@ QUANTITIES = {
     "chill_hours": Accumulated("h", "hours under the base, of days with 24 hours", daily_values.chill_hours, base=7.2),
     "et0": Accumulated(
         "mm",
-        "FAO-56 Penman-Monteith, daily step, where all 24 hours of radiation, humidity and wind are known; "
+        "Météo-France's own (ETPMON) where other days of the archive have it; else FAO-56 Penman-Monteith, daily step, "
+        "where all 24 hours of radiation, humidity and wind are known; "
         "else FAO-56 Hargreaves, from TN and TX",
         daily_values.et0,
         has_normal=False,

@@ -8,7 +8,7 @@ from typing import Any
 from api.warehouse.answer.render import Document, Rows
 from api.warehouse.open.execute import Executor
 from api.warehouse.open.snapshot import OpenSnapshot
-from api.warehouse.question.climate import PERIOD, RULES, known_quantity, read_page
+from api.warehouse.question.climate import PERIOD, RULES, days_of, known_quantity, read_page
 from api.warehouse.question.filters import Condition
 from api.warehouse.question.paging import Bounds
 from api.warehouse.question.posts import find_post, known_as, require_archive, say_if_empty
@@ -55,7 +55,7 @@ def _read_running(
     spans = read_spans(
         snapshot,
         executor,
-        f"select observed_date, {name} as value from marts.daily_history where station_id = ?",
+        f"select observed_date, {name} as value from {days_of(snapshot, name)} where station_id = ?",
         [post],
         same_days(first, day),
         is_sum=is_sum,
@@ -83,7 +83,7 @@ def _read_day(
     told = executor.fetch_dicts(
         snapshot,
         f"select station_name, day_source, is_final, {name} as value, quality[?] as quality"
-        " from marts.daily_history where station_id = ? and observed_date = ?",
+        f" from {days_of(snapshot, name)} where station_id = ? and observed_date = ?",
         [name, post, day],
         post,
     )
@@ -149,7 +149,7 @@ def _place(snapshot: OpenSnapshot, executor: Executor, post: str, day: date, nam
                 {name} > ? as is_higher, {name} < ? as is_lower,
                 month(observed_date) = {day.month} and day(observed_date) = {day.day} as is_same,
                 day_source = 'official' and ({windows}) as is_of_normal
-            from marts.daily_history
+            from {days_of(snapshot, name)}
             where station_id = ? and {name} is not null
         ) as days
         """,
@@ -180,7 +180,7 @@ def read_all_normal(snapshot: OpenSnapshot, executor: Executor, request: AllNorm
             coalesce(normals.years, 0) as years, coalesce(normals.is_normal, false) as is_normal
         from (
             select station_id, station_name, department_code, observed_date, day_source, is_final, {name} as value
-            from marts.daily_history
+            from {days_of(snapshot, name)}
             where observed_date = ? and {name} is not null{of_department}
         ) as days
         left join (select * from marts.normals_daily where quantity = ? and month = ? and day = ?) as normals

@@ -17,7 +17,7 @@ from api.warehouse.question.paging import Bounds, Ordering, read_in_order
 from api.warehouse.question.posts import find_post, has_archive, known_as, say_if_empty
 from api.warehouse.question.stations import resolve_departments
 from ingestion.archive import climate
-from ingestion.archive.days_sql import FIELDS
+from ingestion.archive.day_quantities import FIELDS
 
 PERIOD = f"{climate.FIRST_YEAR}-{climate.LAST_YEAR}"
 _KEY_TYPES = {
@@ -115,7 +115,11 @@ def read_history(snapshot: OpenSnapshot, executor: Executor, request: HistoryReq
         params.append(request.end)
     # Days are cut to the range first, so a month or year that the range cuts is not whole.
     days = f"(select * from marts.daily_history where {condition})"
+    other = f"(select * from marts.daily_other where {condition})"
     months = f"({climate.months_sql(days)})"
+    if request.resolution != "day" and "marts.daily_other" in snapshot.relations:
+        months = f"({climate.all_months_sql(days, other)})"
+        params *= 2
     if request.resolution == "day":
         source, key = days, "observed_date"
     elif request.resolution == "month":
@@ -202,6 +206,14 @@ def read_coverage(snapshot: OpenSnapshot, executor: Executor, request: CoverageR
 def require_order(start: date | None, end: date | None, field: str) -> None:
     if start and end and start > end:
         raise BadValue(field, f"{start} is after {end}", "give the earlier day first")
+
+
+def days_of(snapshot: OpenSnapshot, quantity: str) -> str:
+    """Name the mart that has a quantity's days. Raises ArchiveEmpty where an older version published the snapshot."""
+    mart = "marts.daily_history" if quantity in FIELDS else "marts.daily_other"
+    if mart not in snapshot.relations:
+        raise ArchiveEmpty
+    return mart
 
 
 def known_quantity(name: str, known: Sequence[str]) -> str:

@@ -6,8 +6,10 @@ from datetime import date, timedelta
 from typing import Any
 
 from api.warehouse.open.snapshot import OpenSnapshot
+from api.warehouse.problems import ArchiveEmpty
 from api.warehouse.question.evapotranspiration import hargreaves, penman_monteith, vapour_of_humidity
 
+_OTHER = "marts.daily_other"
 _MIDRANGE = "(temperature_min_c + temperature_max_c) / 2"
 
 
@@ -30,21 +32,22 @@ class DailyValues:
     has_methods: bool = False
 
 
-def _of_history(expression: str) -> Callable[[Question], DailyValues]:
+def _of_days(expression: str, mart: str = "marts.daily_history") -> Callable[[Question], DailyValues]:
     def make(question: Question) -> DailyValues:
+        if mart not in question.snapshot.relations:  # published by an older version
+            raise ArchiveEmpty
         based = expression.format(base=question.base)
-        sql = f"select observed_date, {based} as value from marts.daily_history where station_id = ?"
+        sql = f"select observed_date, {based} as value from {mart} where station_id = ?"
         return DailyValues(sql, [question.post])
 
     return make
 
 
-rain = _of_history("precipitation_mm")
+rain = _of_days("precipitation_mm")
+sunshine = _of_days("sunshine_min / 60", _OTHER)
 # greatest() would pass over a NULL.
-degree_days = _of_history(f"case when {_MIDRANGE} < {{base}} then {{base}} - {_MIDRANGE} else 0 * {_MIDRANGE} end")
-growing_degree_days = _of_history(
-    f"case when {_MIDRANGE} > {{base}} then {_MIDRANGE} - {{base}} else 0 * {_MIDRANGE} end"
-)
+degree_days = _of_days(f"case when {_MIDRANGE} < {{base}} then {{base}} - {_MIDRANGE} else 0 * {_MIDRANGE} end")
+growing_degree_days = _of_days(f"case when {_MIDRANGE} > {{base}} then {_MIDRANGE} - {{base}} else 0 * {_MIDRANGE} end")
 
 
 def chill_hours(question: Question) -> DailyValues:
@@ -55,7 +58,12 @@ def chill_hours(question: Question) -> DailyValues:
 
 
 def et0(question: Question) -> DailyValues:
-    """Penman-Monteith where the day's radiation, humidity and wind are known, else Hargreaves; `method` says which."""
+    """The official value, else Penman-Monteith where radiation, humidity and wind are known, else Hargreaves.
+
+    `method` says which.
+    """
+    is_there = _OTHER in question.snapshot.relations  # else an older version published the snapshot
+    official = _OTHER if is_there else "(select *, null::double as et0_mm from marts.daily_history where false)"
     means = ", ".join(
         f"case when count({column}) = 24 then {aggregate}({column}) end as {name}"
         for name, aggregate, column in (
@@ -80,21 +88,30 @@ def et0(question: Question) -> DailyValues:
         hours as (select observed_date, {means} from ({_hours(question, question.since)}) as hours
             where observed_date >= {since} group by observed_date),
         days as (
-            select observed_date, {penman} as penman, {hargreaves("observed_date", low, high, "site")} as hargreaves
+            select
+                observed_date, official.et0_mm as official, {penman} as penman,
+                {hargreaves("observed_date", low, high, "site")} as hargreaves
             from (
                 select * from marts.daily_history where station_id = ? and observed_date >= {since}
             ) as days
             left join hours using (observed_date)
+            left join (
+                select observed_date, et0_mm from {official} as other where station_id = ? and observed_date >= {since}
+            ) as official using (observed_date)
             cross join site
         )
         select
-            observed_date, case when coalesce(penman, hargreaves) < 0 then 0 else coalesce(penman, hargreaves) end
-                as value,
-            case when penman is not null then 'penman_monteith' when hargreaves is not null then 'hargreaves' end
-                as method
+            observed_date,
+            case
+                when coalesce(official, penman, hargreaves) < 0 then 0 else coalesce(official, penman, hargreaves)
+            end as value,
+            case
+                when official is not null then 'official' when penman is not null then 'penman_monteith'
+                when hargreaves is not null then 'hargreaves'
+            end as method
         from days
     """
-    return DailyValues(sql, [question.post] * 4, has_methods=True)
+    return DailyValues(sql, [question.post] * 5, has_methods=True)
 
 
 def _hours(question: Question, since: date = date.min) -> str:

@@ -16,7 +16,7 @@ import pytest
 from problems import assert_problem
 
 from api.schemas import answers
-from api.warehouse.question.daily_values import DailyValues, Question, chill_hours, et0
+from api.warehouse.question.daily_values import DailyValues, Question, chill_hours, et0, sunshine
 from api.warehouse.question.evapotranspiration import extraterrestrial, hargreaves, penman_monteith
 
 pytestmark = pytest.mark.xdist_group("warehouse")
@@ -207,10 +207,12 @@ def from_hours() -> Iterator[Callable[..., list[Any]]]:
         def make(post: str, days: Callable[[Question], DailyValues], hours: list[tuple[Any, ...]]) -> list[Any]:
             rows = [(post, *hour) for hour in hours]
             connection.executemany("insert into marts.hourly_observations values (?, ?, ?, ?, ?, ?)", rows)
-            snapshot: Any = SimpleNamespace(relations={"marts.hourly_observations": None})
+            found = connection.execute("select table_schema || '.' || table_name from information_schema.tables")
+            snapshot: Any = SimpleNamespace(relations=dict.fromkeys(name for (name,) in found.fetchall()))
             values = days(Question(snapshot, post, 7.2, date(2015, 1, 1)))
             return connection.execute(f"{values.sql} order by 1", values.params).fetchall()
 
+        make.connection = connection  # type: ignore[attr-defined]
         yield make
 
 
@@ -225,6 +227,17 @@ def test_penman_monteith_needs_all_hours(from_hours: Callable[..., list[Any]]) -
     assert method == "hargreaves"
     ((_, value, method),) = from_hours("00000001", et0, hours_of(first + timedelta(hours=23), 1))
     assert (round(value, 1), method) == (3.9, "penman_monteith")
+
+
+def test_the_official_evapotranspiration_comes_first(from_hours: Callable[..., list[Any]]) -> None:
+    connection: duckdb.DuckDBPyConnection = from_hours.connection  # type: ignore[attr-defined]
+    connection.execute(
+        "create table marts.daily_other as select '00000001' as station_id, date '2015-07-06' as observed_date,"
+        " 4.2 as et0_mm, 480.0 as sunshine_min"
+    )
+    first = datetime.fromisoformat("2015-07-06T01:00Z")
+    assert from_hours("00000001", et0, hours_of(first, 24)) == [(date(2015, 7, 6), 4.2, "official")]
+    assert from_hours("00000001", sunshine, hours_of(first, 1)) == [(date(2015, 7, 6), 8.0)]
 
 
 def test_a_day_overseas_is_cut_in_its_own_time(from_hours: Callable[..., list[Any]]) -> None:

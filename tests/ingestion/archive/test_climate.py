@@ -13,9 +13,10 @@ from archive_files import Archive, days_of, row_of, text_of
 
 from ingestion.archive.climate import MAXIMA, SUMS, months_sql
 from ingestion.archive.computed import parquet_in
-from ingestion.archive.days_sql import FIELDS, days_sql, official_days_sql
+from ingestion.archive.day_quantities import FIELDS
+from ingestion.archive.days_sql import days_sql, official_days_sql
 from ingestion.archive.ledger import read_ledger
-from ingestion.archive.load import given_by_hand, load_days
+from ingestion.archive.load import given_by_hand, load_file
 from ingestion.demo.archive import days_file
 from ingestion.paths import DataPaths
 
@@ -132,7 +133,7 @@ def thirty_years(tmp_path_factory: pytest.TempPathFactory) -> tuple[DataPaths, p
     file = folder / "Q_09_previous-1950-2024_RR-T-Vent.csv"
     file.write_text("".join([lines[0], *kept]))
     paths = DataPaths(folder / "data")
-    load_days(paths, file, given_by_hand(file), "demo")
+    load_file(paths, file, given_by_hand(file), "demo")
     columns = {
         "RR": "precipitation_mm",
         "TN": "temperature_min_c",
@@ -229,7 +230,7 @@ def test_records_equal_those_of_polars(thirty_years: tuple[DataPaths, pl.DataFra
 
 def test_records_of_a_real_excerpt_equal_those_of_polars(paths: DataPaths, real_file: Callable[[str], Path]) -> None:
     file = real_file("Q_75_latest-2023-2024_RR-T-Vent_2023-01_excerpt.csv")
-    load_days(paths, file, given_by_hand(file), "meteofrance")
+    load_file(paths, file, given_by_hand(file), "meteofrance")
     frame = pl.read_csv(file, separator=";", schema_overrides={"NUM_POSTE": pl.String, "AAAAMMJJ": pl.String})
     columns = {
         "RR": "precipitation_mm", "TN": "temperature_min_c", "TX": "temperature_max_c", "FXY": "max_mean_wind_ms",
@@ -249,7 +250,7 @@ def test_records_of_a_real_excerpt_equal_those_of_polars(paths: DataPaths, real_
 
 def test_months_of_a_real_excerpt_equal_those_of_polars(paths: DataPaths, real_file: Callable[[str], Path]) -> None:
     file = real_file("Q_75_latest-2023-2024_RR-T-Vent_2023-01_excerpt.csv")
-    load_days(paths, file, given_by_hand(file), "meteofrance")
+    load_file(paths, file, given_by_hand(file), "meteofrance")
     days = official_days_sql(days_sql(read_ledger(paths).in_use(), parquet_in(paths)))
     found = duckdb.sql(f"select station_id, quantity, value, days, missing_days from ({months_sql(f'({days})')})")
     ours = {(post, quantity): told for post, quantity, *told in found.fetchall()}

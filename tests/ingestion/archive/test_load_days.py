@@ -14,7 +14,7 @@ from archive_files import HEADER, Archive, days_of, row_of, text_of
 
 from ingestion.archive.__main__ import main
 from ingestion.archive.ledger import read_ledger
-from ingestion.archive.load import Origin, load_days
+from ingestion.archive.load import Origin, load_file
 from ingestion.errors import ArchiveFileRefused, SourceMismatch
 from ingestion.paths import DataPaths
 
@@ -185,7 +185,7 @@ def test_demo_and_real_days_never_meet(archive: Archive, at: Moment, monkeypatch
     monkeypatch.setenv("METEOFRANCE_SOURCE", "demo")
     assert main(["--file", str(archive.folder / LATEST)]) == 1
     with pytest.raises(SourceMismatch):
-        load_days(archive.paths, archive.folder / LATEST, Origin(LATEST, at(1)), "demo")
+        load_file(archive.paths, archive.folder / LATEST, Origin(LATEST, at(1)), "demo")
 
 
 def test_a_kill_while_days_are_written_leaves_all_as_before(

@@ -8,11 +8,11 @@ from typing import Any
 
 import duckdb
 import pytest
-from archive_files import HOURS_HEADER, Archive, days_of, hour_of, hours_of, text_of
+from archive_files import HOURS_HEADER, OTHER_HEADER, Archive, days_of, hour_of, hours_of, text_of
 
 from ingestion.archive.__main__ import main
 from ingestion.archive.ledger import read_ledger
-from ingestion.archive.load import Origin, load_days
+from ingestion.archive.load import Origin, load_file
 from ingestion.archive.received_file import period_of
 from ingestion.errors import ArchiveFileRefused
 from ingestion.paths import DataPaths
@@ -187,8 +187,10 @@ def test_days_and_hours_of_a_departement_do_not_touch_each_other(archive: Archiv
     ledger = read_ledger(archive.paths)
     assert sorted((file.dataset, file.rows) for file in ledger.in_use("9")) == [("days", 5), ("hours", 50)]
     assert (ledger.climate, set(ledger.from_hours)) == (climate, {"9"})
-    with pytest.raises(ArchiveFileRefused, match="no file of official days"):
-        load_days(archive.paths, archive.folder / LATEST, Origin(LATEST, at(3)), "meteofrance")
+    with pytest.raises(
+        ArchiveFileRefused, match=r"an hourly file .* \(H_…\), no file of official days"
+    ):
+        load_file(archive.paths, archive.folder / LATEST, Origin(LATEST, at(3)), "meteofrance", dataset="days")
 
 
 def test_a_kill_while_hours_are_written_leaves_all_as_before(
@@ -221,13 +223,16 @@ def test_a_folder_is_loaded_file_by_file(archive: Archive, tmp_path: Path, capsy
     folder.mkdir()
     (folder / LATEST.removesuffix(".gz")).write_bytes(WHOLE)
     (folder / "Q_09_latest-2025-2026_RR-T-Vent.csv").write_bytes(text_of(days_of(date(2025, 1, 1), 5)))
-    (folder / "Q_09_latest-2025-2026_autres-parametres.csv").write_bytes(b"not read")
+    others = text_of(days_of(date(2025, 1, 1), 4, INST="60"), OTHER_HEADER)
+    (folder / "Q_09_latest-2025-2026_autres-parametres.csv").write_bytes(others)
+    (folder / "MENSQ_09_latest-2025-2026.csv").write_bytes(b"not read")
     assert main(["--file", str(folder)]) == 0
     assert capsys.readouterr().out.splitlines() == [
         "H_09_latest-2025-2026.csv: 50 hours of 1 post, 2025-01-01 to 2025-01-03",
         "Q_09_latest-2025-2026_RR-T-Vent.csv: 5 days of 1 post, 2025-01-01 to 2025-01-05",
+        "Q_09_latest-2025-2026_autres-parametres.csv: 4 other days of 1 post, 2025-01-01 to 2025-01-04",
     ]
-    assert len(read_ledger(archive.paths).in_use()) == 2
+    assert len(read_ledger(archive.paths).in_use()) == 3
 
 
 def test_periods_are_told_by_names() -> None:

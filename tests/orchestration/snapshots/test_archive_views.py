@@ -10,7 +10,7 @@ from archive_files import Archive, days_of, row_of, text_of
 from snapshot_files import Ask, snapshot_with
 
 from ingestion.archive.ledger import read_ledger
-from ingestion.archive.load import given_by_hand, load_days, renew_climate
+from ingestion.archive.load import given_by_hand, load_file, renew_climate
 from ingestion.errors import ArchiveUnreadable
 from ingestion.paths import DataPaths
 from orchestration.snapshots import closed_files
@@ -31,7 +31,11 @@ def show(paths: DataPaths, tmp_path: Path) -> Callable[..., Ask]:
     """Make a snapshot's file whose days from hours are these, with the archive's views; ask it."""
 
     def make(*days: str) -> Ask:
-        inserts = [f"insert into marts.daily_observations values ({day})" for day in days]
+        columns = (
+            "station_id, station_name, department_code, observed_date, is_final, precipitation_mm, temperature_min_c,"
+            " temperature_max_c, temperature_mean_c, wind_mean_ms, max_mean_wind_ms, gust_max_ms, gust_kind"
+        )
+        inserts = [f"insert into marts.daily_observations ({columns}) values ({day})" for day in days]
         return snapshot_with(paths, tmp_path / "warehouse.duckdb", inserts)
 
     return make
@@ -147,7 +151,7 @@ def test_files_that_nothing_names_are_deleted_after_a_day(archive: Archive, monk
 def test_a_departement_is_shown_once_its_back_fill_has_its_normals(archive: Archive) -> None:
     file = archive.folder / LATEST
     file.write_bytes(text_of(days_of(date(2023, 1, 1), 3)))
-    load_days(archive.paths, file, given_by_hand(file), "meteofrance", more_follow=True)
+    load_file(archive.paths, file, given_by_hand(file), "meteofrance", more_follow=True)
     assert archive_of(archive.paths, "meteofrance").in_use() == []  # views over no normals cannot be made
     renew_climate(archive.paths, "9")
     assert [entry.name for entry in archive_of(archive.paths, "meteofrance").in_use()] == [LATEST]
@@ -163,7 +167,7 @@ def test_luxembourgs_official_days(
     paths: DataPaths, real_file: Callable[[str], Path], show: Callable[..., Ask]
 ) -> None:
     file = real_file("Q_75_LUXEMBOURG_2018-05-24_28_5rows.csv")
-    load_days(paths, file, given_by_hand(file), "meteofrance")
+    load_file(paths, file, given_by_hand(file), "meteofrance")
     ask = show()
     days = ask(
         "select observed_date::varchar, precipitation_mm, temperature_min_c, temperature_max_c, temperature_mean_c,"
@@ -182,7 +186,7 @@ def test_the_case_files(paths: DataPaths, show: Callable[..., Ask], tmp_path: Pa
     for department, rows in (("05", old), ("04", new)):
         file = tmp_path / f"Q_{department}_latest-2025-2026_RR-T-Vent.csv.gz"
         file.write_bytes(gzip.compress(text_of(rows)))
-        load_days(paths, file, given_by_hand(file), "meteofrance")
+        load_file(paths, file, given_by_hand(file), "meteofrance")
     ask = show()
     assert ask("select station_id, department_code, observed_date::varchar from marts.daily_history order by 1") == [
         ("04033001", "4", "2026-04-16"),
