@@ -177,6 +177,8 @@ class Warehouse:
             target = self._read_link()
             if self._current is not None and (target == self._target or time.monotonic() < self._again_at):
                 return
+            if self._broken:  # DuckDB opens a file anew only when nothing holds the connection that failed
+                self._close_unused()
             pointed = self._pointed_id()
             chosen = self._try(pointed) if pointed else None
             if chosen is None and self._current is None:
@@ -249,6 +251,8 @@ class Warehouse:
     def _release(self, snapshot: OpenSnapshot) -> None:
         with self._lock:
             snapshot.readers -= 1
+            if snapshot.readers == 0 and snapshot in self._broken:
+                self._again_at = 0.0  # what kept its file from being opened anew ends now
             if len(self._open) > self.settings.read_snapshots_open + 1 or self._broken:
                 self._wake.set()
 

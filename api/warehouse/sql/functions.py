@@ -1,6 +1,6 @@
 """Which of DuckDB's functions callers may use.
 
-Chosen by hand from `duckdb_functions()` of DuckDB 1.5.5: what computes from its arguments. Left out: files, settings,
+Chosen by hand from `duckdb_functions()` of DuckDB 1.5.6: what computes from its arguments. Left out: files, settings,
 the catalogue, the session, sequences, logs, and the engine's internals. A function that a later DuckDB adds is refused
 until it is listed here.
 """

@@ -6,7 +6,7 @@ from functools import lru_cache
 import duckdb
 
 _WORD = re.compile(r"\w+")
-# DuckDB 1.5.5 declares the first three CONSISTENT, but they read the clock (`age` with one argument does).
+# DuckDB 1.5.6 declares the first three CONSISTENT, but they read the clock (`age` with one argument does).
 # The others are keywords and no functions.
 _READ_THE_CLOCK = ("age", "current_localtime", "current_localtimestamp", "current_time", "current_timestamp",
                    "localtime", "localtimestamp", "sample", "tablesample")  # fmt: skip

@@ -5,6 +5,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -15,6 +16,8 @@ import pytest
 from problems import assert_problem
 
 from api.warehouse.answer.reads import snapshot_headers
+from api.warehouse.open import pool
+from api.warehouse.open.snapshot import OpenSnapshot
 from api.warehouse.opening import open_warehouse
 from api.warehouse.problems import ReadFailed, SnapshotDamaged, SnapshotGone
 from api.warehouse.question.diff import compare
@@ -222,6 +225,40 @@ def test_an_invalidated_connection_is_replaced(own_warehouse: DataPaths) -> None
         with reads.warehouse.lease() as reopened:
             assert reopened.id == snapshot.id
             assert reads.executor.fetch_dicts(reopened, "select 1 as one") == [{"one": 1}]
+
+
+def test_a_fatal_error_of_the_engine_serves_no_older_snapshot(
+    own_warehouse: DataPaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After one, DuckDB opens the file anew only when nothing holds the connection that failed: then at once."""
+    monkeypatch.setattr(pool, "_AGAIN_SECONDS", 3600.0)
+    _, newer = ids(own_warehouse)
+    with open_warehouse(own_warehouse, WarehouseSettings(_env_file=None)) as reads:
+        with reads.warehouse.lease() as snapshot:
+            monkeypatch.setattr(snapshot, "is_alive", lambda: False)
+            closed: list[str] = []
+            close, opening = snapshot.close, pool.open_snapshot
+
+            def close_and_tell() -> None:
+                close()
+                closed.append(newer)
+
+            monkeypatch.setattr(snapshot, "close", close_and_tell)
+
+            def refuse_while_held(folder: Path, settings: WarehouseSettings) -> OpenSnapshot:
+                if not closed:
+                    raise SnapshotDamaged(folder.name, "invalidated", is_passing=True)
+                return opening(folder, settings)
+
+            monkeypatch.setattr(pool, "open_snapshot", refuse_while_held)
+            with pytest.raises(ReadFailed):
+                reads.warehouse.condemn(SnapshotDamaged(newer, "fatal"))
+            reads.warehouse.refresh()
+            assert reads.warehouse.served_id != newer  # a reader still holds it
+        patience = time.monotonic() + 60
+        while reads.warehouse.served_id != newer:
+            assert time.monotonic() < patience
+            time.sleep(0.01)
 
 
 @pytest.mark.parametrize("sql", ["select null::int[1000][1000][1000][1000]", "select [null::int[99999][99999][99999]]"])
