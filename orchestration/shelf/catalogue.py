@@ -34,13 +34,13 @@ class Entry:
 Index = dict[str, Entry]  # by path relative to the data folder
 
 
-def write_index(files: Index) -> tuple[bytes, str]:
+def encode_index(files: Index) -> tuple[bytes, str]:
     """Encode an index; return it with its digest."""
     content = json.dumps({path: asdict(entry) for path, entry in sorted(files.items())}).encode()
     return content, sha256(content).hexdigest()
 
 
-def read_index(content: bytes) -> Index:
+def decode_index(content: bytes) -> Index:
     return {path: Entry(**entry) for path, entry in json.loads(content).items()}
 
 

@@ -1,15 +1,30 @@
 """Snapshots from the shelf as ordinary snapshot folders, laid with the same renames as a local publication."""
 
 import shutil
+from collections.abc import Iterable
 
 from ingestion.durable import sync
 from ingestion.paths import WAREHOUSE_FILE, DataPaths
-from orchestration.shelf.catalogue import Catalogue, Index
+from orchestration.shelf.catalogue import Catalogue, Entry, Index
+from orchestration.shelf.home import Digests
 from orchestration.shelf.store import Store
 from orchestration.snapshots.closed_files import discard_unused
 from orchestration.snapshots.snapshots import discard, discard_old, kept_snapshots, served_snapshot
 
 _LAYING = ".new-"  # as a publication names it, so that the same sweep deletes what a killed process left
+
+
+def lay_shared(store: Store, paths: DataPaths, files: Iterable[tuple[str, Entry]]) -> None:
+    """Fetch files that snapshots share (closed months, the archive) and that are not here yet."""
+    digests = Digests(paths)
+    try:
+        for path, entry in files:
+            if not digests.is_held(path, entry):
+                target = paths.root / path
+                store.download(entry.key, target, entry.size, entry.digest)
+                target.chmod(0o444)
+    finally:
+        digests.save()
 
 
 def lay_snapshot(store: Store, paths: DataPaths, snapshot_id: str, files: Index) -> None:

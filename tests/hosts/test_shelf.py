@@ -141,10 +141,9 @@ def test_bytes_that_were_changed_in_the_store_are_not_served(first, second):
     assert [path.name for path in second.paths.snapshots.iterdir()] == ["000001-20261124T060000Z"]
 
 
-def test_a_folder_with_a_warehouse_of_its_own_is_not_mixed_with_another(first, second, host, tmp_path):
+def test_a_folder_with_a_warehouse_of_its_own_is_not_mixed_with_another(first, second):
     publish(first, 1, "one")
-    other = host(tmp_path / "second")
-    other.store = open_store("s3://girouette/another-prefix")
+    other = Shelf(open_store("s3://girouette/another-prefix"), second.paths, keep=3)
     publish(other, 1, "years of another place")
     for step in (second.follow, lambda: second.take_state(print), lambda: publish(second, 2, "more")):
         with pytest.raises(FolderOfItsOwn, match="an empty folder to join it"):
