@@ -11,7 +11,8 @@ from ingestion.departments import Department
 from ingestion.paths import DataPaths
 from orchestration.errors import NoPrefect
 from orchestration.runs.runs import Runs
-from orchestration.service.service import WATCH_SECONDS, Service
+from orchestration.service.server import WATCH_SECONDS
+from orchestration.service.service import Service
 from orchestration.settings import OrchestrationSettings
 
 
@@ -54,7 +55,7 @@ class Reader(Service):
             return
         async with httpx.AsyncClient(timeout=WATCH_SECONDS) as client:
             while True:
-                is_up = await self._is_answering(client)
+                is_up = await self._server.is_well(client)
                 reason = f"the Prefect server at {self.settings.prefect_api_url} does not answer; reads go on"
                 self.health.note("prefect", "ready" if is_up else "away", "" if is_up else reason)
                 await asyncio.sleep(WATCH_SECONDS)

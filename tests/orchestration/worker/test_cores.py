@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from running_service import cores_of
 
-from ingestion.departments import resolve_all
 from ingestion.paths import DataPaths
-from orchestration.service.service import Service
+from orchestration.service.health import Health
+from orchestration.service.server import WatchedServer
 from orchestration.settings import get_settings
 
 _SCRIPT = """
@@ -49,16 +49,15 @@ _THREADS = "import threading; threading.Thread(target=input).start(); print(flus
 
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="with one core there is none to leave")
 def test_prefects_server_leaves_a_core_only_to_those_who_read(data_dir: Path):
-    service = Service(resolve_all(["9"]), get_settings(), DataPaths(data_dir))
-    service._share_cores()  # a server elsewhere is none of our business
+    watched = WatchedServer(get_settings(), DataPaths(data_dir), Health(), print)
+    watched.share_cores(has_readers=True)  # a server elsewhere is none of our business
     every = os.sched_getaffinity(0)
     with subprocess.Popen([sys.executable, "-c", _THREADS], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as server:
         assert server.stdout is not None
         server.stdout.readline()
-        service._server = server
+        watched.child = server
         for has_readers, cores in ((False, every), (True, every - {min(every)}), (False, every)):
-            service.has_readers = lambda has_readers=has_readers: has_readers
-            service._share_cores()
+            watched.share_cores(has_readers=has_readers)
             assert cores_of(server.pid) == [cores, cores]
         server.communicate(b"\n\n")
-    service._share_cores()  # one that has ended keeps no run from starting
+    watched.share_cores(has_readers=True)  # one that has ended keeps no run from starting
