@@ -28,7 +28,7 @@ from ingestion.paths import DataPaths
 from ingestion.storage import storage_faults
 from ingestion.writer_lock import writer_lock
 from orchestration.build.run_dbt import Say
-from orchestration.errors import NothingToPublish, OrchestrationError
+from orchestration.errors import Fenced, NothingToPublish, OrchestrationError
 from orchestration.progress import note
 from orchestration.runs.archive import BACKFILL_FLOW, FIRST_YEAR, REFRESH_FLOW
 from orchestration.runs.parameters import as_texts
@@ -37,6 +37,8 @@ from orchestration.shelf.opening import open_shelf
 from orchestration.shelf.publishing import publish_everywhere
 from orchestration.snapshots.publish import is_up_to_date
 from orchestration.snapshots.snapshots import Manifest
+
+_TRIES = 3  # to publish, while other hosts publish too
 
 
 def name_of_backfill() -> str:
@@ -90,25 +92,37 @@ def load_file(backfill: Backfill, listed: Listed) -> Loaded | State:
         return Failed(message=str(error), data=error)
 
 
+def take_archive(paths: DataPaths, say: Say) -> None:
+    """Learn what other hosts have loaded, so that it is not fetched again."""
+    if (shelf := open_shelf(get_settings(), paths)) is not None:
+        with storage_faults(paths), writer_lock(paths, "a back-fill that takes the archive", say):
+            shelf.take_state(say)
+
+
 def publish_archive(paths: DataPaths, run_id: str | None, say: Say) -> Manifest | None:
     """Publish the archive's new files, unless an hourly run has done so; None where it has, or where it must first.
 
     The writer's lock is held for the publication only.
     """
-    if not paths.build_file.exists():
-        say("nothing is built yet: the first hourly run publishes the archive")
-        return None
     shelf = open_shelf(get_settings(), paths)
-    with storage_faults(paths), writer_lock(paths, "the publication of the archive", say):
-        if shelf is not None:
-            shelf.take_state(say)
-        if is_up_to_date(paths):
-            return None
-        try:
-            return publish_everywhere(paths, shelf, keep=get_settings().snapshots_keep, run_id=run_id)
-        except NothingToPublish:
-            say("the build is not tested yet: the next hourly run publishes the archive")
-            return None
+    for tries_left in reversed(range(_TRIES)):
+        with storage_faults(paths), writer_lock(paths, "the publication of the archive", say):
+            if shelf is not None:
+                shelf.take_state(say)
+            if not paths.build_file.exists():
+                say("nothing is built yet: the first hourly run publishes the archive")
+                return None
+            if is_up_to_date(paths):
+                return None
+            try:
+                return publish_everywhere(paths, shelf, keep=get_settings().snapshots_keep, run_id=run_id)
+            except NothingToPublish:
+                say("the build is not tested yet: the next hourly run publishes the archive")
+                return None
+            except Fenced:  # another host's hourly run came first: the archive goes with its build file
+                if not tries_left:
+                    raise
+    return None
 
 
 def _run(wish: Wish | None) -> State:
@@ -117,6 +131,7 @@ def _run(wish: Wish | None) -> State:
     paths = DataPaths(settings.data_dir)
     board = _Board(paths)
     try:
+        take_archive(paths, log.info)
         with open_backfill(settings, log.info) as backfill:
             plan = backfill.plan(wish)
             done = carry_out(backfill, plan, lambda files: _load_all(backfill, files), log.info, board.show)

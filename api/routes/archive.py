@@ -13,12 +13,11 @@ from api.errors import problem_responses
 from api.schemas.archive import ArchivePlan, ArchiveRun, ArchiveState, BackfillProgress
 from api.schemas.runs import Run, Triggered
 from api.service import RunsDep, ServiceDep
-from ingestion.archive.ledger import Dataset, read_ledger
+from ingestion.archive.ledger import Dataset
 from ingestion.archive.listing import open_archive
 from ingestion.archive.plan import Wish, plan_backfill
 from ingestion.departments import Department, resolve_all
 from ingestion.settings import get_settings
-from orchestration.progress import read_records
 from orchestration.runs.archive import FIRST_YEAR
 from orchestration.runs.runs import Runs
 from orchestration.service.service import Service
@@ -50,7 +49,7 @@ async def read_plan(
 ) -> ArchivePlan:
     """Files, bytes, and rows known already. It asks the archive's listing, so it needs a key as a back-fill does."""
     wish = Wish(await _wanted(runs, dept), _unique(dataset), since, to)
-    ledger = await asyncio.to_thread(read_ledger, service.paths)
+    ledger = await asyncio.to_thread(service.read_ledger)
     async with open_archive(get_settings()) as client:
         return ArchivePlan.of(await plan_backfill(client, ledger, wish))
 
@@ -85,14 +84,14 @@ async def start_backfill(
 async def read_state(service: ServiceDep) -> ArchiveState:
     """The back-fill and the refresh under way, or the last ones, with their progress, and files that failed."""
     backfill, refresh = await service.backfills.newest(), await service.refreshes.newest()
-    ledger = await asyncio.to_thread(read_ledger, service.paths)
+    ledger = await asyncio.to_thread(service.read_ledger)
     return ArchiveState.of(ledger, await _shown(backfill, service), await _shown(refresh, service))
 
 
 async def _shown(run: FlowRun | None, service: Service) -> ArchiveRun | None:
     if run is None:
         return None
-    records = await asyncio.to_thread(read_records, service.paths, str(run.id))
+    records = await asyncio.to_thread(service.read_records, str(run.id))
     return ArchiveRun(run=Run(**Run.facts(run, service.runs.api_url)), progress=BackfillProgress.of(records))
 
 

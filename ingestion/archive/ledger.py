@@ -156,17 +156,21 @@ def read_ledger(paths: DataPaths) -> Ledger:
     """Read the ledger; an empty one where nothing was loaded. Raises ArchiveUnreadable."""
     file = paths.archive / "ledger.json"
     try:
-        told: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        files = [
-            ArchiveFile(**{**entry, "unknown_columns": tuple(entry.get("unknown_columns", ()))})
-            for entry in told["files"]
-        ]
-        queue = {wanted["resource_id"]: Wanted(**wanted) for wanted in told.get("queue", ())}
-        return Ledger(told["source"], files, dict(told["climate"]), dict(told.get("from_hours", {})), queue)
+        return decode_ledger(file.read_bytes())
     except FileNotFoundError:
         return Ledger()
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ArchiveUnreadable(file, str(error)) from error
+
+
+def decode_ledger(content: bytes) -> Ledger:
+    """Read a ledger's bytes. Raises ValueError, KeyError or TypeError."""
+    told: dict[str, Any] = json.loads(content)
+    files = [
+        ArchiveFile(**{**entry, "unknown_columns": tuple(entry.get("unknown_columns", ()))}) for entry in told["files"]
+    ]
+    queue = {wanted["resource_id"]: Wanted(**wanted) for wanted in told.get("queue", ())}
+    return Ledger(told["source"], files, dict(told["climate"]), dict(told.get("from_hours", {})), queue)
 
 
 def write_ledger(paths: DataPaths, ledger: Ledger) -> None:

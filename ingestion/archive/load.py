@@ -215,10 +215,7 @@ def _register(paths: DataPaths, entry: ArchiveFile, source: str, *, with_climate
         _refuse_other_source(paths, ledger, source)
         ledger.source = source
         ledger.put(entry)
-        mine = settle_department([f for f in ledger.files if f.department == entry.department])
-        ledger.files = [f for f in ledger.files if f.department != entry.department] + mine
-        for covered in _covered(paths, ledger.in_use(entry.department)):
-            ledger.put(replace(covered, status="superseded"))
+        _settle(paths, ledger, entry.department)
         if with_climate:
             _compute(paths, ledger, entry.department)
         write_ledger(paths, ledger)
@@ -227,6 +224,37 @@ def _register(paths: DataPaths, entry: ArchiveFile, source: str, *, with_climate
     if settled.status == "refused":
         raise ArchiveFileRefused(settled.name, f"{settled.error}; --accept takes it all the same")
     return Loaded(settled, is_new=True)
+
+
+def join_ledgers(paths: DataPaths, other: Ledger) -> None:
+    """Bring the files of this folder's ledger into another host's, which takes its place. Any order ends the same.
+
+    The caller holds `ledger_lock` and has laid the other's files.
+    """
+    here = read_ledger(paths)
+    if here.source and other.source and here.source != other.source:
+        raise SourceMismatch(here.source, other.source, paths.root)
+    other.source = other.source or here.source
+    new = [entry for entry in here.files if other.find(entry.key) is None]
+    for entry in new:
+        other.put(entry)
+    for department in sorted({entry.department for entry in new}):
+        _settle(paths, other, department)
+        _compute(paths, other, department)
+    loaded = {(entry.resource_id, entry.last_modified) for entry in other.files}
+    waiting = {
+        key: wanted for key, wanted in here.queue.items() if (wanted.resource_id, wanted.last_modified) not in loaded
+    }
+    other.queue = waiting | other.queue
+    write_ledger(paths, other)
+
+
+def _settle(paths: DataPaths, ledger: Ledger, department: str) -> None:
+    """Say of each of a département's files whether it is in use."""
+    mine = settle_department([f for f in ledger.files if f.department == department])
+    ledger.files = [f for f in ledger.files if f.department != department] + mine
+    for covered in _covered(paths, ledger.in_use(department)):
+        ledger.put(replace(covered, status="superseded"))
 
 
 def _covered(paths: DataPaths, files: Sequence[ArchiveFile]) -> list[ArchiveFile]:

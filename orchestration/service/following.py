@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from filelock import Timeout
 
+from ingestion.archive.ledger import Ledger
 from ingestion.errors import StorageFailed
 from ingestion.paths import DataPaths
 from ingestion.storage import storage_faults
@@ -61,6 +62,10 @@ class Following:
             self._note("shelf", "following", "")
         else:
             self._tell("behind", f"the shelf serves {self.ahead}, which is not laid here yet")
+
+    def read_ledger(self) -> Ledger:
+        """Read the archive's ledger of the shelf. Raises ShelfAway."""
+        return self._shelf.read_ledger()
 
     def _look(self) -> None:
         wanted = self._shelf.look().served

@@ -3,7 +3,7 @@
 import hashlib
 import logging
 import socket
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from functools import partial
 from uuid import UUID
 
@@ -11,9 +11,11 @@ from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.objects import FlowRun
 
 from ingestion.paths import DataPaths
+from orchestration.runs.archive import hand_over_orphans
 from orchestration.runs.deployment import WORK_POOL
 from orchestration.runs.recovery import end_orphans, is_labelled, is_stuck, silent_workers
 from orchestration.service.identity import Identity, forget_former, read_or_make
+from orchestration.service.workers import Workers
 from orchestration.worker.begun import begun_runs, unmark_begun
 
 log = logging.getLogger("girouette.serving")
@@ -22,8 +24,8 @@ log = logging.getLogger("girouette.serving")
 class OwnRuns:
     """Knows the service by its identity. `is_alone` says that no other host takes runs from this server."""
 
-    def __init__(self, paths: DataPaths, in_hand: Callable[[], Collection[UUID]], *, is_alone: bool) -> None:
-        self._paths, self._in_hand, self._is_alone = paths, in_hand, is_alone
+    def __init__(self, paths: DataPaths, workers: Workers, *, is_alone: bool) -> None:
+        self._paths, self._workers, self._is_alone = paths, workers, is_alone
         self._known: Identity | None = None
 
     @property
@@ -62,8 +64,14 @@ class OwnRuns:
         gone = await silent_workers(client, WORK_POOL, identity.former) if identity.former else []
         former = [(name, partial(is_labelled, worker_name=name)) for name in gone]
         for name, is_ours in [(identity.name, is_own), *former]:
-            for run in await end_orphans(client, deployment_id, name, self._in_hand, is_ours):
+            for run in await end_orphans(client, deployment_id, name, lambda: self._workers.in_hand, is_ours):
                 log.warning("run %s (%s) was left behind and is now marked Crashed", run.name, run.id)
                 unmark_begun(self._paths, str(run.id))
         if gone:
             self._known = forget_former(self._paths, identity, gone)
+
+    async def hand_over_orphans(self, client: PrefectClient) -> None:
+        """Let another run go on with a lost back-fill, here or on another host."""
+        in_hand = lambda: self._workers.archive_in_hand  # noqa: E731
+        for run in await hand_over_orphans(client, self.archive_worker, in_hand, self.is_own):
+            log.warning("%s was left behind; run %s goes on where it stood", run.name, run.id)

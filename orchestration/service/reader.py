@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 import httpx
 from prefect.client.orchestration import PrefectClient
 
+from ingestion.archive.ledger import Ledger
 from ingestion.departments import Department
 from ingestion.paths import DataPaths
 from orchestration.errors import NoPrefect
@@ -33,6 +34,10 @@ class Reader(Service):
         self._has_prefect = "prefect_api_url" in settings.model_fields_set
         if not self._has_prefect:
             self.runs = NoRuns(settings.prefect_api_url, paths, lambda: None)
+
+    def read_ledger(self) -> Ledger:
+        """Read it from the shelf: a reader loads no files and keeps no ledger."""
+        return self.following.read_ledger() if self.following is not None else super().read_ledger()
 
     async def run(self) -> None:
         """Follow until cancelled. Of several processes on one data folder, one lays the snapshots."""

@@ -7,13 +7,14 @@ from collections.abc import Callable, Sequence
 import httpx
 from prefect.client.orchestration import get_client
 
+from ingestion.archive.ledger import Ledger, read_ledger
 from ingestion.departments import Department, label_of
 from ingestion.errors import IngestionError, StorageFailed
 from ingestion.paths import DataPaths
 from ingestion.storage import storage_faults
 from orchestration.errors import NoDepartments, OrchestrationError
 from orchestration.progress import Record, read_records
-from orchestration.runs.archive import hand_over_orphans
+from orchestration.runs.archive import register_archive
 from orchestration.runs.archive_runs import Backfills, Refreshes
 from orchestration.runs.deployment import Schedule, register_deployment
 from orchestration.runs.prefect_client import async_settings, not_ready
@@ -54,7 +55,7 @@ class Service:
         shelf = open_shelf(settings, paths)
         note, limit = self.health.note, settings.behind_seconds
         self.following = Following(shelf, paths, limit, note) if shelf is not None else None
-        self._own_runs = OwnRuns(paths, lambda: self._workers.in_hand, is_alone=shelf is None)
+        self._own_runs = OwnRuns(paths, self._workers, is_alone=shelf is None)
 
     async def run(self) -> None:
         """Run until cancelled. Then call `stop` to end what was started."""
@@ -130,12 +131,11 @@ class Service:
             schedule = await register_deployment(client, self.settings.schedule_cron, self.departments, data_dir)
             await self._own_runs.end_orphans(client, schedule.deployment_id)
             if self.following is not None:
-                await register_takeover(client, schedule.deployment_id, wanted=self.settings.takeover)
+                deployments = (schedule.deployment_id, *await register_archive(client))
+                await register_takeover(client, deployments, wanted=self.settings.takeover)
             if missed := await skip_missed(client, schedule.deployment_id):
                 log.warning("%d scheduled runs were missed; only the newest is made up for", missed)
-            own, in_hand = self._own_runs, lambda: self._workers.archive_in_hand
-            for run in await hand_over_orphans(client, own.archive_worker, in_hand, own.is_own):
-                log.warning("%s was left behind; run %s goes on where it stood", run.name, run.id)
+            await self._own_runs.hand_over_orphans(client)
         self.note_schedule(schedule)
         self._said.clear()
         log.info(
@@ -150,6 +150,10 @@ class Service:
         if self.following is not None:
             self.following.records.fetch(run_id)
         return read_records(self.paths, run_id, skip)
+
+    def read_ledger(self) -> Ledger:
+        """Read the archive's ledger."""
+        return read_ledger(self.paths)
 
     def note_schedule(self, schedule: Schedule) -> None:
         """Show in the health whether the schedule is paused, or names no known département."""
@@ -169,6 +173,7 @@ class Service:
         if self._own_runs.may_wait:
             async with get_client(httpx_settings=async_settings()) as client:
                 await self._own_runs.end_orphans(client, schedule.deployment_id)
+                await self._own_runs.hand_over_orphans(client)
         if not schedule.is_active:
             return
         if not schedule.is_planned:

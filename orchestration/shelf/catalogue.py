@@ -30,6 +30,11 @@ class Entry:
             digest = file_digest(content, "sha256").hexdigest()
             return cls(content.tell(), digest, f"{path}@{digest[:16]}")
 
+    @classmethod
+    def of_content(cls, content: bytes, path: str) -> Self:
+        digest = sha256(content).hexdigest()
+        return cls(len(content), digest, f"{path}@{digest[:16]}")
+
 
 Index = dict[str, Entry]  # by path relative to the data folder
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from ingestion.archive.ledger import Ledger
 from ingestion.paths import WAREHOUSE_FILE, DataPaths
 from orchestration.errors import Fenced, FolderOfItsOwn, ShelfAway, SnapshotNotFound
 from orchestration.shelf.catalogue import Catalogue, Entry, Index
@@ -17,7 +18,7 @@ from orchestration.shelf.home import Base, Digests, read_base, write_base
 from orchestration.shelf.laying import lay_shared, lay_snapshot, tidy_laid
 from orchestration.shelf.objects import discard_unnamed, fetch_landed, put_files, put_index, put_landed, read_index
 from orchestration.shelf.served import Served
-from orchestration.shelf.state import BUILD, LEDGER, Say, put_state, take_build, take_ledger
+from orchestration.shelf.state import BUILD, LEDGER, Say, put_state, read_put_ledger, take_build, take_ledger
 from orchestration.shelf.store import Store
 from orchestration.snapshots.snapshots import (
     Manifest,
@@ -80,15 +81,16 @@ class Shelf:
         write_base(self.paths, base)
         digests = Digests(self.paths)
         shared = {path: digests.entry(path) for path in manifest.shared_files}
-        digests.save()
         own: Index = {}
         for file in sorted(folder.iterdir()):
             path = f"snapshots/{manifest.id}/{file.name}"
             own[path] = Entry.of(file, path)
         put_files(self.store, [(entry.key, folder / Path(path).name) for path, entry in own.items()])
-        state = shared | put_state(self.store, self.paths, own[f"snapshots/{manifest.id}/{WAREHOUSE_FILE}"])
+        published = own[f"snapshots/{manifest.id}/{WAREHOUSE_FILE}"]
+        state = shared | put_state(self.store, self.paths, published, digests)
+        digests.save()
         known = self._known_keys()
-        new = {path: entry for path, entry in shared.items() if entry.key not in known}
+        new = {path: entry for path, entry in state.items() if path not in (BUILD, LEDGER) and entry.key not in known}
         put_files(self.store, [(entry.key, self.paths.root / path) for path, entry in new.items()])
         index = put_index(self.store, f"snapshots/{manifest.id}/index.json", own | shared)
         state_index = put_index(self.store, "state/index.json", state)
@@ -136,6 +138,12 @@ class Shelf:
                 return catalogue
         tidy_laid(self.paths, catalogue, self.keep)
         return catalogue
+
+    def read_ledger(self) -> Ledger:
+        """Read the archive's ledger as last published, for hosts that have none of their own."""
+        catalogue = self.look()
+        entry = read_index(self.store, catalogue.state).get(LEDGER) if catalogue.state else None
+        return read_put_ledger(self.store, entry) if entry is not None else Ledger()
 
     def fetch_landed(self) -> int:
         """Fetch the payloads that other hosts landed, for a rebuild; return how many."""
