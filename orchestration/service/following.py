@@ -21,6 +21,7 @@ from orchestration.snapshots.snapshots import served_snapshot
 log = logging.getLogger("girouette.following")
 
 FOLLOW_SECONDS = 1.0
+MEND_SECONDS = 60.0
 
 Note = Callable[[str, str, str], None]
 
@@ -31,7 +32,9 @@ class Following:
     def __init__(self, shelf: Shelf, paths: DataPaths, behind_seconds: float, note: Note) -> None:
         self._shelf, self._paths, self._behind_seconds, self._note = shelf, paths, behind_seconds, note
         self._level_at = time.monotonic()  # when this host last served what the shelf serves
+        self._mended_at = time.monotonic()
         self._is_said = False
+        self._is_empty = False
         self.records = Records(shelf.store, paths)
         self.ahead: str | None = None  # the snapshot that the shelf serves and this host does not yet
 
@@ -50,6 +53,7 @@ class Following:
             # A run of this host holds the lock: it takes and publishes by itself.
             with storage_faults(self._paths), writer_lock(self._paths, "following", log.debug, timeout=0):
                 self._shelf.follow()
+                self._mend()
             self._look()
         except Timeout:
             pass
@@ -63,12 +67,24 @@ class Following:
         else:
             self._tell("behind", f"the shelf serves {self.ahead}, which is not laid here yet")
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was published there yet, as far as was seen."""
+        return self._is_empty
+
     def read_ledger(self) -> Ledger:
         """Read the archive's ledger of the shelf. Raises ShelfAway."""
         return self._shelf.read_ledger()
 
+    def _mend(self) -> None:
+        if time.monotonic() - self._mended_at >= MEND_SECONDS:
+            self._mended_at = time.monotonic()
+            for path in self._shelf.mend():
+                log.warning("%s was damaged here and is fetched again", path)
+
     def _look(self) -> None:
-        wanted = self._shelf.look().served
+        catalogue = self._shelf.look()
+        wanted, self._is_empty = catalogue.served, catalogue.generation == 0
         here = served_snapshot(self._paths)
         self.ahead = None if not wanted or (here is not None and here.id == wanted) else wanted
 

@@ -11,6 +11,7 @@ from ingestion.archive.ledger import Ledger
 from ingestion.departments import Department
 from ingestion.paths import DataPaths
 from orchestration.errors import NoPrefect
+from orchestration.runs.archive_runs import Backfills, Refreshes
 from orchestration.runs.runs import Runs
 from orchestration.service.server import WATCH_SECONDS
 from orchestration.service.service import Service
@@ -26,6 +27,14 @@ class NoRuns(Runs):
         yield
 
 
+class NoBackfills(NoRuns, Backfills):
+    """The same of back-fills."""
+
+
+class NoRefreshes(NoRuns, Refreshes):
+    """The same of refreshes."""
+
+
 class Reader(Service):
     """Follows the shelf. Asked for a run, it passes the wish on to Prefect, where it knows its address."""
 
@@ -33,7 +42,8 @@ class Reader(Service):
         super().__init__(departments, settings, paths)
         self._has_prefect = "prefect_api_url" in settings.model_fields_set
         if not self._has_prefect:
-            self.runs = NoRuns(settings.prefect_api_url, paths, lambda: None)
+            nowhere = settings.prefect_api_url, paths, lambda: None
+            self.runs, self.backfills, self.refreshes = NoRuns(*nowhere), NoBackfills(*nowhere), NoRefreshes(*nowhere)
 
     def read_ledger(self) -> Ledger:
         """Read it from the shelf: a reader loads no files and keeps no ledger."""

@@ -142,7 +142,8 @@ class Service:
             "serving weather-hourly-deployment: %s, cron `%s` (UTC)", label_of(schedule.departments), schedule.cron
         )
         self._workers.start(self._own_runs.identity.name, self._own_runs.archive_worker)
-        if newest_snapshot(self.paths) is None and schedule.departments:
+        is_first = newest_snapshot(self.paths) is None or (self.following is not None and self.following.is_empty)
+        if is_first and schedule.departments:
             await self._first_refresh(schedule)
 
     def read_records(self, run_id: str, skip: int = 0) -> list[Record]:

@@ -55,6 +55,9 @@ class Digests:
         digest = str(known[2])
         return Entry(told.st_size, digest, f"{path}@{digest[:16]}")
 
+    def forget(self, path: str) -> None:
+        self._known.pop(path, None)
+
     def is_held(self, path: str, entry: Entry) -> bool:
         """Whether the folder has this very file."""
         try:

@@ -14,17 +14,27 @@ from orchestration.snapshots.snapshots import discard, discard_old, kept_snapsho
 _LAYING = ".new-"  # as a publication names it, so that the same sweep deletes what a killed process left
 
 
-def lay_shared(store: Store, paths: DataPaths, files: Iterable[tuple[str, Entry]]) -> None:
-    """Fetch files that snapshots share (closed months, the archive) and that are not here yet."""
+def lay_files(
+    store: Store, paths: DataPaths, files: Iterable[tuple[str, Entry]], reread: str | None = None
+) -> list[str]:
+    """Fetch files that are not here, or are here with other bytes; return which.
+
+    A file with the size and time that it had is not read again, except for the one named `reread`.
+    """
     digests = Digests(paths)
+    if reread is not None:
+        digests.forget(reread)
+    laid = []
     try:
         for path, entry in files:
             if not digests.is_held(path, entry):
                 target = paths.root / path
                 store.download(entry.key, target, entry.size, entry.digest)
                 target.chmod(0o444)
+                laid.append(path)
     finally:
         digests.save()
+    return laid
 
 
 def lay_snapshot(store: Store, paths: DataPaths, snapshot_id: str, files: Index) -> None:

@@ -15,12 +15,13 @@ from ingestion.paths import WAREHOUSE_FILE, DataPaths
 from orchestration.errors import Fenced, FolderOfItsOwn, ShelfAway, SnapshotNotFound
 from orchestration.shelf.catalogue import Catalogue, Entry, Index
 from orchestration.shelf.home import Base, Digests, read_base, write_base
-from orchestration.shelf.laying import lay_shared, lay_snapshot, tidy_laid
+from orchestration.shelf.laying import lay_files, lay_snapshot, tidy_laid
 from orchestration.shelf.objects import discard_unnamed, fetch_landed, put_files, put_index, put_landed, read_index
 from orchestration.shelf.served import Served
 from orchestration.shelf.state import BUILD, LEDGER, Say, put_state, read_put_ledger, take_build, take_ledger
 from orchestration.shelf.store import Store
 from orchestration.snapshots.snapshots import (
+    MANIFEST,
     Manifest,
     kept_snapshots,
     read_manifest,
@@ -36,6 +37,7 @@ class Shelf:
     def __init__(self, store: Store, paths: DataPaths, keep: int) -> None:
         self.store, self.paths, self.keep = store, paths, keep
         self._served = Served(store)
+        self._mended = 0
 
     def look(self) -> Catalogue:
         """Read what is served; costs a short request while nothing changed."""
@@ -61,7 +63,7 @@ class Shelf:
         if base.generation == catalogue.generation and self.paths.build_file.exists():
             return
         files = read_index(self.store, catalogue.state)
-        lay_shared(self.store, self.paths, [(path, files[path]) for path in files if path not in (BUILD, LEDGER)])
+        lay_files(self.store, self.paths, [(path, files[path]) for path in files if path not in (BUILD, LEDGER)])
         ledger = take_ledger(self.store, self.paths, files.get(LEDGER), base, say)
         take_build(self.store, self.paths, files[BUILD], base)
         write_base(self.paths, replace(base, generation=catalogue.generation, ledger=ledger))
@@ -139,6 +141,19 @@ class Shelf:
         tidy_laid(self.paths, catalogue, self.keep)
         return catalogue
 
+    def mend(self) -> list[str]:
+        """Fetch again what is missing or damaged of the served snapshot here; return these files.
+
+        A changed size or time is seen at once. Each call also reads one file whole, in turn.
+        """
+        catalogue = self.look()
+        if not (self.paths.snapshots / catalogue.served).exists() or not catalogue.served:
+            return []
+        files = read_index(self.store, catalogue.snapshots[catalogue.served])
+        del files[f"snapshots/{catalogue.served}/{MANIFEST}"]  # each host notes in its own when a run last checked
+        self._mended += 1
+        return lay_files(self.store, self.paths, files.items(), sorted(files)[self._mended % len(files)])
+
     def read_ledger(self) -> Ledger:
         """Read the archive's ledger as last published, for hosts that have none of their own."""
         catalogue = self.look()
@@ -182,7 +197,7 @@ class Shelf:
             return False
         files = read_index(self.store, catalogue.snapshots[snapshot_id])
         own = {path: entry for path, entry in files.items() if path.startswith("snapshots/")}
-        lay_shared(self.store, self.paths, [(path, entry) for path, entry in files.items() if path not in own])
+        lay_files(self.store, self.paths, [(path, entry) for path, entry in files.items() if path not in own])
         lay_snapshot(self.store, self.paths, snapshot_id, own)
         return True
 

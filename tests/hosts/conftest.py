@@ -5,11 +5,14 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from run_fixtures import first_run, published
 from seaweed import Seaweed, running_seaweed
 
 from ingestion.paths import DataPaths
 from orchestration.shelf.shelf import Shelf
 from orchestration.shelf.store import open_store
+
+__all__ = ["first_run", "published"]
 
 
 @pytest.fixture(scope="session")

@@ -130,7 +130,12 @@ def test_hosts_that_take_turns_are_one_warehouse_and_a_reader_answers_the_same(
         assert "X-Snapshot-Behind" not in level.headers
 
         # It knows no Prefect server.
-        for method, address in (("POST", "/runs?dept=9"), ("GET", "/runs")):
+        for method, address in (
+            ("POST", "/runs?dept=9"),
+            ("GET", "/runs"),
+            ("POST", "/archive/backfill?dept=9"),
+            ("GET", "/archive/backfill"),
+        ):
             refused = answers.request(method, address)
             assert (refused.status_code, refused.json()["type"]) == (503, "/problems/no-prefect")
             assert refused.headers["Content-Type"] == "application/problem+json"
