@@ -8,6 +8,7 @@ from benchmarks.climate import measure_climate
 from benchmarks.growth import measure_growth
 from benchmarks.idle import measure_idle
 from benchmarks.loading import measure_loading
+from benchmarks.readers import measure_readers
 from benchmarks.reads import measure_reads
 from benchmarks.reads_beside_runs import measure_reads_beside_runs
 from benchmarks.report import Report, machine
@@ -18,6 +19,7 @@ PARTS = {
     "runs": lambda report, options: measure_runs(report, rounds=options.rounds, classic_rounds=options.classic_rounds),
     "reads": lambda report, options: measure_reads(report, rounds=options.read_rounds),
     "beside": lambda report, options: measure_reads_beside_runs(report, rounds=options.read_rounds),
+    "readers": lambda report, options: measure_readers(report, rounds=options.read_rounds),
     "idle": lambda report, _: measure_idle(report, rounds=3, minutes=2),
     "loading": lambda report, options: measure_loading(report, days=options.days),
     "france": lambda report, _: measure_runs(report, rounds=3, classic_rounds=1, dept="all"),

@@ -17,6 +17,8 @@ _WORDS = {  # the beginning of a ratio's name
     "read_latest_vs_tutorial": "uncached latest of a département to a tutorial's endpoint",
     "read_p99_publishing_vs_rest": "p99 of cached reads while something publishes on and on, to p99 at rest",
     "read_p99_beside_run_vs_rest": "p99 of cached reads beside a run, to p99 at rest",
+    "readers_three_vs_one": "requests/s of three readers at once, with pauses, to those of one",
+    "read_p99_laying_vs_rest": "p99 of cached reads while a reader lays a snapshot again and again, to p99 at rest",
     "idle_memory_vs_750_mb": "memory at rest to 750 MB",
     "idle_cpu_vs_3_percent": "CPU at rest to 3 % of a core",
     "load_vs_read_csv": "landing to tested marts, to DuckDB's `read_csv` of the same files",

@@ -41,7 +41,7 @@ def measure_reads(report: Report, *, rounds: int) -> None:
         data_dir, nobody = Path(folder) / "data", "http://127.0.0.1:9"
         env = environment(data_dir, nobody, f"{nobody}/api")
         until_hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=2)
-        with _environment(env):
+        with settings_of(env):
             for rows, seconds in make_history(data_dir, 1, until_hour):
                 print(f"  a month of all France: {rows:,} rows built and tested in {seconds:.0f} s", flush=True)
         cached = stack.enter_context(_app("ours", env, folder))
@@ -165,7 +165,7 @@ def _app(name: str, env: Mapping[str, str], folder: str) -> Iterator[str]:
 
 
 @contextmanager
-def _environment(env: Mapping[str, str]) -> Iterator[None]:
+def settings_of(env: Mapping[str, str]) -> Iterator[None]:
     """Settings of this process, for the history it makes itself."""
     from ingestion.settings import get_settings
 
