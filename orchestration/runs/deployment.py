@@ -144,8 +144,14 @@ async def _register_work_pool(client: PrefectClient, data_dir: Path | None) -> N
     except ObjectAlreadyExists:
         known = (await client.read_work_pool(WORK_POOL)).base_job_template
         if known != template:
-            before = known.get("job_configuration", {}).get("env")
-            log.warning("the work pool's runs had the environment %s, and now have %s", before, environment)
+            before, now = known.get("job_configuration", {}), template["job_configuration"]
+            if before.get("env") != environment:
+                log.warning(
+                    "the work pool's runs had the environment %s, and now have %s", before.get("env"), environment
+                )
+            elif before.get("working_dir") != now["working_dir"]:  # ours are forked, so only other workers care
+                places = before.get("working_dir"), now["working_dir"]
+                log.info("an ordinary Prefect worker looked for the code in %s, and now does in %s", *places)
             await client.update_work_pool(WORK_POOL, WorkPoolUpdate(base_job_template=template))
 
 

@@ -148,7 +148,7 @@ def test_a_newcomer_moves_from_one_machine_to_four_and_loses_nothing(tmp_path: P
         "s3://weather/girouette": "s3://girouette/walk",
         "AWS_ACCESS_KEY_ID=…": f"AWS_ACCESS_KEY_ID={store.keys['AWS_ACCESS_KEY_ID']}",
         "AWS_SECRET_ACCESS_KEY=…": f"AWS_SECRET_ACCESS_KEY={store.keys['AWS_SECRET_ACCESS_KEY']}",
-        "AWS_ENDPOINT_URL=…": f"AWS_ENDPOINT_URL={store.endpoint} AWS_REGION=us-east-1",
+        "AWS_ENDPOINT_URL=…": f"AWS_ENDPOINT_URL={store.endpoint}",
         "API_HOST=0.0.0.0": "API_HOST=127.0.0.1",
         "API_KEYS=…": f"API_KEYS={KEY}",
     }
