@@ -41,9 +41,9 @@ def test_the_containers_are_told_settings_that_exist():
     told = {name for service in ("prefect", "worker", "reader") for name in services[service]["environment"]}
     others = {name for name in told if not name.startswith(("AWS_", "PREFECT_API_AUTH_", "PREFECT_SERVER_API_AUTH_"))}
     assert others <= set(settings_table.defaults())
-    copied = {
-        line.split()[1] for line in services["worker"]["build"]["dockerfile_inline"].splitlines() if "COPY" in line
-    }
+    recipe = services["worker"]["build"]["dockerfile_inline"].splitlines()
+    copied = {name for line in recipe if line.startswith("COPY") for name in line.split()[1:-1]}
+    assert {"requirements.lock", "api", "weather_dbt"} <= copied
     assert {name for name in copied if not (ROOT / name).exists()} == set()
 
 

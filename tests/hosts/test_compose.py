@@ -33,13 +33,6 @@ def test_it_follows_the_compose_specification():
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_what_it_copies_into_the_image_is_there(services: dict[str, Any]):
-    recipe: str = services["worker"]["build"]["dockerfile_inline"]
-    copied = [line.split()[1:-1] for line in recipe.splitlines() if line.startswith("COPY")]
-    assert [name for names in copied for name in names if not (ROOT / name).exists()] == []
-    assert {"api", "ingestion", "orchestration", "weather_dbt", "profiles"} <= {names[0] for names in copied}
-
-
 @contextmanager
 def store_of(service: dict[str, Any], folder: Path, ports: dict[str, int]) -> Iterator[None]:
     """Run the store's own command, on ports that are free here."""
