@@ -55,6 +55,11 @@ class Digests:
         digest = str(known[2])
         return Entry(told.st_size, digest, f"{path}@{digest[:16]}")
 
+    def remember(self, path: str, entry: Entry) -> None:
+        """Note the digest of a file that was just fetched and checked."""
+        told = (self._paths.root / path).stat()
+        self._known[path] = [told.st_size, told.st_mtime_ns, entry.digest]
+
     def forget(self, path: str) -> None:
         self._known.pop(path, None)
 

@@ -31,6 +31,7 @@ def lay_files(
                 target = paths.root / path
                 store.download(entry.key, target, entry.size, entry.digest)
                 target.chmod(0o444)
+                digests.remember(path, entry)
                 laid.append(path)
     finally:
         digests.save()
@@ -52,6 +53,10 @@ def lay_snapshot(store: Store, paths: DataPaths, snapshot_id: str, files: Index)
         shutil.rmtree(unfinished, ignore_errors=True)
         raise
     sync(paths.snapshots)
+    digests = Digests(paths)
+    for path, entry in files.items():
+        digests.remember(path, entry)
+    digests.save()
 
 
 def tidy_laid(paths: DataPaths, catalogue: Catalogue, keep: int) -> None:
