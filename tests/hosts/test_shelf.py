@@ -1,6 +1,5 @@
 """Publications between data folders, on a real store. The files' content is any: the shelf looks into none but JSON."""
 
-import json
 import shutil
 import time
 from dataclasses import replace
@@ -8,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from ingestion.archive.ledger import ArchiveFile, Ledger, read_ledger, write_ledger
 from ingestion.paths import WAREHOUSE_FILE, DataPaths
 from orchestration.errors import Fenced, FolderOfItsOwn, OrchestrationError, ShelfDamaged, SnapshotNotFound
 from orchestration.progress import note, read_records
@@ -164,24 +164,36 @@ def test_a_first_run_that_was_overtaken_joins_and_keeps_its_file_aside(first, se
     assert served(first) == "two"
 
 
+def refuse(paths: DataPaths, *names: str) -> None:
+    """Write a ledger of refused files: they have no rows, so the shelf needs no Parquet file of them."""
+    files = [
+        ArchiveFile("9", name, name, f"{name}.csv", "2026-01-01", "2026-01-02", status="refused") for name in names
+    ]
+    paths.archive.mkdir(parents=True, exist_ok=True)
+    write_ledger(paths, Ledger("demo", files))
+
+
 def test_a_worker_takes_the_archive_and_keeps_what_only_it_has_loaded(first, second):
-    write(first.paths, "archive/ledger.json", '{"files": "of the first"}')
+    def names() -> list[str]:
+        return [file.period for file in read_ledger(second.paths).files]
+
+    refuse(first.paths, "a")
     publish(first, 1, "one")
     second.take_state(print)
-    ledger = second.paths.archive / "ledger.json"
-    assert json.loads(ledger.read_text()) == {"files": "of the first"}
-    ledger.write_text("loaded by the second, not published yet")
+    assert names() == ["a"]
+    refuse(second.paths, "a", "b")  # not published yet
     publish(first, 2, "two")
     second.take_state(print)
-    assert ledger.read_text() == "loaded by the second, not published yet"
-    write(first.paths, "archive/ledger.json", "loaded by the first meanwhile")
+    assert names() == ["a", "b"]
+    refuse(first.paths, "a", "c")
     publish(first, 3, "three")
     said: list[str] = []
     second.take_state(said.append)
-    assert ledger.read_text() == "loaded by the first meanwhile"
-    kept = next(second.paths.archive.glob("ledger-*.json"))
-    assert kept.read_text() == "loaded by the second, not published yet"
-    assert kept.name in said[0]
+    assert names() == ["a", "b", "c"]
+    assert "both lists are joined" in said[0]
+    publish(second, 4, "four")
+    first.take_state(print)
+    assert read_ledger(first.paths) == read_ledger(second.paths) == first.read_ledger()
 
 
 def test_any_host_can_fetch_what_another_landed(first, second):
