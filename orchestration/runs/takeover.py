@@ -4,17 +4,17 @@ A killed process on a host that lives is another matter: its worker reports it a
 """
 
 from collections.abc import Sequence
-from contextlib import suppress
 from datetime import timedelta
+from http import HTTPStatus
 from typing import Any
 from uuid import UUID
 
+import httpx
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.objects import StateType
 from prefect.events.actions import ChangeFlowRunState, RunDeployment
 from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
 from prefect.events.schemas.events import ResourceSpecification
-from prefect.exceptions import ObjectNotFound
 
 HEARTBEAT_SECONDS = 30  # Prefect's shortest
 _SILENT = timedelta(seconds=90)  # three heartbeats
@@ -41,14 +41,21 @@ async def register_takeover(client: PrefectClient, deployment_ids: Sequence[UUID
         same = [found for found in known if automation is not None and _says_the_same(found, automation)]
         for found in known:
             if found not in same[:1]:
-                with suppress(ObjectNotFound):
-                    await client.delete_automation(found.id)
+                await _delete(client, found.id)
         if automation is not None and not same:
             await client.create_automation(automation)
             made = await client.read_automations_by_name(name)
             for twin in sorted(made, key=lambda found: str(found.id))[1:]:  # another worker made it meanwhile
-                with suppress(ObjectNotFound):
-                    await client.delete_automation(twin.id)
+                await _delete(client, twin.id)
+
+
+async def _delete(client: PrefectClient, automation_id: UUID) -> None:
+    """Delete an automation, which another worker may have done meanwhile."""
+    try:
+        await client.delete_automation(automation_id)
+    except httpx.HTTPStatusError as error:
+        if error.response.status_code != HTTPStatus.NOT_FOUND:
+            raise
 
 
 def _says_the_same(one: AutomationCore, other: AutomationCore) -> bool:
