@@ -1,10 +1,11 @@
 """docs/compose.yaml without Docker: its schema, and its commands as plain processes with its environment."""
 
+import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,12 @@ import httpx
 import pytest
 import yaml
 from postgres import Postgres, running_postgres
-from running_hosts import Host
 from running_service import ROOT, free_port
 from seaweed import weed
 
 COMPOSE = ROOT / "docs" / "compose.yaml"
 PATIENCE = 240
+Started = tuple[subprocess.Popen[bytes], Path]  # and its log
 
 
 @pytest.fixture(scope="module")
@@ -34,25 +35,26 @@ def test_it_follows_the_compose_specification():
 
 
 @contextmanager
-def store_of(service: dict[str, Any], folder: Path, ports: dict[str, int]) -> Iterator[None]:
+def process(command: list[str], folder: Path, environment: dict[str, str], cwd: Path = ROOT) -> Iterator[Started]:
+    """Run a command with this environment and nothing of ours, as a container does."""
+    folder.mkdir(parents=True, exist_ok=True)
+    clean = {"PATH": os.environ["PATH"], "HOME": str(folder), **environment}
+    with (folder / "log").open("ab") as log:
+        started = subprocess.Popen(command, cwd=cwd, env=clean, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+    try:
+        yield started, folder / "log"
+    finally:
+        started.terminate()
+        started.wait(PATIENCE)
+
+
+def store_of(service: dict[str, Any], folder: Path, ports: dict[str, int]) -> AbstractContextManager[Started]:
     """Run the store's own command, on ports that are free here."""
     (folder / "data").mkdir(parents=True)
     options = service["command"].replace("/data", str(folder / "data")).split()
     given = [f"-{name}={port}" for name, port in ports.items()]
     local = ["-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-s3.port.iceberg=0", "-s3.port.lance=0"]
-    with (folder / "log").open("ab") as log:
-        process = subprocess.Popen(
-            [weed(), *options, *given, *local],
-            env={"PATH": "/usr/bin:/bin", "HOME": str(folder), **service["environment"]},
-            cwd=folder,
-            stdout=log,
-            stderr=log,
-        )
-    try:
-        yield
-    finally:
-        process.kill()
-        process.wait()
+    return process([weed(), *options, *given, *local], folder, service["environment"], cwd=folder)
 
 
 def database_of(service: dict[str, Any], postgres: Postgres) -> None:
@@ -80,37 +82,35 @@ def test_its_commands_are_a_service_with_two_readers(services: dict[str, Any], t
             "0.0.0.0": "127.0.0.1",
         }
 
-        def start(service: str, name: str, **port: str) -> Host:
-            environment = {key: str(value) for key, value in services[service]["environment"].items()}
+        def start(service: str, name: str, **port: str) -> Started:
+            environment = {key: str(value) for key, value in services[service]["environment"].items()} | port
             for theirs, ours in exchange.items():
                 environment = {key: value.replace(theirs, ours) for key, value in environment.items()}
-            del environment["DATA_DIR"]  # a folder of the container's own: here each has one too
-            python, option, module = services[service]["command"].split()
-            assert (python, option) == ("python", "-m")
-            host = Host(tmp_path / name, module, **environment, **port)
-            running.callback(host.stop)
-            return host
+            environment["DATA_DIR"] = str(tmp_path / name / "data")  # each container has a folder of its own
+            python, *arguments = services[service]["command"].split()
+            assert python == "python"
+            return running.enter_context(process([sys.executable, *arguments], tmp_path / name, environment))
 
-        hosts = [start("prefect", "prefect"), start("worker", "worker")]
+        started = [start("prefect", "prefect"), start("worker", "worker")]
         readers = []
         assert services["reader"]["deploy"]["replicas"] == 2
         for number in (1, 2):
             port = str(free_port())
-            hosts.append(start("reader", f"reader-{number}", API_PORT=port))
+            started.append(start("reader", f"reader-{number}", API_PORT=port))
             readers.append(running.enter_context(httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60)))
 
         def until(is_so: Callable[[], Any], what: str) -> Any:
             deadline = time.monotonic() + PATIENCE
             while time.monotonic() < deadline:
-                for host in hosts:
-                    assert host.process.poll() is None, host.log.read_text()
+                for one, log in started:
+                    assert one.poll() is None, log.read_text()
                 try:
                     if found := is_so():
                         return found
                 except httpx.TransportError:
                     pass
                 time.sleep(0.3)
-            logs = "\n".join(f"== {host.log}\n{host.log.read_text()[-3000:]}" for host in hosts)
+            logs = "\n".join(f"== {log}\n{log.read_text()[-3000:]}" for _, log in started)
             raise AssertionError(f"never came: {what}\n{logs}")
 
         for reader in readers:
