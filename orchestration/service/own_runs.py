@@ -55,8 +55,8 @@ class OwnRuns:
         """Tell the runs that this host began, and those that no host did; None where Prefect's label is enough."""
         if self._is_alone:
             return None
-        begun = begun_runs(self._paths)
-        return lambda run: str(run.id) in begun or is_stuck(run)
+        # The marks are read after Prefect answered: a run that ended meanwhile has none, and is no orphan.
+        return lambda run: str(run.id) in begun_runs(self._paths) or is_stuck(run)
 
     async def end_orphans(self, client: PrefectClient, deployment_id: UUID) -> None:
         """End the lost runs of this service, and of those it was before, once Prefect no longer hears of them."""
