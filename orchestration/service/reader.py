@@ -13,8 +13,8 @@ from ingestion.paths import DataPaths
 from orchestration.errors import NoPrefect
 from orchestration.runs.archive_runs import Backfills, Refreshes
 from orchestration.runs.runs import Runs
-from orchestration.service.server import WATCH_SECONDS
 from orchestration.service.service import Service
+from orchestration.service.watched_server import WATCH_SECONDS
 from orchestration.settings import OrchestrationSettings
 
 

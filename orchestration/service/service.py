@@ -26,8 +26,8 @@ from orchestration.service.following import Following
 from orchestration.service.health import Health
 from orchestration.service.leader import Leadership
 from orchestration.service.own_runs import OwnRuns
-from orchestration.service.server import WATCH_SECONDS, WatchedServer
 from orchestration.service.tidy import TIDY_SECONDS, tidy
+from orchestration.service.watched_server import WATCH_SECONDS, WatchedServer
 from orchestration.service.workers import Workers
 from orchestration.settings import OrchestrationSettings
 from orchestration.shelf.opening import open_shelf

@@ -12,7 +12,7 @@ import httpx
 from ingestion.paths import DataPaths
 from orchestration.runs.deployment import WORK_POOL
 from orchestration.service.health import Health
-from orchestration.service.server import WATCH_SECONDS
+from orchestration.service.watched_server import WATCH_SECONDS
 from orchestration.worker.launcher import Launcher
 from orchestration.worker.worker import ArchiveWorker, WarmWorker
 

@@ -10,7 +10,7 @@ from running_service import cores_of
 
 from ingestion.paths import DataPaths
 from orchestration.service.health import Health
-from orchestration.service.server import WatchedServer
+from orchestration.service.watched_server import WatchedServer
 from orchestration.settings import get_settings
 
 _SCRIPT = """
