@@ -113,6 +113,7 @@ def test_a_back_fill_is_served_by_readers_goes_on_at_another_host_and_is_correct
     assert read_ledger(one.paths) == read_ledger(two.paths) == reader.read_ledger()
 
 
+@pytest.mark.slow  # test_join_ledgers.py is quick
 def test_back_fills_of_two_hosts_at_once_are_one_archive(one, host, tmp_path: Path):
     assert one.is_empty
     load(one, NORMALS, days_of(date(2000, 1, 1), 40))
