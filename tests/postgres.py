@@ -12,28 +12,34 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from namespaces import Place
 from running_service import free_port
 
 
 class Postgres:
     """One server and its folder; `kill` and `start` are a power cut and the power's return."""
 
-    def __init__(self, binaries: Path, folder: Path, user: str | None) -> None:
-        self._binaries, self._folder = binaries, folder
+    def __init__(self, binaries: Path, folder: Path, place: Place, user: str | None) -> None:
+        self._binaries, self._folder, self._place = binaries, folder, place
         self.port = free_port()
-        self.url = f"postgresql+asyncpg://prefect@127.0.0.1:{self.port}/postgres"
+        self.url = f"postgresql+asyncpg://prefect@{place.address}:{self.port}/postgres"
         self._user = user if os.geteuid() == 0 else None  # Postgres refuses to run as root
         if self._user:
             shutil.chown(folder, self._user)
         options = ["-D", str(folder / "data"), "-U", "prefect", "--auth=trust", "--no-sync", "-E", "UTF8", "--locale=C"]
         subprocess.run([binaries / "initdb", *options], check=True, capture_output=True, cwd=folder, user=self._user)
+        with (folder / "data" / "pg_hba.conf").open("a") as allowed:
+            allowed.write(f"host all all {place.network} trust\n")
         self.start()
 
     def start(self) -> None:
-        command = [self._binaries / "postgres", "-D", self._folder / "data", "-p", str(self.port), "-k", self._folder]
+        at = ["-h", self._place.address, "-p", str(self.port)]
+        command = [self._binaries / "postgres", "-D", self._folder / "data", *at, "-k", self._folder]
         with (self._folder / "log").open("ab") as log:
-            self.process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self._folder, user=self._user)
-        ask = [self._binaries / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port)]
+            self.process = subprocess.Popen(
+                self._place.command(command, self._user), stdout=log, stderr=log, cwd=self._folder
+            )
+        ask = [self._binaries / "pg_isready", "-q", *at]
         deadline = time.monotonic() + 60
         while subprocess.run(ask, check=False).returncode:
             assert self.process.poll() is None, (self._folder / "log").read_text()
@@ -61,11 +67,11 @@ def _binaries() -> tuple[Path, str]:
 
 
 @contextmanager
-def running_postgres() -> Iterator[Postgres]:
+def running_postgres(place: Place | None = None) -> Iterator[Postgres]:
     binaries, user = _binaries()
     folder = Path(tempfile.mkdtemp(prefix="girouette-postgres-"))
     try:
-        postgres = Postgres(binaries, folder, user)
+        postgres = Postgres(binaries, folder, place or Place(), user)
         try:
             yield postgres
         finally:

@@ -14,6 +14,7 @@ from typing import ClassVar
 
 import httpx
 import pytest
+from namespaces import Place
 from running_service import free_port
 
 
@@ -26,24 +27,24 @@ class Seaweed:
         "AWS_REGION": "us-east-1",
     }
 
-    def __init__(self, binary: str, folder: Path) -> None:
+    def __init__(self, binary: str, folder: Path, place: Place) -> None:
         self._folder = folder
         (folder / "data").mkdir(parents=True)
         names = ("s3", "filer", "master", "volume")
         self._ports = {name: free_port() for name in [*names, *(f"{name}.port.grpc" for name in names)]}
-        self.master = f"127.0.0.1:{self._ports['master']}.{self._ports['master.port.grpc']}"
-        self.endpoint = f"http://127.0.0.1:{self._ports['s3']}"
+        self.master = f"{place.address}:{self._ports['master']}.{self._ports['master.port.grpc']}"
+        self.endpoint = f"http://{place.address}:{self._ports['s3']}"
         self.environment = {**self.keys, "AWS_ENDPOINT_URL": self.endpoint}
         credentials = {"accessKey": self.keys["AWS_ACCESS_KEY_ID"], "secretKey": self.keys["AWS_SECRET_ACCESS_KEY"]}
         identity = {"name": "tests", "credentials": [credentials], "actions": ["Admin", "Read", "Write", "List"]}
         anonymous = {"name": "anonymous", "actions": ["Read:open", "Write:open", "List:open"]}
         (folder / "s3.json").write_text(json.dumps({"identities": [identity, anonymous]}))
-        self._command = [
+        command = [
             binary,
             "server",
             f"-dir={folder / 'data'}",
-            "-ip=127.0.0.1",
-            "-ip.bind=127.0.0.1",
+            f"-ip={place.address}",
+            f"-ip.bind={place.address}",
             "-filer",
             "-s3",
             f"-s3.config={folder / 's3.json'}",
@@ -54,6 +55,7 @@ class Seaweed:
             *(f"-{name}.port={self._ports[name]}" for name in names),
             *(f"-{name}={port}" for name, port in self._ports.items() if name.endswith("grpc")),
         ]
+        self._command = place.command(command)
         self.start()
 
     def start(self) -> None:
@@ -87,8 +89,8 @@ def weed() -> str:
 
 
 @contextmanager
-def running_seaweed(folder: Path) -> Iterator[Seaweed]:
-    seaweed = Seaweed(weed(), folder)
+def running_seaweed(folder: Path, place: Place | None = None) -> Iterator[Seaweed]:
+    seaweed = Seaweed(weed(), folder, place or Place())
     make_buckets(seaweed, "girouette", "open")
     try:
         yield seaweed

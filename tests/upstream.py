@@ -31,8 +31,8 @@ _ON_THE_WIRE = (FaultKind.READ_TIMEOUT, FaultKind.READ_ERROR, FaultKind.STALLED_
 class Upstream:
     """Météo-France as the demo source plays it: at a moment the test sets, with the faults it asks for."""
 
-    def __init__(self, port: int) -> None:
-        self.url = f"http://127.0.0.1:{port}/public/DPPaquetObs"
+    def __init__(self, port: int, host: str) -> None:
+        self.url = f"http://{host}:{port}/public/DPPaquetObs"
         self.reset()
 
     def reset(
@@ -103,10 +103,10 @@ class Upstream:
 
 
 @contextmanager
-def running_upstream() -> Iterator[Upstream]:
+def running_upstream(host: str = "127.0.0.1") -> Iterator[Upstream]:
     """Serve it from a thread of this process."""
-    listening = socket.create_server(("127.0.0.1", 0))
-    upstream = Upstream(listening.getsockname()[1])
+    listening = socket.create_server((host, 0))
+    upstream = Upstream(listening.getsockname()[1], host)
     server = uvicorn.Server(uvicorn.Config(upstream, lifespan="off", log_level="critical", ws="none"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()

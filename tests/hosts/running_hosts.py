@@ -11,8 +11,9 @@ from typing import Any
 
 import httpx
 import psutil
+from namespaces import Network, Place
 from postgres import Postgres, running_postgres
-from running_service import PATIENCE, ROOT, free_port
+from running_service import KEY, PATIENCE, ROOT, free_port
 from seaweed import Seaweed, running_seaweed
 
 NEVER = "0 0 29 2 *"
@@ -20,13 +21,14 @@ SECRET = "admin:of-the-tests"
 
 
 class Host:
-    """One process, its data folder and its log."""
+    """One process, its place, its data folder and its log."""
 
-    def __init__(self, folder: Path, module: str, **settings: str) -> None:
+    def __init__(self, place: Place, folder: Path, module: str, **settings: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
+        self.place, self.name = place, folder.name
         self.data, self.log = folder / "data", folder / "log"
         clean = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "API_"))}
-        self._command = [sys.executable, "-m", module]
+        self._command = place.command([sys.executable, "-m", module])
         self._environment = {**clean, "DATA_DIR": str(self.data), "SCHEDULE_CRON": NEVER, **settings}
         self.start()
 
@@ -50,35 +52,54 @@ class Host:
 
 
 class Reader(Host):
-    def __init__(self, folder: Path, **settings: str) -> None:
-        port = str(free_port())
-        self.http = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60)
-        super().__init__(folder, "api", ROLE="reader", API_PORT=port, **settings)
+    def __init__(self, place: Place, folder: Path, **settings: str) -> None:
+        at = {"API_HOST": place.address, "API_PORT": str(free_port()), "API_KEYS": KEY}
+        self.url = f"http://{place.address}:{at['API_PORT']}"
+        self.http = httpx.Client(base_url=self.url, timeout=60, headers={"X-API-Key": KEY})
+        super().__init__(place, folder, "api", ROLE="reader", **at, **settings)
 
     def served(self) -> str | None:
         found = self.http.get("/warehouse/snapshots")
         return found.json()["served"] if found.status_code == 200 else None
 
 
-class Hosts:
-    """Two workers, two readers, Prefect on Postgres, and a store."""
+class Places:
+    """Where each host runs, by its name."""
 
-    def __init__(self, folder: Path, seaweed: Seaweed, postgres: Postgres) -> None:
+    def __init__(self, network: Network | None, *readers: str) -> None:
+        self._network, self.readers = network, readers
+        self.made: dict[str, Place] = {}
+
+    def __call__(self, name: str) -> Place:
+        self.made[name] = self._network.host(name) if self._network else Place()
+        return self.made[name]
+
+
+class Hosts:
+    """Two workers, some readers, Prefect on Postgres, and a store: all on this machine, or each in its namespace."""
+
+    def __init__(self, folder: Path, seaweed: Seaweed, postgres: Postgres, places: Places, **settings: str) -> None:
         self.seaweed, self.postgres = seaweed, postgres
-        api = f"http://127.0.0.1:{free_port()}/api"
+        at = places("prefect")
+        api = f"http://{at.address}:{free_port()}/api"
         secret = {"PREFECT_SERVER_API_AUTH_STRING": SECRET, "PREFECT_API_AUTH_STRING": SECRET}
         prefect = {"PREFECT_API_URL": api, **secret}
-        store = {**seaweed.environment, "SHELF_URL": "s3://girouette/hosts"}
+        store = {**seaweed.environment, "SHELF_URL": "s3://girouette/hosts", **settings}
         self.prefect = Host(
+            at,
             folder / "prefect",
             "orchestration.prefect_server",
             PREFECT_API_DATABASE_CONNECTION_URL=postgres.url,
             **prefect,
         )
-        self.workers = [Host(folder / name, "api", ROLE="worker", **prefect, **store) for name in ("one", "two")]
-        self.with_prefect = Reader(folder / "reader-one", **prefect, **store)
-        self.alone = Reader(folder / "reader-two", **store)
-        self.readers = [self.with_prefect, self.alone]
+        self.workers = [
+            Host(places(name), folder / name, "api", ROLE="worker", **prefect, **store) for name in ("one", "two")
+        ]
+        self.with_prefect, self.alone, *others = (
+            Reader(places(name), folder / name, **(prefect if name == "reader-a" else {}), **store)
+            for name in places.readers
+        )
+        self.readers = [self.with_prefect, self.alone, *others]
         self.prefect_http = httpx.Client(base_url=f"{api}/", auth=tuple(SECRET.split(":")), timeout=30)
         self.all: list[Host] = [self.prefect, *self.workers, *self.readers]
 
@@ -126,9 +147,10 @@ class Hosts:
 
 
 @contextmanager
-def running_hosts(folder: Path) -> Iterator[Hosts]:
-    with running_seaweed(folder / "seaweed") as seaweed, running_postgres() as postgres:
-        hosts = Hosts(folder, seaweed, postgres)
+def running_hosts(folder: Path, places: Places | None = None, **settings: str) -> Iterator[Hosts]:
+    places = places or Places(None, "reader-a", "reader-b")
+    with running_seaweed(folder / "seaweed", places("store")) as seaweed, running_postgres(places("sql")) as postgres:
+        hosts = Hosts(folder, seaweed, postgres, places, **settings)
         try:
             yield hosts
         finally:
