@@ -1,10 +1,13 @@
 """Hosts as network namespaces: each its own address and cable, which can be cut. They need root and Linux."""
 
 import os
+import re
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -77,7 +80,25 @@ class Network:
     def remove(self) -> None:
         """Delete what was made, and nothing else, however far it came."""
         for what in reversed(self._made):
-            subprocess.run(["ip", *what], check=False, capture_output=True)
+            _remove(*what)
+
+
+def _remove(*what: str) -> None:
+    if what[0] == "netns":  # one with a process in it would live on without a name
+        pids = subprocess.run(["ip", "netns", "pids", what[-1]], check=False, capture_output=True, text=True).stdout
+        for pid in pids.split():
+            with suppress(ProcessLookupError):
+                os.kill(int(pid), signal.SIGKILL)
+    subprocess.run(["ip", *what], check=False, capture_output=True)
+
+
+def _remove_left_behind() -> None:
+    """Delete what tests left that were killed: their process's number is in the names, and it is gone."""
+    for folder, pattern, kind in (("/run/netns", r"g(\d+)-.+", "netns"), ("/sys/class/net", r"g(\d+)br", "link")):
+        for found in Path(folder).glob("g*"):
+            made_by = re.fullmatch(pattern, found.name)
+            if made_by and not Path(f"/proc/{made_by[1]}").exists():
+                _remove(kind, "delete", found.name)
 
 
 @contextmanager
@@ -86,6 +107,7 @@ def network() -> Iterator[Network]:
     for needed in ("ip", "nsenter", "setpriv"):
         if shutil.which(needed) is None:
             pytest.skip(f"no network namespaces: {needed} is not installed (iproute2, util-linux)")
+    _remove_left_behind()
     made = Network()
     try:
         try:

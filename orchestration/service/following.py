@@ -42,7 +42,12 @@ class Following:
         """Follow until cancelled."""
         self._note("shelf", "starting", f"{self._shelf.store.url} was not read yet")
         while True:
-            await asyncio.to_thread(self.step)
+            step = asyncio.ensure_future(asyncio.to_thread(self.step))
+            # A cut cable leaves a request without an answer, for minutes when it is a large one.
+            while not (await asyncio.wait([step], timeout=FOLLOW_SECONDS))[0]:
+                if time.monotonic() - self._level_at > self._behind_seconds:
+                    self._tell("behind", f"{self._shelf.store.url} has not answered yet")
+            await step
             await asyncio.sleep(FOLLOW_SECONDS)
 
     def step(self) -> None:

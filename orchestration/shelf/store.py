@@ -37,9 +37,9 @@ class Read:
 class Store:
     """Objects under one prefix of a bucket. Every error of the store is a ShelfAway with one line."""
 
-    def __init__(self, url: str, objects: "ObjectStore") -> None:
+    def __init__(self, url: str, objects: "ObjectStore", documents: "ObjectStore") -> None:
         self.url = url
-        self._objects = objects
+        self._objects, self._documents = objects, documents
 
     def read(self, key: str, unless: str | None = None) -> Read | None:
         """Read an object. None: there is none, or it still has the version `unless`."""
@@ -47,7 +47,7 @@ class Store:
         from obstore.exceptions import NotFoundError, NotModifiedError
 
         with self._told(), suppress(NotFoundError, FileNotFoundError, NotModifiedError):
-            found = obstore.get(self._objects, key, options={"if_none_match": unless} if unless else {})
+            found = obstore.get(self._documents, key, options={"if_none_match": unless} if unless else {})
             return Read(bytes(found.bytes()), found.meta["e_tag"] or "")
         return None
 
@@ -56,7 +56,7 @@ class Store:
         from obstore.exceptions import NotFoundError
 
         with self._told(), suppress(NotFoundError, FileNotFoundError):
-            obstore.head(self._objects, key)
+            obstore.head(self._documents, key)
             return True
         return False
 
@@ -68,7 +68,7 @@ class Store:
         with self._told():
             try:
                 mode: Any = {"e_tag": replaces} if replaces else "create"
-                return obstore.put(self._objects, key, content, mode=mode)["e_tag"] or ""
+                return obstore.put(self._documents, key, content, mode=mode)["e_tag"] or ""
             except (AlreadyExistsError, PreconditionError) as error:
                 raise Conflict(key) from error
 
@@ -159,20 +159,27 @@ def open_store(url: str) -> Store:
         from obstore.store import from_url
     except ImportError as error:
         raise ShelfUnusable(url, "needs a package that is not installed", "pip install '.[hosts]'") from error
-    endpoints = (os.environ.get(name, "") for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"))
+    endpoints = [os.environ.get(name, "") for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")]
     address = urlsplit(url)
     if address.scheme not in ("s3", "s3a", "gs", "az", "abfs", "abfss") or not address.netloc:
         raise ShelfUnusable(url, "names no bucket", "write it as s3://bucket/prefix")
-    # Obstore's defaults try for three minutes. The next run, or the next look, tries again anyway.
-    options: dict[str, Any] = {
+    try:
+        return Store(url, *(from_url(url, **_patience(seconds, endpoints)) for seconds in (60, 8)))
+    except (BaseError, ValueError) as error:
+        raise ShelfUnusable(url, str(error).partition("\n")[0], "see docs/hosts.md") from error
+
+
+def _patience(seconds: int, endpoints: list[str]) -> dict[str, Any]:
+    """Options of a client whose every try ends after so long: on a cut cable, nothing else ends it.
+
+    Documents are small and often asked for, so they wait less than files. Obstore's defaults try for three minutes.
+    The next run, or the next look, tries again anyway.
+    """
+    return {
         "client_options": {
-            "timeout": timedelta(seconds=60),
+            "timeout": timedelta(seconds=seconds),
             "connect_timeout": timedelta(seconds=5),
             "allow_http": any(endpoint.startswith("http://") for endpoint in endpoints),
         },
         "retry_config": {"max_retries": 3, "retry_timeout": timedelta(seconds=15)},
     }
-    try:
-        return Store(url, from_url(url, **options))
-    except (BaseError, ValueError) as error:
-        raise ShelfUnusable(url, str(error).partition("\n")[0], "see docs/hosts.md") from error

@@ -1,6 +1,8 @@
 """Runs on two hosts against the same runs on one machine, and the answers of a reader against a worker's."""
 
+import asyncio
 import shutil
+import signal
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -193,3 +195,25 @@ def test_a_host_that_cannot_follow_says_since_when_and_is_unready_after_a_limit(
         seaweed.start()
     following.step()
     assert told["shelf"] == ("following", "")
+
+
+def test_a_store_that_never_answers_is_told_while_the_host_still_waits(host, tmp_path, seaweed):
+    shelf = host(tmp_path / "reader")
+    told: list[str] = []
+    following = Following(shelf, shelf.paths, 0.0, lambda _part, state, reason: told.append(f"{state} {reason}"))
+
+    async def follow() -> None:
+        running = asyncio.create_task(following.run())
+        while not any(word.startswith("lost") for word in told):
+            await asyncio.sleep(0.1)
+        assert told[-1].endswith(f"{shelf.store.url} has not answered yet")
+        seaweed.process.send_signal(signal.SIGCONT)
+        while not told[-1].startswith("following"):
+            await asyncio.sleep(0.1)
+        running.cancel()
+
+    seaweed.process.send_signal(signal.SIGSTOP)  # as on a cut cable: the kernel connects, and nobody answers
+    try:
+        asyncio.run(follow())
+    finally:
+        seaweed.process.send_signal(signal.SIGCONT)
