@@ -96,7 +96,7 @@ class Hosts:
             Host(places(name), folder / name, "api", ROLE="worker", **prefect, **store) for name in ("one", "two")
         ]
         self.with_prefect, self.alone, *others = (
-            Reader(places(name), folder / name, **(prefect if name == "reader-a" else {}), **store)
+            Reader(places(name), folder / name, **({} if name == "reader-b" else prefect), **store)
             for name in places.readers
         )
         self.readers = [self.with_prefect, self.alone, *others]
@@ -115,10 +115,9 @@ class Hosts:
         logs = "\n".join(f"== {host.log.parent.name}\n{host.log.read_text()[-3000:]}" for host in self.all)
         raise AssertionError(f"never came: {what}\n{logs}")
 
-    def trigger(self, query: str = "dept=9&full=true") -> str:
-        answer = self.until(
-            lambda: (got := self.with_prefect.http.post(f"/runs?{query}")).status_code == 202 and got, "a run"
-        )
+    def trigger(self, query: str = "dept=9&full=true", at: Reader | None = None) -> str:
+        asked = at or self.with_prefect
+        answer = self.until(lambda: (got := asked.http.post(f"/runs?{query}")).status_code == 202 and got, "a run")
         return answer.json()["id"]
 
     def run(self, run_id: str) -> dict[str, Any]:

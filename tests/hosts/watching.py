@@ -40,6 +40,9 @@ class Watching:
         for thread in self._threads:
             thread.join(70)
 
+    def has_rows(self, snapshot: str) -> bool:
+        return snapshot in self._rows
+
     def newest_hour(self, snapshot: str) -> str:
         return max(hour for _, hour in self._rows[snapshot])
 
