@@ -1,5 +1,6 @@
 """Progress of runs through the shelf: whichever host runs, every host can show its packets and dbt nodes."""
 
+import math
 import time
 from contextlib import suppress
 from uuid import UUID
@@ -50,9 +51,12 @@ class Records:
         if time.monotonic() - at < _ASK_SECONDS or (run_id not in self._asked and file.exists()):
             return
         self._asked = dict(list(self._asked.items())[-_FEW:])
-        self._asked[run_id] = (time.monotonic(), etag)
-        with suppress(ShelfAway, OSError):  # only for display
-            if found := self._store.read(f"runs/{run_id}.jsonl", unless=etag):
-                make_directory(file.parent)
-                file.write_bytes(found.content)
-                self._asked[run_id] = (time.monotonic(), found.etag)
+        self._asked[run_id] = (math.inf, etag)  # by one thread: on a cut cable each would wait for many seconds
+        try:
+            with suppress(ShelfAway, OSError):  # only for display
+                if found := self._store.read(f"runs/{run_id}.jsonl", unless=etag):
+                    make_directory(file.parent)
+                    file.write_bytes(found.content)
+                    etag = found.etag
+        finally:
+            self._asked[run_id] = (time.monotonic(), etag)

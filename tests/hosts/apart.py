@@ -56,12 +56,13 @@ def until_run(hosts: Hosts, run_id: str, phase: str) -> Host:
         paths = DataPaths(host.data)
         if run_id not in begun_runs(paths):
             return False
-        kinds = [record["kind"] for record in read_records(paths, run_id)]
+        records = read_records(paths, run_id)
+        done = sum(record["kind"] == "node" for record in records)
         if phase == "fetching":
             return hosts.run(run_id)["state_type"] == "RUNNING"
         if phase == "building":
-            return kinds.count("node") >= 5
-        return kinds.count("node") >= 30 and any(folder.name[0] == "." for folder in paths.snapshots.iterdir())
+            return done >= 5
+        return any(record["kind"] == "dbt" and done >= record["nodes"] for record in records)  # publishing
 
     deadline = time.monotonic() + WAIT
     while time.monotonic() < deadline:

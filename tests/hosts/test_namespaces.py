@@ -1,6 +1,5 @@
 """Eight hosts in networks of their own: cables are cut and hosts are killed in mid-run, while readers are asked."""
 
-import json
 import subprocess
 import sys
 import time
@@ -205,7 +204,7 @@ def test_4_any_host_may_be_killed_in_mid_run(apart: Hosts, day: Day, watching: W
 def test_5_in_all_no_answer_was_wrong(apart: Hosts, day: Day, watching: Watching):
     until_idle(apart)
     assert watching.faults == []
-    published = json.loads(apart.alone.http.get("/warehouse/snapshots").content)["snapshots"]
+    published = apart.alone.http.get("/warehouse/snapshots").json()["data"]
     runs = [snapshot["run_id"] for snapshot in published]
     assert len(runs) == len(set(runs))  # no run published twice
     day.say(f"{watching.answers:,} answers checked, the longest took {watching.longest:.1f} s")

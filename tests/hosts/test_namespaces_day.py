@@ -38,8 +38,6 @@ QUESTIONS = (
     "/warehouse/stations",
     f"/warehouse/stations/{STATION}",
     f"/warehouse/observations?station={STATION}",
-    f"/climate/{STATION}/normals?quantity=temperature",
-    f"/climate/{STATION}/records",
     "/archive/coverage",
     "/quality",
     "/warehouse/tables",

@@ -1,7 +1,9 @@
 """Publications between data folders, on a real store. The files' content is any: the shelf looks into none but JSON."""
 
 import shutil
+import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -233,3 +235,19 @@ def test_the_progress_of_a_run_is_seen_at_every_host(first, second):
     readers.put_new()  # what it fetched is not its own to put
     assert read_records(second.paths, run_id) == read_records(first.paths, run_id)
     assert second.store.keys("runs/").keys() == {f"runs/{run_id}.jsonl"}
+
+
+def test_only_one_thread_waits_for_a_store_that_never_answers(first, seaweed):
+    records = Records(first.store, first.paths)
+    run_id = "0192f0c1-8d1e-7a55-9a39-5b1f6f0e2c12"
+    seaweed.process.send_signal(signal.SIGSTOP)
+    try:
+        with ThreadPoolExecutor(2) as pool:
+            waiting = pool.submit(records.fetch, run_id)
+            time.sleep(1.5)  # longer than between two questions
+            pool.submit(records.fetch, run_id).result(1)
+            assert not waiting.done()
+            seaweed.process.send_signal(signal.SIGCONT)
+            waiting.result()
+    finally:
+        seaweed.process.send_signal(signal.SIGCONT)

@@ -12,7 +12,7 @@ from running_hosts import Reader
 
 ROWS = "/warehouse/tables/marts/hourly_observations?limit=100000&format=csv"
 _ASKED = ("/warehouse/latest?dept=9", ROWS, "/quality", "/warehouse/stations?dept=9", "/health/live")
-_PAUSE = 0.1
+_PAUSE = 0.2
 
 
 class Watching:
