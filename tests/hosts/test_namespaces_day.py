@@ -5,9 +5,12 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from datetime import UTC, date, datetime
+from pathlib import Path
 
 import pytest
 from apart import WAIT, Day, until_idle, until_run
+from archive_files import Archive, days_of, text_of
 from fastapi.testclient import TestClient
 from httpx import Response
 from published import Publications
@@ -31,6 +34,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("namespaces")]
 
 HOURS = 24
 STATION = "09289001"
+CLIMATE = tuple(f"/climate/{STATION}/{what}" for what in ("normals", "records", "history?quantity=temperature_max_c"))
 QUESTIONS = (
     "/warehouse/latest",
     "/warehouse/latest?dept=9&format=csv",
@@ -43,6 +47,7 @@ QUESTIONS = (
     "/warehouse/tables",
     "/warehouse/query?sql=select+count(*)+from+marts.hourly_observations",
     "/warehouse/download",
+    *CLIMATE,
 )
 
 
@@ -82,9 +87,14 @@ class SingleMachines:
 
 
 def test_each_hour_of_a_day_is_served_by_three_readers_as_by_one_machine(
-    apart: Hosts, day: Day, watching: Watching, world, tmp_path, monkeypatch
+    apart: Hosts,
+    day: Day,
+    watching: Watching,
+    world: tuple[Upstream, object],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ):
-    upstream: Upstream = world[0]
+    upstream = world[0]
     for name, value in apart.seaweed.environment.items():
         monkeypatch.setenv(name, value)
     open_store.cache_clear()
@@ -92,11 +102,16 @@ def test_each_hour_of_a_day_is_served_by_three_readers_as_by_one_machine(
     run_once(alone, "9")
     served = apart.until_all_serve(None)
     until_idle(apart)
+    # As `make backfill` by hand on one worker: its next run publishes the archive for all.
+    archive = Archive(DataPaths(apart.workers[0].data), tmp_path / "archive")
+    thirty_years = text_of(days_of(date(1991, 1, 1), 11_000))
+    archive.load("Q_09_previous-1950-2023_RR-T-Vent.csv.gz", thirty_years, datetime(2026, 1, 5, tzinfo=UTC))
     asking: list[Reader] = [apart.with_prefect, apart.readers[2]]
     took: Counter[str] = Counter()
     delays: dict[str, list[float]] = {reader.name: [] for reader in apart.readers}
     seconds: list[float] = []
-    compared = rows = 0
+    compared: Counter[str] = Counter()
+    rows = 0
     with ExitStack() as until, Publications(open_store("s3://girouette/hosts")) as publications:
         machines = SingleMachines(apart.workers, until)
         for number in range(HOURS):
@@ -116,13 +131,16 @@ def test_each_hour_of_a_day_is_served_by_three_readers_as_by_one_machine(
             one = machines.of(worker)
             for question in questions(one.get, before, served):
                 expected = one.get(question)
+                is_climate = question.startswith(CLIMATE)
+                if is_climate and expected.status_code == 404:
+                    continue  # the worker that has the archive had no run yet
                 assert (expected.status_code, question) == (200, question), expected.text[:300]
                 for reader in apart.readers:
                     answer = reader.http.get(question)
                     assert answer.status_code == 200, (reader.name, question, answer.text[:300])
                     assert answer.content == expected.content, (reader.name, question)
                     assert answer.headers.get("ETag") == expected.headers.get("ETag"), (reader.name, question)
-                    compared += 1
+                    compared["climate" if is_climate else "others"] += 1
             # The same rows as a machine that ran every hour by itself.
             assert run_once(alone, "9").is_published
             mine, its = (
@@ -140,6 +158,7 @@ def test_each_hour_of_a_day_is_served_by_three_readers_as_by_one_machine(
             f"  {reader}: served {statistics.median(found):.1f} s after publication (median; {min(found):.1f} to "
             f"{max(found):.1f})"
         )
-    day.say(f"  {compared:,} answers equal in bytes and ETag; {rows:,} rows at the end, 0 differ")
+    day.say(f"  answers equal in bytes and ETag: {dict(compared)}; {rows:,} rows at the end, 0 differ")
     day.say(f"  {watching.answers:,} answers checked meanwhile, the longest took {watching.longest:.1f} s")
     assert all(took[worker.name] for worker in apart.workers)
+    assert compared["climate"]
