@@ -1,6 +1,7 @@
 """Hosts as processes with data folders of their own: Prefect on Postgres, workers without HTTP, readers."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -40,10 +41,14 @@ class Host:
 
     def cut_power(self) -> None:
         """kill -9 of all its processes at once."""
+        self.signal(signal.SIGKILL)
+        self.process.wait()
+
+    def signal(self, number: int) -> None:
+        """Send all its processes a signal."""
         own = psutil.Process(self.process.pid)
         for process in [own, *own.children(recursive=True)]:
-            process.kill()
-        self.process.wait()
+            process.send_signal(number)
 
     def stop(self) -> None:
         if self.process.poll() is None:
