@@ -19,6 +19,9 @@ _SETTINGS = {
     # Longer than clients keep a connection (25 s). Otherwise a request may hit a closing one and wait 2 s.
     "PREFECT_SERVER_API_KEEPALIVE_TIMEOUT": "60",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    # In memory, Prefect's default, the slot of a run is forgotten by a server that starts again: its client then ends
+    # the run in the middle (410 Gone).
+    "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
     # Prefect's default deletes events after 7 days and keeps runs for ever. Runs go with their tasks, states, logs and
     # artifacts, 90 days after their end (PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD).
     "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",

@@ -25,6 +25,7 @@ from prefect.engine import handle_engine_signals
 from prefect.flow_engine import load_flow_run, run_flow
 from prefect.logging.loggers import flow_run_logger
 from prefect.settings import (
+    PREFECT_CLIENT_RETRY_EXTRA_CODES,
     PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED,
     PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
     temporary_settings,
@@ -59,23 +60,24 @@ def execute(flow_run_id: str, environment: dict[str, str], log_file: str, flow: 
     for read_settings in (get_ingestion_settings, get_settings):
         read_settings.cache_clear()
     gc.set_threshold(100_000)  # collecting garbage takes 6 % of a run, which ends before it matters
-    with temporary_settings(_left_out()), SyncClientContext(sync_settings()):
+    with temporary_settings(_settings()), SyncClientContext(sync_settings()):
         flow_run = load_flow_run(UUID(flow_run_id))
         with handle_engine_signals(flow_run.id):
             log = cast("logging.Logger", flow_run_logger(flow_run))
             run_flow(_FLOWS[flow], flow_run=flow_run, error_logger=log)
 
 
-def _left_out() -> dict[Any, Any]:
-    """Return settings that save waiting in short runs, unless the environment sets them."""
-    found: dict[Any, Any] = {}
-    if "PREFECT_FLOWS_HEARTBEAT_FREQUENCY" not in os.environ:
+def _settings() -> dict[Any, Any]:
+    """Return settings that suit short runs, or runs beside other hosts, unless the environment sets them."""
+    is_alone = get_settings().shelf_url is None
+    found: dict[Any, Any] = {
         # Alone, the worker watches, and the thread would end up to 1 s late. Beside others, the host may be lost.
-        is_alone = get_settings().shelf_url is None
-        found[PREFECT_FLOWS_HEARTBEAT_FREQUENCY] = None if is_alone else HEARTBEAT_SECONDS
-    if "PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED" not in os.environ:  # the service has checked it
-        found[PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED] = False
-    return found
+        PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None if is_alone else HEARTBEAT_SECONDS,
+        PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED: False,  # the service has checked it
+    }
+    if not is_alone:  # what the server answers while its Postgres is away: the end of a run is told once it is back
+        found[PREFECT_CLIENT_RETRY_EXTRA_CODES] = {500}
+    return {setting: value for setting, value in found.items() if setting.name not in os.environ}
 
 
 def _write_output_to(log_file: Path) -> None:
