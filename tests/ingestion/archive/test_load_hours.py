@@ -187,9 +187,7 @@ def test_days_and_hours_of_a_departement_do_not_touch_each_other(archive: Archiv
     ledger = read_ledger(archive.paths)
     assert sorted((file.dataset, file.rows) for file in ledger.in_use("9")) == [("days", 5), ("hours", 50)]
     assert (ledger.climate, set(ledger.from_hours)) == (climate, {"9"})
-    with pytest.raises(
-        ArchiveFileRefused, match=r"an hourly file .* \(H_…\), no file of official days"
-    ):
+    with pytest.raises(ArchiveFileRefused, match=r"an hourly file .* \(H_…\), no file of official days"):
         load_file(archive.paths, archive.folder / LATEST, Origin(LATEST, at(3)), "meteofrance", dataset="days")
 
 
