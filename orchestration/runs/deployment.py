@@ -119,7 +119,9 @@ async def _register_work_pool(client: PrefectClient, data_dir: Path | None) -> N
     run, it writes where this service reads. Hosts that share a shelf write each to a folder of their own.
     """
     alone = {"DATA_DIR": str(data_dir.resolve())} if data_dir else None
-    environment = alone or {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_SECONDS)}
+    # For ordinary Prefect workers; ours do the same (run_process.py).
+    beside = {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_SECONDS), "PREFECT_CLIENT_RETRY_EXTRA_CODES": "500"}
+    environment = alone or beside
     template: dict[str, Any] = {
         "job_configuration": {
             "env": environment,

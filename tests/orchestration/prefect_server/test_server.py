@@ -123,3 +123,4 @@ def test_what_is_for_sqlite_is_left_out_on_postgres(database, seconds, is_alone,
     assert environment["PREFECT_API_DATABASE_CONNECTION_URL"].startswith("sqlite") is is_alone
     assert prefect_server_main.is_sqlite() is is_alone
     assert environment["PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED"] == "events,flow_runs"  # on both
+    assert environment["PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE"].endswith(".filesystem")
