@@ -36,7 +36,8 @@ def write_days(received: Received, partial: Path, years: tuple[int, int] | None)
     spill = partial.with_name(f"{partial.name}.spill")
     with duckdb.connect(config={"memory_limit": MEMORY, "temp_directory": str(spill), "threads": 2}) as connection:
         try:
-            copy_rows(connection, _select(received, quantities), partial, ROW_GROUP)
+            select = f"{_select(received, quantities)} {received.order_by('observed_date')}"
+            copy_rows(connection, select, partial, ROW_GROUP)
         except duckdb.IOException:
             raise  # the machine refuses: no fault of the file
         except (duckdb.DataError, duckdb.InvalidInputException) as error:

@@ -95,10 +95,16 @@ def _coverage_sql(hours: str) -> str:
         f"count({HOURLY_FIELDS[field][0]}) filter (Q{HOURLY_FIELDS[field][0]} is distinct from 2) as {field}_hours"
         for field in COUNTED
     )
+    # Three counts in one number, 20 bits each: a month has at most 744 hours, so 20,088 values. Three sums for each
+    # quantity would take half of the time again.
+    counts = " + ".join(
+        f"case when Q{name} = 1 or Q{name} is null then 0 when Q{name} = 0 then 1 when Q{name} = 2 then {1 << 20}"
+        f" when Q{name} = 9 then {1 << 40} else 0 end"
+        for name, _ in HOURLY_FIELDS.values()
+    )
     codes = ", ".join(
-        f"sum({' + '.join(f'coalesce(Q{name} = {code}, false)::int' for name, _ in HOURLY_FIELDS.values())})::bigint"
-        f" as quality_{code}_values"
-        for code in (0, 2, 9)
+        f"((sum({counts})::bigint >> {bits}) & {(1 << 20) - 1}) as quality_{code}_values"
+        for code, bits in ((0, 0), (2, 20), (9, 40))
     )
     return f"""
         select

@@ -24,6 +24,7 @@ from ingestion.errors import ArchiveFileRefused
 from ingestion.raw_store import literal
 
 MEMORY = "300MB"  # DuckDB then peaks at 540 MB while it sorts a file of 3.7 million rows
+_BUFFER, _LINE = 8_000_000, 1_000_000  # bytes: DuckDB's own 32 MB leave too little to sort in
 ROW_GROUP = 122_880  # rows: with fewer in a group, planning a question reads longer footers and gains nothing
 
 _KEY = ("NUM_POSTE", "AAAAMMJJHH")
@@ -65,7 +66,8 @@ def _copy(connection: duckdb.DuckDBPyConnection, received: Received, partial: Pa
     """Write the columns that have values: those a sample shows, or all where another one has some too."""
     try:
         try:
-            copy_rows(connection, _select(received, received.filled), partial, ROW_GROUP)
+            select = f"{_select(received, received.filled)} {received.order_by('observed_at')}"
+            copy_rows(connection, select, partial, ROW_GROUP)
         except duckdb.InvalidInputException as error:
             if _MORE not in str(error):
                 raise
@@ -122,7 +124,8 @@ def _select(received: Received, filled: Collection[str]) -> str:
                 as observed_at, {values}
         from read_csv(
             {literal(received.file)}, columns = {{{columns}}}, delim = ';', header = true, auto_detect = false,
-            quote = '', escape = '', compression = {literal(received.compression)}, nullstr = ''
+            quote = '', escape = '', compression = {literal(received.compression)}, nullstr = '',
+            buffer_size = {_BUFFER}, max_line_size = {_LINE}
         )
         {check if len(empty) > 0 else ""}
     """

@@ -13,7 +13,7 @@ from archive_files import HOURS_HEADER, OTHER_HEADER, Archive, days_of, hour_of,
 from ingestion.archive.__main__ import main
 from ingestion.archive.ledger import read_ledger
 from ingestion.archive.load import Origin, load_file
-from ingestion.archive.received_file import period_of
+from ingestion.archive.received_file import period_of, receive
 from ingestion.errors import ArchiveFileRefused
 from ingestion.paths import DataPaths
 
@@ -54,6 +54,26 @@ def test_columns_are_read_by_name_and_ids_are_made_whole(archive: Archive, at: M
         ("09289001", "2024-05-01 00:00:00", 1.2, None, None, None, None, None, 1011.1, 1, 55, None, None, "ST GIRONS"),
         ("09289001", "2024-05-01 01:00:00", None, -3.4, 9, "/", 300, 9, None, None, None, "1", None, "ST GIRONS"),
     ]
+
+
+@pytest.mark.parametrize(("swapped", "is_in_order"), [(2, False), (90, True)], ids=["in the sample", "behind it"])
+def test_rows_are_sorted_whether_a_sample_shows_it_or_not(
+    archive: Archive, at: Moment, swapped: int, is_in_order: bool
+) -> None:
+    rows = hours_of(NEW_YEAR, 100)
+    whole = text_of(rows, HOURS_HEADER)
+    rows[swapped], rows[swapped + 1] = rows[swapped + 1], rows[swapped]
+    text = text_of(rows, HOURS_HEADER)
+    file = archive.paths.root / "given.csv"
+    file.parent.mkdir(exist_ok=True)
+    for given, expected in ((whole, True), (text, is_in_order)):
+        file.write_bytes(given)
+        assert receive(file).is_in_order == expected
+    archive.load(LATEST, text, at(1))
+    (found,) = (archive.paths.root / str(file.file) for file in read_ledger(archive.paths).in_use())
+    hours = [hour for (hour,) in duckdb.sql(f"select observed_at::timestamp from '{found}'").fetchall()]
+    assert hours == sorted(hours)
+    assert len(set(hours)) == 100
 
 
 def test_empty_columns_are_left_out_and_a_rare_value_is_found_all_the_same(archive: Archive, at: Moment) -> None:
