@@ -5,7 +5,7 @@ Measured on 2,000 hourly rows of 38 columns: polars 3 ms, DuckDB's to_json 13 ms
 
 import io
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
@@ -23,6 +23,7 @@ from api.warehouse.answer.writable import within_calendar, written_by_duckdb
 from api.warehouse.problems import BadValue
 
 _CHUNK_ROWS = 20_000
+_EMPTY = "{}"
 # Turning text from polars into Python text holds the GIL: 3 to 6 ms for 2,000 rows, 0.3 ms for 200.
 _TURN_ROWS = 200
 
@@ -118,27 +119,37 @@ def _frame(part: pa.Table) -> pl.DataFrame:
 
 def _lines(part: pa.Table) -> bytes:
     """Write one JSON object a line."""
+    return _with_odd_columns(part, pl.DataFrame.write_ndjson)
+
+
+def _with_odd_columns(part: pa.Table, write: Callable[[pl.DataFrame, io.BytesIO], None]) -> bytes:
+    """Write JSON with polars, and put in what polars cannot write."""
     written = written_by_duckdb(part)
     # polars writes a mark in the place of what it cannot write. No text of the data is that random mark.
     mark = secrets.token_hex(16)
+    # Nearly all maps are empty: they share a mark, as one pass over the text then puts all of them in.
     for position, name in enumerate(part.column_names):
         if name in written:
-            marks = pa.repeat(f"{mark}{position}", part.num_rows)
-            part = part.set_column(position, name, marks)
-    text = for_json(_frame(part)).write_ndjson()
+            marks = [mark if value == _EMPTY else f"{mark}{position}" for value in written[name]]
+            part = part.set_column(position, name, pa.array(marks, pa.string()))
+    body = io.BytesIO()
+    write(for_json(_frame(part)), body)
+    text = body.getvalue()
+    if not written:
+        return text
+    text = text.replace(f'"{mark}"'.encode(), _EMPTY.encode())
     for position, name in enumerate(part.column_names):
-        if name in written:
-            pieces = text.split(f'"{mark}{position}"')
-            texts = [value or "null" for value in written[name]]
-            text = "".join(chain.from_iterable(zip(pieces, texts, strict=False))) + pieces[-1]
-    return text.encode()
+        if values := [(value or "null").encode() for value in written.get(name, ()) if value != _EMPTY]:
+            pieces = text.split(f'"{mark}{position}"'.encode())
+            text = b"".join(chain.from_iterable(zip(pieces, values, strict=False))) + pieces[-1]
+    return text
 
 
 def _json(table: pa.Table, rows: Rows, facts: dict[str, Any]) -> Iterator[bytes]:
     yield b'{"snapshot":' + orjson.dumps(facts) + b',"data":['
     for position, part in enumerate(_parts(table)):
-        text = _lines(part).rstrip(b"\n").replace(b"\n", b",")  # no line end stands inside a line of JSON
-        yield b"," + text if position else text
+        text = memoryview(_with_odd_columns(part, pl.DataFrame.write_json))[1:-1]  # a list of objects, bare
+        yield b"," + text if position else bytes(text)
     yield b"]," + orjson.dumps({**rows.members, "next": rows.next_cursor})[1:]
 
 

@@ -11,6 +11,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
+_EMPTY_MAP = "{}"
 _FIRST_DAY, _LAST_DAY = -719_162, 2_932_896  # 0001-01-01 and 9999-12-31, in days from 1970
 _TICKS_A_DAY = {"s": 86_400, "ms": 86_400_000, "us": 86_400_000_000}  # years in nanoseconds always fit
 
@@ -31,14 +32,23 @@ def written_by_duckdb(table: pa.Table) -> dict[str, list[str | None]]:
     if not names:
         return {}
     with _writer().cursor() as connection:
-        connection.register("odd", pa.table({f"c{n}": table.column(name) for n, name in enumerate(names)}))
+        return {name: _texts(connection, table.column(name).combine_chunks()) for name in names}
+
+
+def _texts(connection: duckdb.DuckDBPyConnection, values: pa.Array) -> list[str | None]:
+    texts: list[str | None] = [_EMPTY_MAP] * len(values)
+    told = pa.array(range(len(values)))
+    if pa.types.is_map(values.type):  # most are empty, and DuckDB need not say so of each
+        lengths = pc.subtract(values.offsets[1:], values.offsets[:-1])
+        told = told.filter(pc.or_(pc.not_equal(lengths, 0), pc.is_null(values)))
+    if len(told):
+        connection.register("odd", pa.table({"c": values.take(told)}))
         # Tuples have fields without names: no JSON object, so they are given as DuckDB shows them: "(1, 2)".
-        texts = [
-            f"to_json(c{n}{'::varchar' if _is_tuple(table.schema.field(name).type) else ''})::varchar"
-            for n, name in enumerate(names)
-        ]
-        rows = connection.execute(f"select {', '.join(texts)} from odd").fetchall()
-    return {name: [row[position] for row in rows] for position, name in enumerate(names)}
+        column = "c::varchar" if _is_tuple(values.type) else "c"
+        rows = connection.execute(f"select to_json({column})::varchar from odd").fetchall()
+        for position, (text,) in zip(told.to_pylist(), rows, strict=True):
+            texts[position] = text
+    return texts
 
 
 @cache

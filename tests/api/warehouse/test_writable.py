@@ -1,5 +1,7 @@
 """Whatever a SELECT gives is written in every format, or refused with 422."""
 
+import csv
+import io
 import json
 
 import httpx
@@ -62,3 +64,27 @@ def test_braces_and_line_ends_in_a_text_beside_a_map_stay_in_their_row(client: h
         {"n": 2, "t": "}", "m": None, "last": False},
     ]
     assert client.post("/warehouse/query", json={"sql": f"select * from ({sql}) where n > 2"}).json()["data"] == []
+
+
+@pytest.mark.parametrize("format", ["json", "ndjson", "csv"])
+def test_empty_maps_between_others_stay_in_their_rows(client: httpx.Client, format: str) -> None:
+    sql = """
+        select * from (values
+            (1, map{}::map(varchar, int), 'a', map{'p': 0}::map(varchar, int)), (2, map{'k': 9}, '{}', map{}),
+            (3, null, 'c', map{'q': 1}), (4, map{}, 'd', map{}), (5, map{'l': 2}, 'e', null)
+        ) as rows (n, m, t, o) order by n
+    """
+    answer = client.post("/warehouse/query", json={"sql": sql, "format": format})
+    if format == "csv":
+        rows = list(csv.DictReader(io.StringIO(answer.text)))
+        found = [(row["t"], *(json.loads(row[name] or "null") for name in "mo")) for row in rows]
+    else:
+        lines = [json.loads(line) for line in answer.text.splitlines()]
+        found = [(row["t"], row["m"], row["o"]) for row in (lines[0]["data"] if format == "json" else lines)]
+    assert found == [
+        ("a", {}, {"p": 0}),
+        ("{}", {"k": 9}, {}),
+        ("c", None, {"q": 1}),
+        ("d", {}, {}),
+        ("e", {"l": 2}, None),
+    ]
