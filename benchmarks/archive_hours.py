@@ -17,27 +17,25 @@ from api.warehouse.answer.render import render
 from api.warehouse.opening import open_warehouse
 from api.warehouse.question.climate import HistoryRequest, read_history
 from api.warehouse.settings import WarehouseSettings
+from benchmarks.archives import copy_hours, make_hours_file
 from benchmarks.history import SOURCE, load_month
 from benchmarks.report import Report
-from ingestion.archive.hours_columns import QUANTITIES
-from ingestion.archive.ledger import ArchiveFile, read_ledger, write_ledger
 from ingestion.archive.load import Origin, load_file
-from ingestion.demo.archive_hours import hours_file
 from ingestion.paths import DataPaths
 from ingestion.raw_store import literal
 from orchestration.pipeline import build_and_record
 from orchestration.settings import get_settings
 from orchestration.snapshots.publish import publish_build
 
-_YEARS, _POST, _COPIES = range(2010, 2020), "09289001", ("11", "31", "32", "65", "66", "75", "81", "82", "12")
+_POST = "09289001"
 _LOAD = """
 import sys, time
 from pathlib import Path
-from ingestion.archive.load import given_by_hand, load_hours, renew_climate
+from ingestion.archive.load import given_by_hand, load_file, renew_climate
 from ingestion.paths import DataPaths
 from ingestion.settings import get_settings
 started, paths, file = time.perf_counter(), DataPaths(get_settings().data_dir), Path(sys.argv[1])
-loaded = load_hours(paths, file, given_by_hand(file), "meteofrance", more_follow=True)
+loaded = load_file(paths, file, given_by_hand(file), "meteofrance", more_follow=True)
 written = time.process_time()
 renew_climate(paths, loaded.entry.department)
 peak = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
@@ -49,7 +47,7 @@ def measure_archive_hours(report: Report, *, rounds: int) -> None:
     """Load the file in a process of its own each round, then ask for hours, past every cache of answers."""
     with tempfile.TemporaryDirectory(prefix="girouette-bench-") as folder:
         file = Path(folder) / "H_09_2010-2019.csv.gz"
-        rows = _make_file(file)
+        rows = make_hours_file(file)
         print(f"Archive hours: {rows:,} rows, {file.stat().st_size / 1e6:.0f} MB compressed", flush=True)
         _measure_load(report, Path(folder), file, rows, rounds, "archive hours")
         _measure_load(report, Path(folder), _by_hour(file), rows, rounds, "archive hours, not sorted")
@@ -85,31 +83,13 @@ def _by_hour(file: Path) -> Path:
     return target
 
 
-def _make_file(file: Path) -> int:
-    """Write the demo's hours with all of upstream's columns, most of them empty as in real files."""
-    made = file.with_name("demo.csv")
-    made.write_bytes(hours_file("9", _YEARS, date(2026, 1, 1)))
-    with duckdb.connect() as connection:
-        told = f"read_csv({literal(made)}, delim = ';', header = true, all_varchar = true)"
-        given = connection.sql(f"from {told}").columns
-        key = given[:6]
-        names = [*key, *(part for name in QUANTITIES for part in (name, f"Q{name}"))]
-        columns = ", ".join(name if name in given else f"null as {name}" for name in names)
-        connection.execute(
-            f"copy (select {columns} from {told}) to {literal(file)} (delimiter ';', header true, compression gzip)"
-        )
-        row = connection.execute(f"select count(*) from {told}").fetchone()
-    made.unlink()
-    return int(row[0]) if row else 0
-
-
 def _measure_reads(report: Report, folder: Path, file: Path, rounds: int) -> None:
     paths = DataPaths(folder / "data")
     now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
     load_month(paths, now - timedelta(days=3), now)
     build_and_record(get_settings(), paths, None, lambda _: None)
     load_file(paths, file, Origin(file.name, datetime.now(UTC)), SOURCE)
-    _copy_to_other_departments(paths)
+    copy_hours(paths)
     publish_build(paths, keep=1)
     week = HistoryRequest(
         question="", limit=100_000, station=_POST, start=date(2015, 3, 2), end=date(2015, 3, 8), resolution="hour"
@@ -135,27 +115,3 @@ def _measure_reads(report: Report, folder: Path, file: Path, rounds: int) -> Non
                     cpus.append(1000 * (time.process_time() - cpu))
             report.add(f"archive hours: {name}", "ms", walls)
             print(f"{'':46} {statistics.median(cpus):>12,.1f} ms of CPU, {body.tell():,} bytes")
-
-
-def _copy_to_other_departments(paths: DataPaths) -> None:
-    ledger = read_ledger(paths)
-    (loaded,) = ledger.in_use("9", "hours")
-    for code in _COPIES:
-        names = {}
-        for name in [
-            str(loaded.file),
-            *(f"{ledger.from_hours['9']}/{table}.parquet" for table in ("days", "coverage")),
-        ]:
-            names[name] = name.replace("/9/", f"/{code}/")
-            (paths.root / names[name]).parent.mkdir(parents=True, exist_ok=True)
-            duckdb.execute(
-                f"copy (select * replace ('{code}' || station_id[3:] as station_id) from {literal(paths.root / name)})"
-                f" to {literal(paths.root / names[name])} (format parquet, compression zstd, row_group_size 122_880)"
-            )
-        ledger.put(_under(loaded, code, names[str(loaded.file)]))
-        ledger.from_hours[code] = ledger.from_hours["9"].replace("/9/", f"/{code}/")
-    write_ledger(paths, ledger)
-
-
-def _under(entry: ArchiveFile, code: str, file: str) -> ArchiveFile:
-    return replace(entry, department=code, name=entry.name.replace("_09_", f"_{code}_"), file=file)

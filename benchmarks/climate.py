@@ -11,8 +11,6 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-import duckdb
-
 from api.warehouse.answer.formats import CSV, JSON, PARQUET, Format
 from api.warehouse.answer.render import Document, Rows, render, render_document
 from api.warehouse.open.execute import Executor
@@ -22,19 +20,15 @@ from api.warehouse.question.accumulate import AccumulateRequest, read_accumulate
 from api.warehouse.question.anomalies import AllNormalRequest, read_all_normal, read_normal
 from api.warehouse.question.climate import HistoryRequest, read_history, read_normals
 from api.warehouse.settings import WarehouseSettings
-from benchmarks.history import SOURCE, load_month
+from benchmarks.archives import make_days_of_france
+from benchmarks.history import load_month
 from benchmarks.report import Report
-from ingestion.archive.ledger import CLIMATE, ArchiveFile, read_ledger, write_ledger
-from ingestion.archive.load import Origin, load_file
-from ingestion.demo.archive import days_file
-from ingestion.departments import all_departments
 from ingestion.paths import DataPaths
-from ingestion.raw_store import literal
 from orchestration.pipeline import build_and_record
 from orchestration.settings import get_settings
 from orchestration.snapshots.publish import publish_build
 
-_POST, _COPIES = "09289001", 2  # 14 posts, twice in each of 94 départements
+_POST = "09289001"
 _LONG_AGO, _LATELY = date(1999, 7, 14), date(2025, 7, 14)
 
 Work = Callable[[OpenSnapshot, Executor], Rows | Document]
@@ -47,7 +41,7 @@ def measure_climate(report: Report, *, rounds: int) -> None:
         now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
         load_month(paths, now - timedelta(days=3), now)
         build_and_record(get_settings(), paths, None, lambda _: None)
-        _make_archive(paths, Path(folder))
+        make_days_of_france(paths, Path(folder))
         publish_build(paths, keep=1)
         with (
             open_warehouse(paths, WarehouseSettings(_env_file=None)) as reads,
@@ -93,50 +87,3 @@ def _write(answer: Rows | Document, format: Format) -> int:
     if isinstance(answer, Document):
         return len(render_document(answer, {}))
     return sum(map(len, render(answer, format, {})))
-
-
-def _make_archive(paths: DataPaths, folder: Path) -> None:
-    """Load the demo's Ariège, then copy its days and its climate under the ids of all other départements."""
-    this_year = datetime.now(UTC).year
-    periods = {"previous-1950": range(1991, this_year - 1), "latest": range(this_year - 1, this_year)}
-    for period, years in periods.items():
-        first = "" if period.startswith("previous") else f"-{this_year - 1}"
-        last = years[-1] if period.startswith("previous") else this_year
-        file = folder / f"Q_09_{period}{first}-{last}_RR-T-Vent.csv"
-        file.write_bytes(days_file("9", years, date(this_year, 1, 1)))
-        load_file(paths, file, Origin(file.name, datetime.now(UTC)), SOURCE)
-        file.unlink()
-    ledger = read_ledger(paths)
-    loaded, climate = ledger.in_use(), ledger.climate["9"]
-    for department in all_departments():
-        code = department.code
-        if not code.isdecimal() or int(code) > 95 or code == "9":
-            continue
-        for entry in loaded:
-            assert entry.file is not None
-            file_name = entry.file.replace("/days/9/", f"/days/{code}/")
-            _copy_rows(paths, entry.file, file_name, code)
-            ledger.put(_entry(entry, code, file_name))
-        ledger.climate[code] = climate.replace("/climate/9/", f"/climate/{code}/")
-        for table in CLIMATE:
-            _copy_rows(paths, f"{climate}/{table}.parquet", f"{ledger.climate[code]}/{table}.parquet", code)
-    write_ledger(paths, ledger)
-
-
-def _entry(entry: ArchiveFile, code: str, file_name: str) -> ArchiveFile:
-    return replace(
-        entry, department=code, file=file_name, rows=entry.rows * _COPIES, name=entry.name.replace("_09_", f"_{code}_")
-    )
-
-
-def _copy_rows(paths: DataPaths, source: str, target: str, code: str) -> None:
-    (paths.root / target).parent.mkdir(parents=True, exist_ok=True)
-    new_id = f"'{code.zfill(2)}' || substr(station_id, 3, 5) || copy"
-    described = f"describe from read_parquet({literal(paths.root / source)})"
-    names = [row[0] for row in duckdb.sql(described).fetchall()]
-    replaced = f"{new_id} as station_id" + (f", '{code}' as department_code" if "department_code" in names else "")
-    duckdb.sql(
-        f"copy (select * exclude (copy) replace ({replaced})"
-        f" from read_parquet({literal(paths.root / source)}), (select unnest(range({_COPIES})) as copy) order by all)"
-        f" to {literal(paths.root / target)} (format parquet, compression zstd, row_group_size 20_480)"
-    )

@@ -24,6 +24,8 @@ _WORDS = {  # the beginning of a ratio's name
     "load_vs_read_csv": "landing to tested marts, to DuckDB's `read_csv` of the same files",
     "growth_1y_vs_1m": "a new hour of all France after a year, to after a month",
     "growth_10y_vs_1m": "a new hour of all France after ten years, to after a month",
+    "france_days_vs_30_min": "all of France's days, 134 million rows, to 30 minutes",
+    "new_hour_with_archive": "a new hour of all France with the archive behind it, to without",
 }
 _READ = re.compile(r"(.*): (?:requests|p50|p99|size)")
 

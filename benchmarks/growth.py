@@ -32,7 +32,7 @@ def measure_growth(report: Report, *, rounds: int, ten_years: bool) -> None:
     with tempfile.TemporaryDirectory(prefix="girouette-growth-") as folder, ExitStack() as stack:
         upstream = stack.enter_context(running_upstream(Path(folder), hours_back=rounds + 3))
         refreshes = {
-            span: stack.enter_context(_refresher(environment(Path(folder) / span, upstream, "http://127.0.0.1:9/api")))
+            span: stack.enter_context(refresher(environment(Path(folder) / span, upstream, "http://127.0.0.1:9/api")))
             for span in spans
         }
         refreshes["1m"]("stations")
@@ -71,7 +71,7 @@ def _fill_page_cache(folder: Path) -> None:
 
 
 @contextmanager
-def _refresher(env: Mapping[str, str]) -> Iterator[Callable[[str], Mapping[str, float]]]:
+def refresher(env: Mapping[str, str]) -> Iterator[Callable[[str], Mapping[str, float]]]:
     """A warm process that refreshes once for each hour it is sent."""
     log = Path(env["DATA_DIR"]).with_suffix(".log").open("ab")
     process = subprocess.Popen(

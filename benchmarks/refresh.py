@@ -45,6 +45,8 @@ def main() -> None:
         ingested, built, published = (round(b - a, 3) for a, b in pairwise(times))
         answer = {"seconds": times[-1] - times[0], "ingest": ingested, "build": built, "publish": published}
         answer |= {"cpu": round(time.process_time() - cpu, 3)}
+        folder = paths.snapshots / manifest.id
+        answer |= {"snapshot_folder_mb": round(sum(file.stat().st_size for file in folder.iterdir()) / 1e6, 3)}
         answer |= {"rows": rows, "snapshot_mb": round(manifest.size_bytes / 1e6), "memory_mb": _most_mb()}
         print(json.dumps(answer), flush=True)
 
