@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from collections.abc import Callable
 
 from benchmarks.archive_hours import measure_archive_hours
 from benchmarks.climate import measure_climate
@@ -17,7 +18,7 @@ from benchmarks.report import Report, machine
 from benchmarks.runs import measure_runs
 from benchmarks.watching import measure_watching
 
-PARTS = {
+PARTS: dict[str, Callable[[Report, argparse.Namespace], None]] = {
     "runs": lambda report, options: measure_runs(report, rounds=options.rounds, classic_rounds=options.classic_rounds),
     "reads": lambda report, options: measure_reads(report, rounds=options.read_rounds),
     "beside": lambda report, options: measure_reads_beside_runs(report, rounds=options.read_rounds),

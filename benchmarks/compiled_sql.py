@@ -63,7 +63,7 @@ def newest_build(paths: DataPaths) -> Build | None:
 
 def main() -> None:
     """Measure once for each line."""
-    transform.dbtRunner = Recorder  # type: ignore[misc]
+    transform.dbtRunner = Recorder  # type: ignore[attr-defined]
     ingestion = get_ingestion_settings()
     # What dbt does not log it does not tell either.
     orchestration = get_settings().model_copy(update={"dbt_log_level_file": "debug"})

@@ -24,7 +24,7 @@ from benchmarks.processes import environment, free_port, running, until
 from benchmarks.report import Report
 from ingestion.archive.backfill import Backfill, carry_out, load_in_threads
 from ingestion.archive.datasets import DAYS
-from ingestion.archive.days_file import QUANTITIES
+from ingestion.archive.day_quantities import DAY_FILES
 from ingestion.archive.listing import ArchiveClient
 from ingestion.archive.plan import Wish
 from ingestion.demo.archive import days_file
@@ -35,8 +35,10 @@ from ingestion.settings import get_settings
 _POSTS = 51  # of a département: 94 then have 134 million days
 _TEMPLATE = range(1995, 2023)  # 28 years: the calendar comes back after them
 _CYCLE = 10_227  # days of these
-_PERIODS = {"previous-1950-2024": (date(1950, 1, 1), date(2024, 12, 31), (0, 1, 2, -1))}
-_PERIODS |= {"latest-2025-2026": (date(2025, 1, 1), date(2026, 11, 27), (-1,))}
+_PERIODS: dict[str, tuple[date, date, Sequence[int]]] = {
+    "previous-1950-2024": (date(1950, 1, 1), date(2024, 12, 31), (0, 1, 2, -1)),
+    "latest-2025-2026": (date(2025, 1, 1), date(2026, 11, 27), (-1,)),
+}
 _AIM_MINUTES = 30
 
 
@@ -86,7 +88,7 @@ def _text(folder: Path, first: date, last: date, cycles: Sequence[int]) -> bytes
         extra = {"TAMPLI": "(TX::decimal(5, 1) - TN::decimal(5, 1))", "HTN": "'512'", "HTX": "'1437'"}
         values = ", ".join(
             part
-            for name in QUANTITIES
+            for name in DAY_FILES["days"].names
             for part in (
                 f"{name if name in known else extra.get(name, 'null')} as {name}",
                 f"{f'Q{name}' if name in known else '1' if name in extra else 'null'} as Q{name}",

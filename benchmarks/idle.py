@@ -2,8 +2,10 @@
 
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
+import httpx
 import psutil
 
 from benchmarks.processes import (
@@ -34,11 +36,11 @@ def measure_idle(report: Report, *, rounds: int, minutes: int) -> None:
             started = time.perf_counter()
             prefect = f"http://127.0.0.1:{free_port()}/api"
             with running_service(data_dir, environment(data_dir, upstream, prefect)) as (client, process):
-                until(lambda c=client: c.get("/health/live").status_code == 200, "an answer")
+                until(partial(_is_live, client), "an answer")
                 answers.append(time.perf_counter() - started)
                 until((data_dir / "warehouse.duckdb").exists, "a snapshot")
                 snapshots.append(time.perf_counter() - started)
-                until(lambda c=client: is_ready(c), "readiness")
+                until(partial(is_ready, client), "readiness")
                 readiness.append(time.perf_counter() - started)
                 if number == rounds - 1:
                     time.sleep(SETTLE_SECONDS)
@@ -68,6 +70,10 @@ def _weigh(report: Report, process: psutil.Process, minutes: int) -> None:
     report.compare("idle_cpu_vs_3_percent", shares, [3.0] * len(shares), at_most=1)
 
 
+def _is_live(client: httpx.Client) -> bool:
+    return client.get("/health/live").status_code == 200
+
+
 def _seconds_of_cpu(process: psutil.Process) -> float:
     times = [member.cpu_times() for member in family(process)]
-    return sum(t.user + t.system for t in times)
+    return float(sum(t.user + t.system for t in times))

@@ -1,7 +1,9 @@
 """Reads through the service while it serves a run for all of France: Prefect's server, the run and readers together."""
 
 import tempfile
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -43,10 +45,14 @@ def _measure(report: Report, client: httpx.Client, upstream: str, pause: Path, r
         next_hour(upstream)
         run = client.post("/runs", params={"dept": "all"}).raise_for_status().json()["id"]
         beside.append(load(address, pause, seconds=_SECONDS))
-        ended = until(lambda run=run: if_ended(client.get(f"/runs/{run}").json()), "the end of the run", pause=0.5)
+        ended = until(partial(_if_ended, client, run), "the end of the run", pause=0.5)
         if ended["state"]["type"] != "COMPLETED":
             raise RuntimeError(f"the run ended {ended['state']}")
     add_loads(report, "latest through the service, with pauses", rest)
     add_loads(report, "latest through the service, with pauses, beside a run for all of France", beside)
     pair = [r.p99_ms for r in beside], [r.p99_ms for r in rest]
     report.compare("read_p99_beside_run_vs_rest: all of France, with pauses", *pair, at_most=2)
+
+
+def _if_ended(client: httpx.Client, run: str) -> Any:
+    return if_ended(client.get(f"/runs/{run}").json())

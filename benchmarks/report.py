@@ -33,7 +33,7 @@ class Result:
         """Summarise the values; raises StatisticsError when there are none."""
         digits = 3 if unit == "s" else 1
         rounded = [round(number, digits) for number in (min(values), statistics.median(values), max(values))]
-        return cls(name, unit, *rounded, runs=len(values))
+        return cls(name, unit, rounded[0], rounded[1], rounded[2], len(values))
 
 
 @dataclass(frozen=True)

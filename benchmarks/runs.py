@@ -55,8 +55,8 @@ def measure_runs(report: Report, *, rounds: int, classic_rounds: int, dept: str 
             for way in ("service", "floor"):  # asked again: upstream has nothing new
                 for quantity, seconds in contestants[way]().items():
                     taken[f"{way} unchanged {quantity}"].append(seconds)
-    for quantity, seconds in taken.items():
-        report.add(f"{name}: {quantity}", "s", seconds)
+    for quantity, values in taken.items():
+        report.add(f"{name}: {quantity}", "s", values)
     suffix = "_france" if dept == "all" else ""
     published = taken["service published"]
     report.compare(f"published_vs_floor{suffix}", published, taken["floor published"], at_most=1.5)

@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
@@ -74,7 +75,7 @@ def _add_watches(paths: DataPaths, snapshot: Manifest) -> None:
     for number in range(WATCHES):
         column, limit = chance.choice(list(zip(_COLUMNS, limits, strict=True)))
         condition = read_condition(f"{column} > {limit:.1f}")
-        where = (
+        where: dict[str, Any] = (
             {"stations": (chance.choice(stations),)}
             if number % 10 < 6
             else {"stations": tuple(chance.sample(stations, 5))}

@@ -127,4 +127,5 @@ def _fill_logs(connection: duckdb.DuckDBPyConnection, newest: datetime, months: 
 def _value(connection: duckdb.DuckDBPyConnection, query: str) -> datetime:
     row = connection.execute(query).fetchone()
     assert row is not None
-    return row[0]
+    value: datetime = row[0]
+    return value
