@@ -123,7 +123,7 @@ test-hosts: $(VENV)/.dev ## several hosts with a real store, Postgres and Prefec
 	@$(BIN)/python -m pytest -q -s --timeout 1200 tests/hosts
 
 .PHONY: bench
-bench: $(VENV)/.dev ## measure speed side by side (half an hour, idle machine, needs wrk): make bench ONLY=runs
+bench: $(VENV)/.dev ## measure speed side by side (two hours, idle machine, needs wrk): make bench ONLY=runs
 	@$(BIN)/python -m benchmarks $(foreach part,$(ONLY),--only $(part))
 
 .PHONY: test-faults

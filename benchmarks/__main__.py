@@ -7,6 +7,7 @@ from collections.abc import Callable
 from benchmarks.archive_hours import measure_archive_hours
 from benchmarks.climate import measure_climate
 from benchmarks.france_days import measure_france_days
+from benchmarks.full_build import measure_full_build
 from benchmarks.growth import measure_growth
 from benchmarks.idle import measure_idle
 from benchmarks.loading import measure_loading
@@ -29,6 +30,7 @@ PARTS: dict[str, Callable[[Report, argparse.Namespace], None]] = {
     "climate": lambda report, options: measure_climate(report, rounds=options.rounds),
     "hours": lambda report, _: measure_archive_hours(report, rounds=3),
     "new_hour": lambda report, _: measure_new_hour(report, rounds=5),
+    "full_build": lambda report, options: measure_full_build(report, rounds=2, share=options.share),
     "france_days": lambda report, options: measure_france_days(report, share=options.share),
     "watches": lambda report, options: measure_watching(report, rounds=options.rounds),
     "growth": lambda report, options: measure_growth(report, rounds=3, ten_years=options.ten_years),
@@ -44,7 +46,9 @@ def main() -> None:
     parser.add_argument("--read-rounds", type=int, default=3, help="times each read is put under load")
     parser.add_argument("--days", type=int, default=10, help="days of all France to load")
     parser.add_argument("--ten-years", action="store_true", help="growth to ten years too: 40 GB and half an hour")
-    parser.add_argument("--share", type=int, default=1, help="france_days: load one in so many départements")
+    parser.add_argument(
+        "--share", type=int, default=1, help="full_build, france_days: a part of their rows"
+    )
     options = parser.parse_args()
     print(json.dumps(machine(), indent=1, ensure_ascii=False))
     report = Report(is_whole=not options.only)

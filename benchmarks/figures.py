@@ -25,6 +25,9 @@ _WORDS = {  # the beginning of a ratio's name
     "growth_1y_vs_1m": "a new hour of all France after a year, to after a month",
     "growth_10y_vs_1m": "a new hour of all France after ten years, to after a month",
     "france_days_vs_30_min": "all of France's days, 134 million rows, to 30 minutes",
+    "full_build_vs_150_s": "CPU of a full build of 1.2 million hours, to 150 s",
+    "full_build_vs_1500_mb": "memory of a full build of 1.2 million hours, to 1.5 GB",
+    "full_build_twice_vs_once": "CPU of a full build of twice the hours, to once",
     "new_hour_with_archive": "a new hour of all France with the archive behind it, to without",
 }
 _READ = re.compile(r"(.*): (?:requests|p50|p99|size)")
