@@ -46,9 +46,7 @@ def main() -> None:
     parser.add_argument("--read-rounds", type=int, default=3, help="times each read is put under load")
     parser.add_argument("--days", type=int, default=10, help="days of all France to load")
     parser.add_argument("--ten-years", action="store_true", help="growth to ten years too: 40 GB and half an hour")
-    parser.add_argument(
-        "--share", type=int, default=1, help="full_build, france_days: a part of their rows"
-    )
+    parser.add_argument("--share", type=int, default=1, help="full_build, france_days: a part of their rows")
     options = parser.parse_args()
     print(json.dumps(machine(), indent=1, ensure_ascii=False))
     report = Report(is_whole=not options.only)
