@@ -52,6 +52,14 @@ def test_nothing_is_normal_under_24_years(archive: Archive) -> None:
     assert ask(archive.paths, found.format("normals_daily") + " and day = 15") == [(26.0, 24, 1991, 2014, True)]
 
 
+def test_a_day_has_a_normal_where_twelve_days_around_it_have_values(archive: Archive) -> None:
+    """The 15th is missing each year. Seven days around the 4th and the 28th of July leave eleven in July."""
+    rows = [row for row in julys(range(1991, 2015), TX="25.0") if not str(row["AAAAMMJJ"]).endswith("0715")]
+    archive.load(NAME, text_of(rows), AT)
+    found = ask(archive.paths, "select day, normal, years from normals_daily where quantity = 'temperature_max_c'")
+    assert sorted(found) == [(day, 25.0, 24) for day in range(5, 28)]
+
+
 @pytest.mark.parametrize(
     ("missing", "of_mean", "of_sum"),
     [
