@@ -13,16 +13,19 @@ from ingestion.archive.day_quantities import FIELDS
 from ingestion.archive.hours_file import MEMORY, utc_offset_sql
 from ingestion.archive.hours_sql import FIELDS as HOURLY_FIELDS
 from ingestion.archive.hours_sql import hours_sql
-from ingestion.archive.ledger import FROM_HOURS, ArchiveFile
+from ingestion.archive.ledger import FROM_HOURS, PARTIAL, ArchiveFile
 from ingestion.archive.received_file import department_sql
 from ingestion.paths import DataPaths
 
 _VERSION = 1  # raised when a rule below changes
+# Real time can only complete days since it exists: upstream began it in 2023. Replayed hours may be older.
+_REAL_TIME_SINCE = "2015-01-01"
 COUNTED = ("temperature_c", "precipitation_mm", "wind_speed_ms")  # quantities whose hours the coverage counts
 
 # From 06 to 06, from 18 the day before to 18, and from 00 to 24: hours that end then, moved to their day.
-_RAIN, _MINIMUM, _CIVIL = "- interval 7 hours", "+ interval 5 hours", "- interval 1 hour"
-_DAYS = {
+_RAIN, _MINIMUM, _CIVIL = -7, 5, -1
+# How far an hour is moved to be on its day, upstream's quantity, and the day's value of its 24 decimals.
+DAYS = {
     "precipitation_mm": (_RAIN, "RR1", "round(sum({0})::double, 1)"),
     "temperature_max_c": (_RAIN, "TX", "max({0})::double"),
     "temperature_min_c": (_MINIMUM, "TN", "min({0})::double"),
@@ -48,6 +51,21 @@ def write_days_of_hours(paths: DataPaths, department: str, files: Sequence[Archi
     )
 
 
+def write_partial_hours(paths: DataPaths, department: str, files: Sequence[ArchiveFile]) -> str:
+    """Write the hours of days that the archive has in part, which real time may complete; return their folder."""
+    recent = [file for file in files if file.last_day and file.last_day >= _REAL_TIME_SINCE]
+    hours = hours_sql(recent, parquet_in(paths))
+    return write_tables(
+        paths,
+        f"partial_hours/{department}",
+        recent,
+        _VERSION,
+        PARTIAL,
+        lambda connection: _partial(connection, hours),
+        MEMORY,
+    )
+
+
 def empty_days_of_hours() -> dict[str, str]:
     """SELECT no row of each table, where no hours were loaded."""
     return empty_tables(FROM_HOURS, lambda connection: _compute(connection, hours_sql((), str)))
@@ -63,7 +81,7 @@ def _days_sql(hours: str) -> str:
     """SELECT the days that have any value, under the names of day_quantities.FIELDS."""
     parts = []
     for shift in (_RAIN, _MINIMUM, _CIVIL):
-        mine = {field: (name, how) for field, (moved, name, how) in _DAYS.items() if moved == shift}
+        mine = {field: (name, how) for field, (moved, name, how) in DAYS.items() if moved == shift}
         # Decimals: a sum of floats depends on how DuckDB divides the work.
         values = ", ".join(
             f"case when count({name}) filter (Q{name} is distinct from 2) = 24"
@@ -71,21 +89,55 @@ def _days_sql(hours: str) -> str:
             for field, (name, how) in mine.items()
         )
         parts.append(
-            f"(select station_id, max(station_name) as station_name, (local_time {shift})::date as observed_date,"
+            f"(select station_id, max(station_name) as station_name, {day_sql('station_id', shift)} as observed_date,"
             f" {values} from hours group by all)"
         )
-    fields = ", ".join(name if name in _DAYS else f"null::double as {name}" for name in FIELDS)
+    fields = ", ".join(name if name in DAYS else f"null::double as {name}" for name in FIELDS)
     return f"""
-        with hours as (
-            select *, observed_at::timestamp + to_hours({utc_offset_sql("station_id")}) as local_time from ({hours})
-        )
+        with hours as ({hours})
         select
             station_id, coalesce(rain.station_name, minimum.station_name, civil.station_name) as station_name,
             {department_sql("station_id")} as department_code, observed_date, {fields}
         from {parts[0]} as rain
         full join {parts[1]} as minimum using (station_id, observed_date)
         full join {parts[2]} as civil using (station_id, observed_date)
-        where coalesce({", ".join(_DAYS)}) is not null
+        where coalesce({", ".join(DAYS)}) is not null
+    """
+
+
+def day_sql(station_id: str, shift: int) -> str:
+    """Give the day in FU of the hour that ends at `observed_at`."""
+    return f"(observed_at::timestamp + to_hours({utc_offset_sql(station_id)} + {shift}))::date"
+
+
+def _partial(connection: duckdb.DuckDBPyConnection, hours: str) -> None:
+    """One row per hour and field of the days with 1 to 23 good values, by day, so that a reader skips old ones."""
+    connection.execute("set TimeZone = 'UTC'")
+    connection.execute(
+        "create table partial_hours (observed_date date, station_id varchar, field varchar, observed_at timestamptz,"
+        " value decimal(9, 2), last_modified timestamptz)"
+    )
+    for field in DAYS:
+        connection.execute(
+            f"""
+            insert into partial_hours
+            with hours as ({good_hours_sql(field, f"({hours}) as hours where observed_at >= '{_REAL_TIME_SINCE}'")})
+            from hours
+            semi join (
+                select station_id, observed_date from hours group by all having count(*) < 24
+            ) as days using (station_id, observed_date)
+            """
+        )
+
+
+def good_hours_sql(field: str, hours: str) -> str:
+    """SELECT a field's hours that are not doubtful, with the day that each belongs to; `hours` ends in a WHERE."""
+    shift, name, _ = DAYS[field]
+    return f"""
+        select
+            {day_sql("station_id", shift)} as observed_date, station_id, '{field}' as field, observed_at,
+            {name}::decimal(9, 2) as value, last_modified
+        from {hours} and {name} is not null and Q{name} is distinct from 2
     """
 
 

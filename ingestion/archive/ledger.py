@@ -97,6 +97,7 @@ class Ledger:
     files: list[ArchiveFile] = field(default_factory=list)
     climate: dict[str, str] = field(default_factory=dict)  # département to its folder of normals and records
     from_hours: dict[str, str] = field(default_factory=dict)  # département to its folder of days from hours
+    partial_hours: dict[str, str] = field(default_factory=dict)  # the same, of hours that real time may complete
     queue: dict[str, Wanted] = field(default_factory=dict)  # by resource id: what the last back-fill still has to load
 
     def in_use(self, department: str | None = None, dataset: Dataset | None = None) -> list[ArchiveFile]:
@@ -120,11 +121,13 @@ class Ledger:
         rows = [f.file for f in self.in_use() if f.file]
         climate = [f"{folder}/{name}.parquet" for folder in self.climate.values() for name in CLIMATE]
         from_hours = [f"{folder}/{name}.parquet" for folder in self.from_hours.values() for name in FROM_HOURS]
-        return sorted([*rows, *climate, *from_hours])
+        partial = [f"{folder}/{name}.parquet" for folder in self.partial_hours.values() for name in PARTIAL]
+        return sorted([*rows, *climate, *from_hours, *partial])
 
 
 CLIMATE = ("coverage", "normals_daily", "normals_monthly", "records")  # a département's, made when its days change
 FROM_HOURS = ("days", "coverage")  # the same, when its hours change
+PARTIAL = ("partial_hours",)  # the same; absent from a ledger of an older version until the next file is loaded
 
 
 def settle(files: Sequence[ArchiveFile]) -> list[ArchiveFile]:
@@ -170,7 +173,8 @@ def decode_ledger(content: bytes) -> Ledger:
         ArchiveFile(**{**entry, "unknown_columns": tuple(entry.get("unknown_columns", ()))}) for entry in told["files"]
     ]
     queue = {wanted["resource_id"]: Wanted(**wanted) for wanted in told.get("queue", ())}
-    return Ledger(told["source"], files, dict(told["climate"]), dict(told.get("from_hours", {})), queue)
+    from_hours, partial = dict(told.get("from_hours", {})), dict(told.get("partial_hours", {}))
+    return Ledger(told["source"], files, dict(told["climate"]), from_hours, partial, queue)
 
 
 def write_ledger(paths: DataPaths, ledger: Ledger) -> None:
@@ -180,6 +184,7 @@ def write_ledger(paths: DataPaths, ledger: Ledger) -> None:
         "source": ledger.source,
         "climate": ledger.climate,
         "from_hours": ledger.from_hours,
+        "partial_hours": ledger.partial_hours,
         "files": [asdict(entry) for entry in ordered],
         "queue": [asdict(ledger.queue[key]) for key in sorted(ledger.queue)],
     }

@@ -15,7 +15,7 @@ import duckdb
 from ingestion.archive.climate import write_climate
 from ingestion.archive.columns import lost_columns
 from ingestion.archive.days_file import write_days
-from ingestion.archive.hours_days import write_days_of_hours
+from ingestion.archive.hours_days import write_days_of_hours, write_partial_hours
 from ingestion.archive.hours_file import write_hours
 from ingestion.archive.ledger import (
     ArchiveFile,
@@ -118,9 +118,9 @@ def renew_climate(paths: DataPaths, department: str) -> None:
     """Compute what follows from a département's files in use, unless it is there already."""
     with ledger_lock(paths):
         ledger = read_ledger(paths)
-        before = ledger.climate.get(department), ledger.from_hours.get(department)
+        before = _computed(ledger, department)
         _compute(paths, ledger, department)
-        if before != (ledger.climate.get(department), ledger.from_hours.get(department)):
+        if before != _computed(ledger, department):
             write_ledger(paths, ledger)
 
 
@@ -131,6 +131,11 @@ def _compute(paths: DataPaths, ledger: Ledger, department: str) -> None:
         ledger.climate[department] = write_climate(paths, department, days)
     if hours := ledger.in_use(department, "hours"):
         ledger.from_hours[department] = write_days_of_hours(paths, department, hours)
+        ledger.partial_hours[department] = write_partial_hours(paths, department, hours)
+
+
+def _computed(ledger: Ledger, department: str) -> list[str | None]:
+    return [folders.get(department) for folders in (ledger.climate, ledger.from_hours, ledger.partial_hours)]
 
 
 def _known(ledger: Ledger, received: Received, period: str) -> ArchiveFile | None:

@@ -18,7 +18,7 @@ from ingestion.archive.climate import (
 )
 from ingestion.archive.day_quantities import FIELDS
 from ingestion.archive.days_sql import days_sql, official_days_sql
-from ingestion.archive.hours_days import empty_days_of_hours
+from ingestion.archive.hours_days import DAYS, empty_days_of_hours
 from ingestion.archive.ledger import (
     CLIMATE,
     DEPARTMENT,
@@ -35,9 +35,10 @@ from ingestion.raw_store import connect, literal
 from orchestration.snapshots.climate_views import CLIMATE_DOCS, describe, show_climate
 from orchestration.snapshots.hours_view import HOURS_DOCS, hourly_history_sql
 from orchestration.snapshots.other_days_view import OTHER_DAYS_DOCS, other_days_sql
+from orchestration.snapshots.united_days import UNITED_DOCS, write_united_days
 
 _SCHEMAS = {"coverage": "meta.archive_coverage"}  # all others are marts of the same name
-_TABLES = ("meta.archive_files", "meta.station_aliases")
+_TABLES = ("meta.archive_files", "meta.station_aliases", "meta.united_days")
 _ROUNDING = 0.0501  # official days have tenths, days from hours hundredths
 
 # What marts.daily_observations has for the same quantity.
@@ -76,6 +77,7 @@ def show_archive(file: Path, paths: DataPaths, ledger: Ledger) -> None:
         connection.execute(f"create view marts.hourly_history as {hourly_history_sql(connection, hours, parquet)}")
         from_hours = _selects(ledger.from_hours, FROM_HOURS, parquet, empty_days_of_hours)
         connection.execute(f"create view meta.archive_hours_coverage as {from_hours['coverage']}")
+        write_united_days(connection, ledger, paths)
         days = _daily_history(ledger.in_use(dataset="days"), from_hours["days"] if hours else None, parquet)
         connection.execute(f"create view marts.daily_history as {days}")
         others = other_days_sql(ledger.in_use(dataset="other_days"), parquet)
@@ -192,19 +194,38 @@ def _days_of_hours(from_archive: str | None) -> str:
     """
     if from_archive is None:
         return real_time
-    same = "archive.station_id = real_time.station_id and archive.observed_date = real_time.observed_date"
+
+    def same(one: str, other: str) -> str:
+        return f"{one}.station_id = {other}.station_id and {one}.observed_date = {other}.observed_date"
+
+    united = ", ".join(
+        f"coalesce({f'united.{name}, ' if name in DAYS else ''}archive.{name}, real_time.{name}) as {name}"
+        for name in FIELDS
+    )
     return f"""
+        select
+            united.station_id, coalesce(archive.station_name, united.station_name) as station_name,
+            united.department_code, united.observed_date,
+            'united_hours' as day_source, coalesce(real_time.is_final, false) as is_final,
+            {united}
+        from meta.united_days as united
+        left join ({from_archive}) as archive on {same("united", "archive")}
+        left join ({real_time}) as real_time on {same("united", "real_time")}
+        union all
         select
             archive.station_id, archive.station_name, archive.department_code, archive.observed_date,
             'archive_hours' as day_source, true as is_final,
             {", ".join(f"coalesce(archive.{name}, real_time.{name}) as {name}" for name in FIELDS)}
         from ({from_archive}) as archive
-        left join ({real_time}) as real_time on {same}
+        left join ({real_time}) as real_time on {same("archive", "real_time")}
+        left join meta.united_days as united on {same("archive", "united")}
+        where united.station_id is null
         union all
         select real_time.*
         from ({real_time}) as real_time
-        left join ({from_archive}) as archive on {same}
-        where archive.station_id is null
+        left join ({from_archive}) as archive on {same("real_time", "archive")}
+        left join meta.united_days as united on {same("real_time", "united")}
+        where archive.station_id is null and united.station_id is null
     """
 
 
@@ -234,7 +255,8 @@ ARCHIVE_DOCS: dict[str, dict[str, Any]] = {
         "Every day of a station: the official day of Météo-France's archive, else the day counted from hours.",
         station_id="Météo-France's number of the post, 8 digits.",
         observed_date="The climatological day.",
-        day_source="`official` (archive), `archive_hours` (from the archive's hours) or `hours` (from real time).",
+        day_source="`official` (archive), `archive_hours` (from its hours), `hours` (from real time), or `united_hours`"
+        " (from both).",
         is_final="Whether the day is final. Official days are.",
         precipitation_mm="Rain from 06 of the day to 06 of the next, mm.",
         temperature_min_c="Lowest temperature, °C.",
@@ -290,6 +312,7 @@ ARCHIVE_DOCS: dict[str, dict[str, Any]] = {
         quality_9_values="Values that only passed the first filters.",
     ),
     **HOURS_DOCS,
+    **UNITED_DOCS,
     "meta.archive_files": describe(
         "Files of the archive, of days and of hours: in use (`loaded`), superseded by later ones, or refused, and why.",
         error="Why the file was refused.",

@@ -1,6 +1,6 @@
 """Hours of the open archive in a snapshot: one view that unites them with real time, value by value.
 
-A value of the archive comes first unless it is doubtful (code 2), empty, or older than what real time says. Whatever
+A value of the archive comes first unless it is doubtful (code 2), empty, or older than the one real time has. Whatever
 the order of loading, the result is the same.
 """
 
@@ -21,6 +21,12 @@ _REAL_TIME = {
     "gust_3s_direction_deg": "case when {0}gust_kind = '3s' then {0}gust_direction_deg end",
     "gust_instantaneous_ms": "case when {0}gust_kind = 'instantaneous' then {0}gust_ms end",
     "gust_instantaneous_direction_deg": "case when {0}gust_kind = 'instantaneous' then {0}gust_direction_deg end",
+}
+_SPEEDS = {
+    "wind_direction_deg": "wind_speed_ms",
+    "max_mean_wind_direction_deg": "max_mean_wind_ms",
+    "gust_3s_direction_deg": "gust_3s_ms",
+    "gust_instantaneous_direction_deg": "gust_instantaneous_ms",
 }
 _ABOUT = ("station_id", "station_name", "latitude", "longitude", "is_trace", "is_sky_obscured", "rejected_fields")
 _COLUMNS = (
@@ -50,7 +56,7 @@ def hourly_history_sql(
                 select archive.*, {theirs}, stamps.reference_time > archive.last_modified as is_older
                 from {archive}
                 left join marts.hourly_observations as real_time on {both}
-                left join ({_stamps(connection)}) as stamps
+                left join ({stamps_sql(connection)}) as stamps
                     on archive.station_id = stamps.station_id and archive.observed_at = stamps.observed_at
             ) as archive
         ) as archive
@@ -62,10 +68,10 @@ def hourly_history_sql(
     """
 
 
-def _stamps(connection: duckdb.DuckDBPyConnection) -> str:
+def stamps_sql(connection: duckdb.DuckDBPyConnection) -> str:
     """SELECT when upstream told the present values of each hour of real time."""
     station, hour = OBSERVATIONS.key
-    if not has_table(connection, OBSERVATIONS.name) and not _has_view(connection, OBSERVATIONS.name):
+    if not has_stamps(connection):
         return (
             "select null::varchar as station_id, null::timestamptz as observed_at, null::timestamptz as reference_time"
         )
@@ -80,6 +86,11 @@ def _stamps(connection: duckdb.DuckDBPyConnection) -> str:
     """
 
 
+def has_stamps(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Whether the snapshot has real time's own rows; where months were closed they are a view."""
+    return has_table(connection, OBSERVATIONS.name) or _has_view(connection, OBSERVATIONS.name)
+
+
 def _has_view(connection: duckdb.DuckDBPyConnection, name: str) -> bool:
     schema, view = name.split(".")
     found = connection.execute(
@@ -92,11 +103,12 @@ def _judged() -> str:
     """SELECT, beside each value of the archive, whether it comes first, whether it is doubtful, and real time's."""
     # Said once, by name: DuckDB takes milliseconds to plan a view that repeats them.
     judged = ", ".join(
-        f"archive.{name} is not null and archive.Q{name} is distinct from 2 and archive.is_older is not true"
-        f" as wins_{name}, archive.{name} is not null and archive.Q{name} = 2 as is_doubtful_{name}"
-        for name, _ in FIELDS.values()
+        f"archive.{name} is not null and archive.Q{name} is distinct from 2"
+        f" and not (archive.is_older is true and {_is_told(field)}) as wins_{name},"
+        f" archive.{name} is not null and archive.Q{name} = 2 as is_doubtful_{name}"
+        for field, (name, _) in FIELDS.items()
     )
-    theirs = ", ".join(f"{_real_time(field, f'archive.{_BEFORE}')} as theirs_{field}" for field in FIELDS)
+    theirs = ", ".join(f"{real_time_sql(field, f'archive.{_BEFORE}')} as theirs_{field}" for field in FIELDS)
     return (
         f"select archive.*, string_split(archive.{_BEFORE}rejected_fields, ',') as theirs_rejected, {judged}, {theirs}"
     )
@@ -150,7 +162,15 @@ def _united() -> str:
     """
 
 
-def _real_time(field: str, before: str) -> str:
+def _is_told(field: str) -> str:
+    """Whether real time has a value: of calm wind, no direction; of a sky that is hidden, no octas."""
+    if field == "cloud_cover_octas":
+        return f"(archive.{_BEFORE}{field} is not null or archive.{_BEFORE}is_sky_obscured is true)"
+    told_by = _SPEEDS.get(field, field)
+    return f"{real_time_sql(told_by, f'archive.{_BEFORE}')} is not null"
+
+
+def real_time_sql(field: str, before: str) -> str:
     return _REAL_TIME.get(field, f"{{0}}{field}").format(before)
 
 
@@ -172,7 +192,7 @@ def _map_of(conditions: dict[str, str], entries: dict[str, str]) -> str:
 
 def _real_time_alone() -> str:
     """SELECT the hours that the archive does not have, in the same columns."""
-    values = ", ".join(f"{_real_time(field, 'real_time.')} as {field}" for field in FIELDS)
+    values = ", ".join(f"{real_time_sql(field, 'real_time.')} as {field}" for field in FIELDS)
     return f"""
         select
             real_time.station_id, real_time.station_name, real_time.department_code, real_time.observed_at,

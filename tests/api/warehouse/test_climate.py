@@ -315,8 +315,8 @@ def test_a_snapshot_does_not_grow_with_its_days(with_archive: DataPaths, warehou
     assert shown is not None
     assert without is not None
     assert shown.size_bytes - without.size_bytes < 1_500_000
-    # Days, and four of their climate, for each of three départements; hours of one, their days and their coverage.
-    assert len(shown.archive) == 18
+    # Days, and four of their climate, for each of three départements; hours of one, their days, partial ones, coverage.
+    assert len(shown.archive) == 19
 
 
 def test_a_backup_holds_the_archive(with_archive: DataPaths) -> None:

@@ -95,17 +95,31 @@ def test_case_01_the_precedence_of_each_value(archive: Archive, show: Show) -> N
 
 
 def test_real_time_told_after_the_archives_file_comes_first(archive: Archive, show: Show) -> None:
-    """Its stamp decides, not the time of loading; a stamp that is still to come counts as none."""
+    """Its stamp decides, not the time of loading; a stamp that is still to come counts as none.
+
+    What real time does not have, such as its rain here, erases nothing.
+    """
     archive.load(LATEST, text_of(hours_of("2026-03-10T00", 4), HOURS_HEADER), AFTER)
     told = ["2026-03-12T00:00:00Z", "2026-03-12T00:00:01Z", "9999-01-01T00:00:00Z", ""]
     rows = [real_time(f"2026-03-10 0{n}:00:00", stamp or "x", temperature_c=20.0) for n, stamp in enumerate(told)]
     ask = show(*rows)
-    assert ask("select temperature_c, precipitation_mm, source from marts.hourly_history order by observed_at") == [
-        (5.0, 0.0, "archive"),
-        (20.0, None, "realtime"),
-        (5.0, 0.0, "archive"),
-        (5.0, 0.0, "archive"),
+    assert ask(
+        "select temperature_c, precipitation_mm, source, fields_from_realtime from marts.hourly_history order by"
+        " observed_at"
+    ) == [
+        (5.0, 0.0, "archive", []),
+        (20.0, 0.0, "archive", ["temperature_c"]),
+        (5.0, 0.0, "archive", []),
+        (5.0, 0.0, "archive", []),
     ]
+
+
+def test_calm_wind_told_later_takes_its_direction_with_it(archive: Archive, show: Show) -> None:
+    """A NULL direction of calm wind, and a NULL octa of a hidden sky, are values and no gaps."""
+    archive.load(LATEST, text_of([hour_of("2026-03-10T00", FF="3.0", DD="90", N="4")], HOURS_HEADER), AFTER)
+    ask = show(real_time("2026-03-10 00:00:00", "2026-03-12T00:00:01Z", wind_speed_ms=0.0, is_sky_obscured=True))
+    found = "select wind_speed_ms, wind_direction_deg, cloud_cover_octas, is_sky_obscured from marts.hourly_history"
+    assert ask(found) == [(0.0, None, None, True)]
 
 
 def test_an_impossible_reading_is_named_unless_the_archive_has_the_value(archive: Archive, show: Show) -> None:
