@@ -23,6 +23,7 @@ QUANTITIES = {
     "rain": "precipitation_mm_days",
     "temperature": "least(temperature_min_c_days, temperature_max_c_days)",
     "wind": "wind_mean_ms_days",
+    "hours": "hours / 24",  # of the archive's hours, so that all can be read as days
 }
 _MOST_POSTS = 400
 _MOST_MARKS = 8
@@ -31,9 +32,9 @@ _SHADES = (0, 25, 75, 95, 100)
 
 _YEARS = """
 select
-    station_id, max_by(station_name, month) as station_name, year(month) as year, sum({days})::bigint as days,
+    station_id, max_by(station_name, month) as station_name, year(month) as year, floor(sum({days}))::bigint as days,
     365 + (year(month) % 4 = 0 and (year(month) % 100 != 0 or year(month) % 400 = 0))::integer as of_days
-from meta.archive_coverage where department_code = ? group by station_id, year(month) having sum({days}) > 0
+from meta.{table} where department_code = ? group by station_id, year(month) having sum({days}) > 0
 order by station_id, year
 """
 _DEPARTMENTS = """
@@ -65,7 +66,10 @@ def gather_coverage(snapshot: OpenSnapshot, executor: Executor, dept: Sequence[s
     loaded.sort(key=lambda row: order.get(row["code"], len(order)))
     asked = resolve_departments([text for text in dept if text])
     code = asked[0] if len(asked) == 1 else next((row["code"] for row in loaded), None)
-    rows = executor.fetch_dicts(snapshot, _YEARS.format(days=QUANTITIES[quantity]), [code]) if loaded else []
+    table = "archive_hours_coverage" if quantity == "hours" else "archive_coverage"
+    is_there = loaded and f"meta.{table}" in snapshot.relations
+    years_sql = _YEARS.format(days=QUANTITIES[quantity], table=table)
+    rows = executor.fetch_dicts(snapshot, years_sql, [code]) if is_there else []
     years = sorted({row["year"] for row in rows})
     posts = posts_of(rows)
     reported = {row["station_id"] for row in executor.fetch_dicts(snapshot, _SHOWN, [code])} if posts else set()

@@ -37,13 +37,12 @@ from api.warehouse.problems import BadValue
 from api.warehouse.question.accumulate import AccumulateRequest, read_accumulated
 from api.warehouse.question.anomalies import AllNormalRequest, read_all_normal, read_normal
 from api.warehouse.question.climate import (
-    CoverageRequest,
     HistoryRequest,
-    read_coverage,
     read_history,
     read_normals,
     read_records,
 )
+from api.warehouse.question.coverage import CoverageRequest, read_coverage
 from api.warehouse.question.spells import SpellsRequest, read_dry_spells, read_frosts
 
 router = APIRouter(tags=["climate"])
@@ -234,7 +233,7 @@ async def _spells(
 
 @router.get("/archive/coverage", responses=read_responses(COVERAGE, ROW_FORMATS), response_class=Response)
 async def coverage(request: Request, query: Annotated[CoverageQuery, Query()], reads: ReadsDep) -> Response:
-    """How many official days the archive has, of each quantity, and how many values are not validated."""
+    """How many official days or hours the archive has, of which quantities, and how many values are validated."""
     question = question_of(request.url.path, request.query_params.multi_items())
     cursor = read_cursor(query.cursor, question, query.snapshot)
     wanted = CoverageRequest(
@@ -242,6 +241,7 @@ async def coverage(request: Request, query: Annotated[CoverageQuery, Query()], r
         limit=rows_wanted(reads, query.limit, default=10_000),
         dept=query.dept,
         station=query.station,
+        dataset=query.dataset,
         by=query.by,
         cursor=cursor,
     )

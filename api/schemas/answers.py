@@ -276,7 +276,7 @@ ACCUMULATED = (AccumulatedAnswer, "accumulated")
 DRY_SPELLS = (ClimateAnswer, "dry_spells")
 FROSTS = (ClimateAnswer, "frosts")
 NORMAL = (NormalAnswer, "normal")
-COVERAGE = (RowsAnswer, "coverage")
+COVERAGE = (ClimateAnswer, "coverage")
 
 
 def problem(status: int, description: str | None = None) -> dict[int | str, dict[str, Any]]:

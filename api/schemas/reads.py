@@ -284,6 +284,7 @@ class CoverageQuery(ReadQuery):
 
     dept: list[str] = Field([], description="Département: code or name; repeats.", max_length=120)
     station: str | None = Field(None, max_length=120, description="Station: id or name.")
+    dataset: str = Field("days", pattern="^(days|hours)$", description="Official `days`, or the archive's `hours`.")
     by: str = Field(
         "station",
         pattern="^(station|year|month)$",

@@ -17,7 +17,7 @@ from ingestion.archive.ledger import FROM_HOURS, PARTIAL, ArchiveFile
 from ingestion.archive.received_file import department_sql
 from ingestion.paths import DataPaths
 
-_VERSION = 1  # raised when a rule below changes
+_VERSION = 2  # raised when a rule below changes
 # Real time can only complete days since it exists: upstream began it in 2023. Replayed hours may be older.
 _REAL_TIME_SINCE = "2015-01-01"
 COUNTED = ("temperature_c", "precipitation_mm", "wind_speed_ms")  # quantities whose hours the coverage counts
@@ -142,21 +142,21 @@ def good_hours_sql(field: str, hours: str) -> str:
 
 
 def _coverage_sql(hours: str) -> str:
-    """SELECT how many hours each station and month has, of some quantities, and how many values are not validated."""
+    """SELECT how many hours each station and month has, of some quantities, and how many values of each code."""
     counted = ", ".join(
         f"count({HOURLY_FIELDS[field][0]}) filter (Q{HOURLY_FIELDS[field][0]} is distinct from 2) as {field}_hours"
         for field in COUNTED
     )
-    # Three counts in one number, 20 bits each: a month has at most 744 hours, so 20,088 values. Three sums for each
+    # Four counts in one number, 15 bits each: a month has at most 744 hours, so 20,088 values. Four sums for each
     # quantity would take half of the time again.
+    places = {1: 15, 0: 0, 2: 30, 9: 45}
     counts = " + ".join(
-        f"case when Q{name} = 1 or Q{name} is null then 0 when Q{name} = 0 then 1 when Q{name} = 2 then {1 << 20}"
-        f" when Q{name} = 9 then {1 << 40} else 0 end"
+        f"case {' '.join(f'when Q{name} = {code} then {1 << bits}' for code, bits in places.items())} else 0 end"
         for name, _ in HOURLY_FIELDS.values()
     )
     codes = ", ".join(
-        f"((sum({counts})::bigint >> {bits}) & {(1 << 20) - 1}) as quality_{code}_values"
-        for code, bits in ((0, 0), (2, 20), (9, 40))
+        f"((sum({counts})::bigint >> {places[code]}) & {(1 << 15) - 1}) as quality_{code}_values"
+        for code in (0, 1, 2, 9)
     )
     return f"""
         select

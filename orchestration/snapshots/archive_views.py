@@ -68,15 +68,19 @@ def show_archive(file: Path, paths: DataPaths, ledger: Ledger) -> None:
     if missing := next(missing_files(paths, ledger.parquet_files()), None):
         raise ArchiveUnreadable(missing, "it is missing")
 
-    def parquet(names: Sequence[str], *, with_name: bool = False) -> str:
-        return _read(names, paths, with_name=with_name)
+    def parquet(names: Sequence[str], *, with_name: bool = False, by_name: bool = False) -> str:
+        return _read(names, paths, with_name=with_name, by_name=by_name)
 
     with connect(file) as connection:
         _list_files(connection, ledger)
         hours = ledger.in_use(dataset="hours")
         connection.execute(f"create view marts.hourly_history as {hourly_history_sql(connection, hours, parquet)}")
         from_hours = _selects(ledger.from_hours, FROM_HOURS, parquet, empty_days_of_hours)
-        connection.execute(f"create view meta.archive_hours_coverage as {from_hours['coverage']}")
+        connection.execute(
+            f"create view meta.archive_hours_coverage as {from_hours['coverage']}"
+            # Files of an older version lack it.
+            " union all by name select null::bigint as quality_1_values where false"
+        )
         write_united_days(connection, ledger, paths)
         days = _daily_history(ledger.in_use(dataset="days"), from_hours["days"] if hours else None, parquet)
         connection.execute(f"create view marts.daily_history as {days}")
@@ -93,7 +97,7 @@ def show_archive(file: Path, paths: DataPaths, ledger: Ledger) -> None:
         connection.execute("checkpoint")
 
 
-def _read(names: Sequence[str], paths: DataPaths, *, with_name: bool) -> str:
+def _read(names: Sequence[str], paths: DataPaths, *, with_name: bool, by_name: bool) -> str:
     """Read files where they are now, or where the variable `archive` says (see closed_rows).
 
     With the variable `archive_department`, those of one département: all of France's files would take longer to open
@@ -107,7 +111,7 @@ def _read(names: Sequence[str], paths: DataPaths, *, with_name: bool) -> str:
         f"coalesce(nullif(list_filter([{', '.join(map(literal, files))}], lambda file: {is_wanted}), []),"
         f" [{literal(files[0])}])"
     )
-    option = ", filename = true" if with_name else ""
+    option = (", filename = true" if with_name else "") + (", union_by_name = true" if by_name else "")
     return (
         f"read_parquet(list_transform({chosen},"
         f" lambda file: coalesce(getvariable('{VARIABLE}'), {folder}) || '/' || file){option})"
@@ -235,8 +239,10 @@ def _selects(
     """SELECT each computed table of all départements; no row where none was computed yet."""
     if not folders:
         return empty()
+    # Coverage was computed by several versions, which count more and more.
     return {
-        table: f"select * from {parquet([f'{folder}/{table}.parquet' for _, folder in sorted(folders.items())])}"
+        table: "select * from "
+        + parquet([f"{folder}/{table}.parquet" for _, folder in sorted(folders.items())], by_name=table == "coverage")
         for table in tables
     }
 

@@ -225,6 +225,7 @@ HOURS_DOCS: dict[str, dict[str, Any]] = {
         month="First day of the month, UTC.",
         hours="Hours with a row in the archive. A post read by hand has one a day.",
         quality_0_values="Protected values.",
+        quality_1_values="Validated values. NULL in months counted by an older version.",
         quality_2_values="Doubtful values, which are NULL in the marts unless real time has them.",
         quality_9_values="Values that only passed the first filters.",
     ),

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from archive_files import Archive, days_of, row_of, text_of
+from archive_files import HOURS_HEADER, Archive, days_of, hours_of, row_of, text_of
 from fastapi.testclient import TestClient
 from hand_made import hand_made
 
@@ -39,6 +39,8 @@ def with_archive(published: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     archive = Archive(paths, paths.root.parent / "files")
     modified = datetime(2025, 1, 1, tzinfo=UTC)
     archive.load("Q_09_previous-1950-2024_RR-T-Vent.csv.gz", text_of(rows, HEADER), modified)
+    hours = text_of(hours_of("2004-06-01T00", 50), HOURS_HEADER)
+    archive.load("H_09_2000-2009.csv", hours, modified)
     publish_build(paths, keep=5)
     return paths.root
 
@@ -155,6 +157,10 @@ def test_coverage_is_a_heat_map_of_posts_and_years(client: TestClient):
     assert "ANCIEN" not in client.get("/page/archive?quantity=rain").text
     assert "make backfill DEPT=31" in client.get("/page/archive?dept=31").text
     assert client.get("/page/archive?quantity=mood").status_code == 422
+    # 50 hours of 2004, told as two days.
+    hours = client.get("/page/archive?quantity=hours").text
+    assert '<rect class="s0" x="0" width="1" height="1"><title>2004: 2/366</title>' in hours
+    assert "dataset=hours" in hours
 
 
 def test_years_of_one_shade_are_joined_and_a_missing_year_parts_them():

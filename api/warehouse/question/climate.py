@@ -14,8 +14,7 @@ from api.warehouse.open.snapshot import OpenSnapshot
 from api.warehouse.problems import ArchiveEmpty, BadValue
 from api.warehouse.question.filters import Condition
 from api.warehouse.question.paging import Bounds, Ordering, read_in_order
-from api.warehouse.question.posts import find_post, has_archive, known_as, say_if_empty
-from api.warehouse.question.stations import resolve_departments
+from api.warehouse.question.posts import find_post, known_as, say_if_empty
 from ingestion.archive import climate
 from ingestion.archive.day_quantities import FIELDS
 
@@ -49,15 +48,6 @@ class HistoryRequest(Bounds):
     start: date | None = None
     end: date | None = None
     resolution: str = "day"
-
-
-@dataclass(frozen=True, kw_only=True)
-class CoverageRequest(Bounds):
-    """Which part of the coverage is wanted."""
-
-    dept: Sequence[str] = ()
-    station: str | None = None
-    by: str = "station"
 
 
 def read_normals(
@@ -173,34 +163,6 @@ def read_page(
     order = [Ordering(Column(name, _KEY_TYPES[name], is_nullable=False)) for name in key.split(", ")]
     named = Condition(f"{source.sql} as found", source.params)
     return Rows(*read_in_order(snapshot, executor, "*", named, [], order, bounds, station))
-
-
-def read_coverage(snapshot: OpenSnapshot, executor: Executor, request: CoverageRequest) -> Rows:
-    """How many official days there are, of each quantity and quality."""
-    if not has_archive(snapshot):
-        raise ArchiveEmpty
-    conditions, params = ["true"], []
-    if request.station is not None:
-        conditions.append("station_id = ?")
-        params.append(find_post(snapshot, executor, request.station))
-    if request.dept:
-        codes = resolve_departments(request.dept)
-        conditions.append(f"department_code in ({', '.join('?' * len(codes))})")
-        params += codes
-    period = {"station": "", "year": "year(month) as year,", "month": "month,"}[request.by]
-    grouped = {"station": "", "year": ", year(month)", "month": ", month"}[request.by]
-    sums = ", ".join(f"sum({name}_days)::bigint as {name}_days" for name in FIELDS)
-    codes_sql = ", ".join(f"sum(quality_{code}_values)::bigint as quality_{code}_values" for code in (0, 2, 9))
-    sql = f"""(
-        select
-            station_id, max_by(station_name, month) as station_name, department_code, {period}
-            min(month) as first_month, max(month) as last_month, sum(days)::bigint as days, {sums}, {codes_sql}
-        from meta.archive_coverage
-        where {" and ".join(conditions)}
-        group by station_id, department_code{grouped}
-    )"""
-    key = "station_id" if request.by == "station" else f"station_id, {request.by}"
-    return read_page(snapshot, executor, Condition(sql, tuple(params)), key, request)
 
 
 def require_order(start: date | None, end: date | None, field: str) -> None:

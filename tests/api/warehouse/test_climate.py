@@ -251,6 +251,34 @@ def test_coverage(http: httpx.Client) -> None:
     by_year = rows(http, "/archive/coverage?station=09289001&by=year&limit=2")
     assert [(row["year"], row["days"]) for row in by_year] == [(1991, 365), (1992, 366)]
     assert rows(http, "/archive/coverage?dept=31") == []
+    # Rain and maximum of each day; one maximum has the code 9.
+    assert post["validated_share"] == round((2 * 10959 - 1) / (2 * 10959), 4) == 1.0
+    assert by_year[0]["validated_share"] == 1.0
+    (newest,) = rows(http, "/archive/coverage?station=09289001&by=month")[-1:]
+    assert (newest["month"], newest["validated_share"]) == ("2021-01-01", 0.5)
+
+
+def test_coverage_of_hours(http: httpx.Client) -> None:
+    """Five hours of rain and temperature with code 9 on both sides of New Year, and one post with validated ones."""
+    found = http.get("/archive/coverage?dataset=hours&station=09289001&by=month").json()
+    counts = ("month", "hours", "precipitation_mm_hours", "temperature_c_hours", "wind_speed_ms_hours")
+    assert [tuple(row[name] for name in counts) for row in found["data"]] == [
+        ("2004-12-01", 2, 2, 2, 0),
+        ("2005-01-01", 3, 3, 3, 0),
+    ]
+    shares = ("quality_0_share", "quality_1_share", "quality_2_share", "quality_9_share", "validated_share")
+    # The code of rain is 1, that of temperature 9.
+    assert [found["data"][1][name] for name in shares] == [0.0, 0.5, 0.0, 0.5, 0.5]
+    assert "doubtful" in found["rule"]
+    by_station = {row["station_id"]: row for row in rows(http, "/archive/coverage?dataset=hours")}
+    # Two hours without any value have no share.
+    assert (by_station["09999002"]["validated_share"], by_station["09999002"]["hours"]) == (None, 2)
+    assert rows(http, "/archive/coverage?dataset=hours&by=year&dept=9&limit=1")[0]["year"] == 2004
+    url = "/archive/coverage?dataset=hours&by=year"
+    assert len(http.get(f"{url}&format=csv").text.splitlines()) == 4
+    assert len(pq.read_table(io.BytesIO(http.get(f"{url}&format=parquet").content))) == 3
+    assert http.get(url, headers={"If-None-Match": http.get(url).headers["ETag"]}).status_code == 304
+    assert_problem(http.get("/archive/coverage?dataset=minutes"), 422)
 
 
 @pytest.mark.parametrize(
@@ -285,7 +313,7 @@ def test_a_warehouse_without_archive_says_so(client: httpx.Client) -> None:
 def test_the_questions_about_history_get_answers(http: httpx.Client) -> None:
     text = http.get("/warehouse/questions").text
     addresses = re.findall(r'"\$B(/[^"]*)"', text.partition("With history")[2].partition("\n## ")[0])
-    assert len(addresses) == 16
+    assert len(addresses) == 17
     for address in addresses:
         assert http.get(address).status_code == 200, address
 

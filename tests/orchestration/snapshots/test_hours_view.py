@@ -5,10 +5,12 @@ from datetime import UTC, date, datetime
 from itertools import permutations
 from pathlib import Path
 
+import duckdb
 import pytest
 from archive_files import HOURS_HEADER, Archive, days_of, hour_of, hours_of, row_of, text_of
 from snapshot_files import Ask, snapshot_with
 
+from ingestion.archive.ledger import read_ledger
 from ingestion.paths import DataPaths
 
 LATEST, PREVIOUS = "H_09_latest-2025-2026.csv", "H_09_previous-2020-2024.csv"
@@ -230,6 +232,17 @@ def test_hours_without_any_official_day_have_all_views(archive: Archive, show: S
     assert ask("select dataset, status, rows, last_modified, unknown_columns from meta.archive_files") == [
         ("hours", "loaded", 24, AFTER, ["NEW"])
     ]
+
+
+def test_coverage_counted_by_an_older_version_is_shown(archive: Archive, show: Show) -> None:
+    """It lacks the count of validated values; a département that was loaded since has it."""
+    archive.load(LATEST, text_of(hours_of("2026-03-10T01", 24, T="5.0"), HOURS_HEADER), AFTER)
+    archive.load("H_31_latest-2025-2026.csv", text_of(hours_of("2026-03-10T00", 3, "31042012"), HOURS_HEADER), AFTER)
+    old = archive.paths.root / read_ledger(archive.paths).from_hours["9"] / "coverage.parquet"
+    duckdb.execute(f"copy (select * exclude (quality_1_values) from '{old}') to '{old}.new' (format parquet)")
+    Path(f"{old}.new").replace(old)
+    found = show()("select station_id, hours, quality_1_values from meta.archive_hours_coverage order by 1")
+    assert found == [("09289001", 24, None), ("31042012", 3, 6)]
 
 
 def test_days_alone_leave_the_hours_of_real_time(archive: Archive, show: Show) -> None:
