@@ -131,7 +131,8 @@ async def history(
 
     An hour has the archive's value where that comes first, else real time's (`source`, `quality`). A day is the
     official one where the archive has it (`day_source`), else it is counted from hours. Months and years have one row
-    per quantity. Their value is null unless they are whole.
+    per quantity. Their value is null unless they are whole. With `windows`, each hour has those of
+    /warehouse/observations, such as `precipitation_24h_mm`: null unless all of its hours are there.
     """
     question = question_of(request.url.path, request.query_params.multi_items())
     cursor = read_cursor(query.cursor, question, query.snapshot)
@@ -142,6 +143,7 @@ async def history(
         start=query.start,
         end=query.end,
         resolution=query.resolution,
+        windows=query.windows,
         cursor=cursor,
     )
     return await reads.answer(

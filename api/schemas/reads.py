@@ -202,6 +202,10 @@ class HistoryQuery(ReadQuery):
         pattern="^(hour|day|month|year)$",
         description="`hour` (days are then UTC), `day`, or `month` or `year`, whose values are of whole ones.",
     )
+    windows: bool = Field(
+        False,
+        description="With `resolution=hour`: add sums, means and extremes of the 3, 6, 12 and 24 hours up to each one.",
+    )
     limit: int | None = Field(None, ge=1, description="Most rows; `next` leads to the rest.")
     cursor: str | None = Field(None, max_length=4000, description="`next` of the page before.")
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from rapidfuzz import process
 
+from api.warehouse.answer.cursors import Cursor
 from api.warehouse.answer.render import Rows
 from api.warehouse.open.catalog import Column
 from api.warehouse.open.execute import Executor
@@ -15,6 +16,7 @@ from api.warehouse.problems import ArchiveEmpty, BadValue
 from api.warehouse.question.filters import Condition
 from api.warehouse.question.paging import Bounds, Ordering, read_in_order
 from api.warehouse.question.posts import find_post, known_as, say_if_empty
+from api.warehouse.question.windows import LONGEST, with_windows
 from ingestion.archive import climate
 from ingestion.archive.day_quantities import FIELDS
 
@@ -48,6 +50,7 @@ class HistoryRequest(Bounds):
     start: date | None = None
     end: date | None = None
     resolution: str = "day"
+    windows: bool = False
 
 
 def read_normals(
@@ -94,6 +97,8 @@ def read_history(snapshot: OpenSnapshot, executor: Executor, request: HistoryReq
     """Days or hours of a station, or its months or years with how whole they are."""
     post = find_post(snapshot, executor, request.station)
     require_order(request.start, request.end, "from")
+    if request.windows and request.resolution != "hour":
+        raise BadValue("windows", f"a {request.resolution} has none", "ask for `resolution=hour`")
     if request.resolution == "hour":
         return _read_hours(snapshot, executor, post, request)
     condition, params = "station_id = ?", list[Any]([post])
@@ -124,18 +129,46 @@ def read_history(snapshot: OpenSnapshot, executor: Executor, request: HistoryReq
 
 
 def _read_hours(snapshot: OpenSnapshot, executor: Executor, post: str, request: HistoryRequest) -> Rows:
-    """Hours of a station, of whole days in UTC."""
+    """Hours of a station, of whole days in UTC; windows need the 24 hours before the page too."""
     if "marts.hourly_history" not in snapshot.relations:  # published by an older version
         raise ArchiveEmpty
+    start, end = _midnight(request.start), _midnight(request.end, timedelta(days=1))
+    if request.windows and request.cursor:
+        start = _hour_of(request.cursor)
+    lead = LONGEST if request.windows else timedelta(0)
     conditions, params = ["station_id = ?"], list[Any]([post])
-    for bound, comparison in ((request.start, ">="), (request.end and request.end + timedelta(days=1), "<")):
-        if bound:
-            conditions.append(f"observed_at {comparison} ?")
-            params.append(datetime(bound.year, bound.month, bound.day, tzinfo=UTC))
+    if start:
+        conditions.append("observed_at >= ?")
+        params.append(start - lead)
+    if end:
+        conditions.append("observed_at < ?")
+        params.append(end)
     hours = f"(select * from marts.hourly_history where {' and '.join(conditions)})"
+    if request.windows:
+        # No more rows than the page needs: the windows of decades would be counted again for each page.
+        most = request.limit + 2 + int(LONGEST / timedelta(hours=1))
+        hours = f"({with_windows(f'(from {hours} order by observed_at limit {most})')})"
+        if start:
+            hours = f"(from {hours} where observed_at >= ?)"
+            params.append(start)
     found = read_page(snapshot, executor, Condition(hours, tuple(params)), "observed_at", request, post)
     said = say_if_empty(snapshot, executor, post, is_empty=not found.row_count and request.cursor is None)
     return Rows(found.table, found.next_cursor, members={**known_as(post), **said})
+
+
+def _midnight(day: date | None, later: timedelta = timedelta(0)) -> datetime | None:
+    if day is None:
+        return None
+    known = min(max(day, date(1700, 1, 1)), date(2200, 1, 1))  # no hour is outside, and Python's calendar has ends
+    return datetime(known.year, known.month, known.day, tzinfo=UTC) + later
+
+
+def _hour_of(cursor: Cursor) -> datetime:
+    try:
+        hour = datetime.fromisoformat(str(cursor.key[0])).astimezone(UTC)
+        return max(hour, datetime(1700, 1, 1, tzinfo=UTC))
+    except (ValueError, IndexError, OverflowError) as error:
+        raise BadValue("cursor", "it names no hour", "take `next` of the page before") from error
 
 
 _VALUE = "case when is_whole then round(value, 2) end as value"

@@ -225,6 +225,41 @@ def test_hours_of_the_archive_and_of_real_time(http: httpx.Client) -> None:
     assert len(pq.read_table(io.BytesIO(http.get(f"{url}&to=2005-01-01&format=parquet").content))) == 5
 
 
+def test_windows_over_the_archives_hours(http: httpx.Client) -> None:
+    """Hours from 22 on New Year's Eve to 02, 0.4 mm each: the third and later ones have 3 hours, none has 6."""
+    url = "/climate/09289001/history?resolution=hour&windows=true"
+    old = rows(http, f"{url}&to=2005-01-01")
+    assert [(row["precipitation_3h_mm"], row["precipitation_3h_hours"]) for row in old] == [
+        (None, 1), (None, 2), (1.2, 3), (1.2, 3), (1.2, 3)
+    ]  # fmt: skip
+    assert [(row["precipitation_6h_mm"], row["precipitation_24h_hours"]) for row in old][-1] == (None, 5)
+    assert (old[4]["temperature_mean_3h_c"], old[4]["temperature_min_3h_c"]) == (5.5, None)
+    # The hours before the range count, and so do those before a page.
+    assert rows(http, f"{url}&from=2005-01-01&to=2005-01-01") == old[2:]
+    first = http.get(f"{url}&limit=3&to=2005-01-01").json()
+    assert first["data"] + rows(http, f"{url}&limit=3&to=2005-01-01&cursor={first['next']}") == old
+    assert_problem(http.get("/climate/09289001/history?windows=true"), 422)
+
+
+def test_windows_are_those_of_real_time(http: httpx.Client) -> None:
+    names = [
+        *(f"precipitation_{n}h_mm" for n in (3, 6, 12, 24)),
+        *(f"temperature_{name}_{n}h_c" for name in ("mean", "min", "max") for n in (3, 6, 12, 24)),
+        *("precipitation_24h_hours", "temperature_mean_24h_hours", "temperature_min_6h_hours", "snow_depth_max_24h_cm"),
+        *("snow_depth_max_24h_hours", "snow_depth_change_24h_cm", "pressure_tendency_3h_hpa"),
+    ]
+    url = "/warehouse/tables/marts/hourly_observations?station_id=09289001&order=observed_at&limit=1000"
+    told = rows(http, f"{url}&select=observed_at,{','.join(names)}")
+    ours = rows(http, "/climate/09289001/history?resolution=hour&windows=true&from=2006-01-01")
+    assert [{name: row[name] for name in ("observed_at", *names)} for row in ours] == told
+    assert any(row["precipitation_24h_mm"] is not None for row in told)
+
+
+def test_the_ends_of_the_calendar_are_days_too(http: httpx.Client) -> None:
+    url = "/climate/09289001/history?resolution=hour&windows=true&from=0001-01-01&to=9999-12-31&limit=5"
+    assert len(rows(http, url)) == 5
+
+
 def test_months_and_years_have_values_only_when_they_are_whole(http: httpx.Client) -> None:
     url = "/climate/09289001/history?from=2000-02-01&to=2000-03-30&resolution=month"
     assert [(row["quantity"], row["month"], row["value"], row["days"], row["is_whole"]) for row in rows(http, url)] == [
@@ -313,7 +348,7 @@ def test_a_warehouse_without_archive_says_so(client: httpx.Client) -> None:
 def test_the_questions_about_history_get_answers(http: httpx.Client) -> None:
     text = http.get("/warehouse/questions").text
     addresses = re.findall(r'"\$B(/[^"]*)"', text.partition("With history")[2].partition("\n## ")[0])
-    assert len(addresses) == 17
+    assert len(addresses) == 18
     for address in addresses:
         assert http.get(address).status_code == 200, address
 
