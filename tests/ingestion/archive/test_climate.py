@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 from archive_files import Archive, days_of, row_of, text_of
 
-from ingestion.archive.climate import MAXIMA, SUMS, months_sql
+from ingestion.archive.climate import MAXIMA, OF_NORMALS, SUMS, months_sql
 from ingestion.archive.computed import parquet_in
 from ingestion.archive.day_quantities import FIELDS
 from ingestion.archive.days_sql import days_sql, official_days_sql
@@ -142,13 +142,9 @@ def thirty_years(tmp_path_factory: pytest.TempPathFactory) -> tuple[DataPaths, p
     file.write_text("".join([lines[0], *kept]))
     paths = DataPaths(folder / "data")
     load_file(paths, file, given_by_hand(file), "demo")
-    columns = {
-        "RR": "precipitation_mm",
-        "TN": "temperature_min_c",
-        "TX": "temperature_max_c",
-        "TM": "temperature_mean_c",
-    }
-    frame = pl.read_csv(file, separator=";", schema_overrides={"NUM_POSTE": pl.String, "AAAAMMJJ": pl.String})
+    columns = {FIELDS[name]: name for name in OF_NORMALS}
+    types = {"NUM_POSTE": pl.String, "AAAAMMJJ": pl.String, **dict.fromkeys(columns, pl.Float64)}
+    frame = pl.read_csv(file, separator=";", schema_overrides=types)
     frame = frame.select("NUM_POSTE", pl.col("AAAAMMJJ").str.to_date("%Y%m%d").alias("date"), *columns).rename(columns)
     return paths, frame
 
@@ -162,60 +158,114 @@ def is_whole(quantity: str, year: int, month: int, days: set[int]) -> bool:
 
 
 def test_monthly_normals_equal_those_of_polars(thirty_years: tuple[DataPaths, pl.DataFrame]) -> None:
+    """Each month, and the year: of rain the sum of its months, of all else their mean, where all twelve are whole."""
     paths, frame = thirty_years
-    checked = 0
-    for quantity in ("precipitation_mm", "temperature_min_c", "temperature_max_c", "temperature_mean_c"):
-        monthly: dict[tuple[str, int], list[float]] = {}
+    checked = set()
+    for quantity in OF_NORMALS:
+        yearly: dict[tuple[str, int], list[float]] = {}
+        normals: dict[tuple[str, int | None], list[float]] = {}
         valued = frame.filter(pl.col(quantity).is_not_null(), pl.col("date").dt.year().is_between(1991, 2020))
         months = valued.group_by(
             "NUM_POSTE", pl.col("date").dt.year().alias("year"), pl.col("date").dt.month().alias("month")
         )
+        is_sum = quantity == "precipitation_mm"
         for (post, year, month), group in months:
             days = {day.day for day in group["date"]}
             if is_whole(quantity, year, month, days):
-                value = group[quantity].sum() if quantity == "precipitation_mm" else group[quantity].mean()
-                monthly.setdefault((post, month), []).append(value)
-        ours = climate(paths, "normals_monthly").filter(pl.col("quantity") == quantity, pl.col("month").is_not_null())
+                value = group[quantity].sum() if is_sum else group[quantity].mean()
+                normals.setdefault((post, month), []).append(value)
+                yearly.setdefault((post, year), []).append(value)
+        for (post, _), values in yearly.items():
+            if len(values) == 12:
+                normals.setdefault((post, None), []).append(sum(values) if is_sum else sum(values) / 12)
+        ours = climate(paths, "normals_monthly").filter(pl.col("quantity") == quantity)
         rows = {(r["station_id"], r["month"]): r for r in ours.iter_rows(named=True)}
-        assert rows.keys() == monthly.keys()
-        for key, values in monthly.items():
-            assert rows[key]["years"] == len(values)
-            if len(values) >= 24:
-                assert rows[key]["normal"] == pytest.approx(sum(values) / len(values), abs=0.0051)
-                checked += 1
-            else:
-                assert rows[key]["normal"] is None
-    assert checked > 100
+        assert rows.keys() == normals.keys()
+        for key, values in normals.items():
+            row, told = rows[key], pl.Series(values)
+            assert (row["years"], row["is_normal"]) == (len(values), len(values) >= 24)
+            assert row["statistic"] == ("sum" if is_sum else "mean")
+            expected = {
+                "normal": told.mean(), "standard_deviation": told.std(), "lowest": told.min(), "highest": told.max()
+            }  # fmt: skip
+            for name, value in expected.items():
+                assert row[name] == (pytest.approx(value, abs=0.0051) if len(values) >= 24 else None), (key, name)
+            checked.add((quantity, row["is_normal"], key[1] is None))
+    # Rain has no whole years: each has a hole.
+    assert checked >= {(quantity, True, False) for quantity in OF_NORMALS if quantity != "precipitation_mm"}
+    assert ("temperature_max_c", True, True) in checked
 
 
-def test_daily_normals_and_percentiles_equal_those_of_polars(thirty_years: tuple[DataPaths, pl.DataFrame]) -> None:
+def around(series: dict[date, float], month: int, day: int) -> tuple[list[float], int]:
+    """The values within 7 days of a calendar day in 1991 to 2020, and the years that have at least 12 of the 15."""
+    values: list[float] = []
+    years = 0
+    for year in range(1991, 2021):
+        near = [date(year, month, day) + timedelta(days=n) for n in range(-7, 8)]
+        found = [series[other] for other in near if other in series]
+        if len(found) >= 12:
+            years += 1
+            values += found
+    return values, years
+
+
+def check_daily(row: dict[str, Any], values: list[float], years: int) -> None:
+    told = pl.Series(values)
+    assert (row["years"], row["is_normal"]) == (years, years >= 24)
+    expected = {"normal": told.mean(), "standard_deviation": told.std()}
+    expected |= {f"p{share:02}": told.quantile(share / 100, "linear") for share in (5, 10, 50, 90, 95)}
+    for name, value in expected.items():
+        assert row[name] == (pytest.approx(value, abs=0.0051) if years >= 24 else None), (row, name)
+
+
+@pytest.mark.parametrize("quantity", OF_NORMALS)
+def test_daily_normals_and_percentiles_equal_those_of_polars(
+    thirty_years: tuple[DataPaths, pl.DataFrame], quantity: str
+) -> None:
     paths, frame = thirty_years
-    ours = climate(paths, "normals_daily").filter(
-        pl.col("station_id") == "09289001", pl.col("quantity") == "temperature_max_c"
-    )
-    series = {
-        day: value
-        for day, value in frame.filter(pl.col("NUM_POSTE") == "09289001")
-        .select("date", "temperature_max_c")
-        .iter_rows()
-        if value is not None
-    }
-    for month, day in ((1, 1), (2, 28), (3, 1), (7, 14), (12, 31)):
-        values: list[float] = []
-        years = 0
-        for year in range(1991, 2021):
-            around = [date(year, month, day) + timedelta(days=n) for n in range(-7, 8)]
-            found = [series[near] for near in around if near in series]
-            if len(found) >= 12:
-                years += 1
-                values += found
+    ours = climate(paths, "normals_daily").filter(pl.col("station_id") == "09289001", pl.col("quantity") == quantity)
+    valued = frame.filter(pl.col("NUM_POSTE") == "09289001", pl.col(quantity).is_not_null())
+    series = dict(valued.select("date", quantity).iter_rows())
+    for month, day in ((1, 1), (2, 22), (2, 28), (3, 1), (3, 7), (7, 14), (12, 31)):
         (row,) = ours.filter(pl.col("month") == month, pl.col("day") == day).iter_rows(named=True)
-        assert row["years"] == years
-        told = pl.Series(values)
-        assert row["normal"] == pytest.approx(told.mean(), abs=0.0051)
-        assert row["standard_deviation"] == pytest.approx(told.std(), abs=0.0051)
-        for name, share in (("p05", 0.05), ("p10", 0.1), ("p50", 0.5), ("p90", 0.9), ("p95", 0.95)):
-            assert row[name] == pytest.approx(told.quantile(share, "linear"), abs=0.0051)
+        check_daily(row, *around(series, month, day))
+    assert ours.filter(pl.col("month") == 2, pl.col("day") == 29).is_empty()
+
+
+def test_daily_normals_of_real_days_equal_those_of_polars(paths: DataPaths, real_file: Callable[[str], Path]) -> None:
+    """The real days of one January, in each of 26 years, warmer by 0.1 °C a year, as there is no longer real file."""
+    file = real_file("Q_75_latest-2023-2024_RR-T-Vent_2023-01_excerpt.csv")
+    one = pl.read_csv(file, separator=";", infer_schema=False)
+    years = [
+        one.with_columns(
+            (pl.lit(str(year)) + pl.col("AAAAMMJJ").str.slice(4)).alias("AAAAMMJJ"),
+            *((pl.col(name).cast(pl.Float64) + (year - 1991) / 10).round(1).alias(name) for name in ("TN", "TX")),
+        )
+        for year in range(1991, 2017)
+    ]
+    many = paths.root.parent / "Q_75_previous-1950-2022_RR-T-Vent.csv"
+    pl.concat(years).write_csv(many, separator=";")
+    load_file(paths, many, given_by_hand(many), "meteofrance")
+    frame = pl.concat(years).with_columns(
+        pl.col("NUM_POSTE").str.strip_chars(), pl.col("AAAAMMJJ").str.to_date("%Y%m%d").alias("date")
+    )
+    ours = climate(paths, "normals_daily", "75").filter(pl.col("month") == 1, pl.col("day").is_in([8, 12, 18]))
+    rows = {(r["station_id"], r["quantity"], r["day"]): r for r in ours.iter_rows(named=True)}
+    checked = set()
+    for quantity in OF_NORMALS:
+        code = FIELDS[quantity]
+        valued = frame.filter(pl.col(code).is_not_null(), pl.col(f"Q{code}") != "2")
+        for (post,), group in valued.group_by("NUM_POSTE"):
+            series = dict(group.select("date", pl.col(code).cast(pl.Float64)).iter_rows())
+            for day in (8, 12, 18):
+                values, counted = around(series, 1, day)
+                row = rows.pop((str(post), quantity, day), None)
+                assert (row is None) == (counted == 0)
+                if row:
+                    check_daily(row, values, counted)
+                    checked.add(quantity)
+    assert rows == {}
+    assert checked == set(OF_NORMALS)
 
 
 def check_records(ours: pl.DataFrame, frame: pl.DataFrame) -> None:
