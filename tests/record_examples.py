@@ -31,6 +31,9 @@ ADDRESSES = {
     "accumulated": "/climate/09289001/accumulate?quantity=rain&since=2024-04-01&until=2024-07-14",
     "dry_spells": "/climate/09289001/dry-spells?from=2024-01-01&to=2024-12-31&least_days=10",
     "frosts": "/climate/09289001/frosts?to=2025-06-30",
+    "heat_waves": "/climate/09289001/heat-waves?over=28&to=2025-12-31",
+    "cold_spells": "/climate/09289001/cold-spells?under=0&to=2025-12-31",
+    "return_periods": "/climate/09289001/return-periods?quantity=tx",
     "coverage": "/archive/coverage?station=09289001&by=year",
 }
 _ITEMS = 2  # of each list: an example shows the shape, not the data

@@ -7,24 +7,30 @@ from fastapi import APIRouter, Path, Query, Request, Response
 
 from api.schemas.answers import (
     ACCUMULATED,
+    COLD_SPELLS,
     COVERAGE,
     DRY_SPELLS,
     FROSTS,
+    HEAT_WAVES,
     HISTORY,
     NORMAL,
     NORMALS,
     RECORDS,
+    RETURN_PERIODS,
     read_responses,
 )
 from api.schemas.reads import (
     AccumulateQuery,
     ClimateQuery,
+    ColdSpellsQuery,
     CoverageQuery,
     DrySpellsQuery,
     FrostsQuery,
+    HeatWavesQuery,
     HistoryQuery,
     NormalQuery,
     NormalsQuery,
+    ReturnPeriodsQuery,
 )
 from api.warehouse.answer.cursors import question_of, read_cursor
 from api.warehouse.answer.dependencies import ReadsDep, rows_wanted
@@ -43,7 +49,14 @@ from api.warehouse.question.climate import (
     read_records,
 )
 from api.warehouse.question.coverage import CoverageRequest, read_coverage
-from api.warehouse.question.spells import SpellsRequest, read_dry_spells, read_frosts
+from api.warehouse.question.return_periods import read_return_periods
+from api.warehouse.question.spells import (
+    SpellsRequest,
+    read_cold_spells,
+    read_dry_spells,
+    read_frosts,
+    read_heat_waves,
+)
 
 router = APIRouter(tags=["climate"])
 
@@ -193,7 +206,7 @@ async def dry_spells(
     request: Request, station: Station, query: Annotated[DrySpellsQuery, Query()], reads: ReadsDep
 ) -> Response:
     """Since when has it not rained? Spells of days with less than 1 mm, the newest first. `goes_on` is today's."""
-    return await _spells(request, station, query, reads, read_dry_spells, query.least_days)
+    return await _spells(request, station, query, reads, read_dry_spells)
 
 
 @router.get("/climate/{station}/frosts", responses=read_responses(FROSTS, ROW_FORMATS), response_class=Response)
@@ -204,25 +217,42 @@ async def frosts(
     return await _spells(request, station, query, reads, read_frosts)
 
 
+@router.get("/climate/{station}/heat-waves", responses=read_responses(HEAT_WAVES, ROW_FORMATS), response_class=Response)
+async def heat_waves(
+    request: Request, station: Station, query: Annotated[HeatWavesQuery, Query()], reads: ReadsDep
+) -> Response:
+    """Heat waves, the newest first: at least `least_days` days in a row with a maximum of `over` or more."""
+    return await _spells(request, station, query, reads, read_heat_waves)
+
+
+@router.get(
+    "/climate/{station}/cold-spells", responses=read_responses(COLD_SPELLS, ROW_FORMATS), response_class=Response
+)
+async def cold_spells(
+    request: Request, station: Station, query: Annotated[ColdSpellsQuery, Query()], reads: ReadsDep
+) -> Response:
+    """Cold spells, the newest first: at least `least_days` days in a row with a minimum of `under` or less."""
+    return await _spells(request, station, query, reads, read_cold_spells)
+
+
 async def _spells(
     request: Request,
     station: str,
-    query: DrySpellsQuery | FrostsQuery,
+    query: DrySpellsQuery | FrostsQuery | HeatWavesQuery | ColdSpellsQuery,
     reads: Reads,
     read: Callable[[OpenSnapshot, Executor, SpellsRequest], Rows],
-    least_days: int = 1,
 ) -> Response:
     question = question_of(request.url.path, request.query_params.multi_items())
     cursor = read_cursor(query.cursor, question, query.snapshot)
+    limits = query.model_dump(include={"under", "over", "least_days"})
     wanted = SpellsRequest(
         station=station,
         question=question,
         limit=rows_wanted(reads, query.limit, default=10_000),
         cursor=cursor,
-        under=query.under,
         start=query.start,
         end=query.end,
-        least_days=least_days,
+        **limits,
     )
     return await reads.answer(
         request,
@@ -230,6 +260,24 @@ async def _spells(
         choose_format(request, query.format),
         snapshot=query.snapshot,
         cursor=cursor,
+    )
+
+
+@router.get(
+    "/climate/{station}/return-periods", responses=read_responses(RETURN_PERIODS, ROW_FORMATS), response_class=Response
+)
+async def return_periods(
+    request: Request, station: Station, query: Annotated[ReturnPeriodsQuery, Query()], reads: ReadsDep
+) -> Response:
+    """How rare is it? The value that one year in 2, 5, 10, 20, 50 and 100 exceeds, with its confidence interval.
+
+    From the extremes of at least 30 whole years; with fewer, the values are null and `message` says so.
+    """
+    return await reads.answer(
+        request,
+        lambda snapshot, executor: read_return_periods(snapshot, executor, station, query.quantity),
+        choose_format(request, query.format),
+        snapshot=query.snapshot,
     )
 
 

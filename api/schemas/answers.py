@@ -226,6 +226,12 @@ class AccumulatedAnswer(ClimateAnswer):
     days_by_method: dict[str, int] | None = Field(None, description="Of `et0`: days of each method.")
 
 
+class ReturnPeriodsAnswer(ClimateAnswer):
+    """Return levels, and how they were computed."""
+
+    method: str
+
+
 class NormalAnswer(Answer):
     """One station's value against its normal, or a row for each station."""
 
@@ -275,6 +281,9 @@ HISTORY = (ClimateAnswer, "history")
 ACCUMULATED = (AccumulatedAnswer, "accumulated")
 DRY_SPELLS = (ClimateAnswer, "dry_spells")
 FROSTS = (ClimateAnswer, "frosts")
+HEAT_WAVES = (ClimateAnswer, "heat_waves")
+COLD_SPELLS = (ClimateAnswer, "cold_spells")
+RETURN_PERIODS = (ReturnPeriodsAnswer, "return_periods")
 NORMAL = (NormalAnswer, "normal")
 COVERAGE = (ClimateAnswer, "coverage")
 

@@ -252,6 +252,30 @@ class DrySpellsQuery(_SpellsQuery):
     least_days: int = Field(1, ge=1, le=1000, description="Leave out shorter spells.")
 
 
+class HeatWavesQuery(_SpellsQuery):
+    """Parameters of /climate/{station}/heat-waves."""
+
+    over: float = Field(30.0, ge=-20, le=60, description="A day with a maximum of this or more is hot, °C.")
+    least_days: int = Field(3, ge=1, le=1000, description="Leave out shorter ones.")
+
+
+class ColdSpellsQuery(_SpellsQuery):
+    """Parameters of /climate/{station}/cold-spells."""
+
+    under: float = Field(-5.0, ge=-60, le=20, description="A day with a minimum of this or less is cold, °C.")
+    least_days: int = Field(3, ge=1, le=1000, description="Leave out shorter ones.")
+
+
+class ReturnPeriodsQuery(ReadQuery):
+    """Parameters of /climate/{station}/return-periods."""
+
+    quantity: str = Field(
+        "rain",
+        max_length=60,
+        description="`rain` (of a day), `tx`, `tn` (its lowest), `wind`, `gust` (instantaneous) or `gust_3s`.",
+    )
+
+
 class FrostsQuery(_SpellsQuery):
     """Parameters of /climate/{station}/frosts."""
 

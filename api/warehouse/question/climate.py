@@ -29,16 +29,16 @@ _KEY_TYPES = {
     "month": "DATE",
     "year": "BIGINT",
 }
-_WHOLE = (
+WHOLE = (
     f"A month of a mean is whole when at most {climate.MOST_MISSING} of its days are missing and at most "
     f"{climate.MOST_IN_A_ROW} in a row, a month of a sum when none is; a year when its twelve months are."
 )
 RULES = {
-    "normals": f"At least {climate.LEAST_YEARS} of 30 years. {_WHOLE}",
+    "normals": f"At least {climate.LEAST_YEARS} of 30 years. {WHOLE}",
     "days": f"At least {climate.LEAST_YEARS} of 30 years, each with at least {climate.LEAST_NEIGHBOURS} of the 15 days "
     f"within {climate.NEIGHBOURS} of the day.",
-    "records": f"`is_long` means at least {climate.LEAST_RECORD_YEARS} whole years. {_WHOLE}",
-    "whole": f"`value` is null where `is_whole` is false. {_WHOLE}",
+    "records": f"`is_long` means at least {climate.LEAST_RECORD_YEARS} whole years. {WHOLE}",
+    "whole": f"`value` is null where `is_whole` is false. {WHOLE}",
 }
 
 

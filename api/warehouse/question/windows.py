@@ -21,20 +21,22 @@ _WINDOWS = (
 
 def with_windows(hours: str) -> str:
     """SELECT the rows of `hours`, one station's, with the windows that end at each."""
+    # By numbers of hours, as dbt does it: ranges of intervals take three times as long.
     named = ", ".join(
-        f"last_{n} as (order by observed_at range between interval {n - 1} hours preceding and current row)"
-        for n in _HOURS
+        f"last_{n} as (order by hour_number range between {n - 1} preceding and current row)" for n in _HOURS
     )
     before = ", ".join(
-        f"before_{n} as (order by observed_at range between interval {n} hours preceding and interval {n} hours"
-        " preceding)"
-        for n in (3, 24)
+        f"before_{n} as (order by hour_number range between {n} preceding and {n} preceding)" for n in (3, 24)
     )
     columns = [_window(aggregate, column, n, name, unit) for n in _HOURS for name, unit, aggregate, column in _WINDOWS]
     columns.append(_window("max", "snow_depth_cm", 24, "snow_depth_max", "cm"))
     columns.append("round(snow_depth_cm - max(snow_depth_cm) over before_24, 1) as snow_depth_change_24h_cm")
     columns.append("round(pressure_hpa - max(pressure_hpa) over before_3, 2) as pressure_tendency_3h_hpa")
-    return f"select *, {', '.join(columns)} from {hours} window {named}, {before}"
+    return f"""
+        select * exclude (hour_number), {", ".join(columns)}
+        from (select *, (epoch(observed_at)::bigint // 3600)::integer as hour_number from {hours})
+        window {named}, {before}
+    """
 
 
 def _window(aggregate: str, column: str, hours: int, name: str, unit: str) -> str:
