@@ -25,7 +25,7 @@ COUNTED = ("temperature_c", "precipitation_mm", "wind_speed_ms")  # quantities w
 # From 06 to 06, from 18 the day before to 18, and from 00 to 24: hours that end then, moved to their day.
 _RAIN, _MINIMUM, _CIVIL = -7, 5, -1
 # How far an hour is moved to be on its day, upstream's quantity, and the day's value of its 24 decimals.
-DAYS = {
+DAYS_OF_HOURS = {
     "precipitation_mm": (_RAIN, "RR1", "round(sum({0})::double, 1)"),
     "temperature_max_c": (_RAIN, "TX", "max({0})::double"),
     "temperature_min_c": (_MINIMUM, "TN", "min({0})::double"),
@@ -81,7 +81,7 @@ def _days_sql(hours: str) -> str:
     """SELECT the days that have any value, under the names of day_quantities.FIELDS."""
     parts = []
     for shift in (_RAIN, _MINIMUM, _CIVIL):
-        mine = {field: (name, how) for field, (moved, name, how) in DAYS.items() if moved == shift}
+        mine = {field: (name, how) for field, (moved, name, how) in DAYS_OF_HOURS.items() if moved == shift}
         # Decimals: a sum of floats depends on how DuckDB divides the work.
         values = ", ".join(
             f"case when count({name}) filter (Q{name} is distinct from 2) = 24"
@@ -92,7 +92,7 @@ def _days_sql(hours: str) -> str:
             f"(select station_id, max(station_name) as station_name, {day_sql('station_id', shift)} as observed_date,"
             f" {values} from hours group by all)"
         )
-    fields = ", ".join(name if name in DAYS else f"null::double as {name}" for name in FIELDS)
+    fields = ", ".join(name if name in DAYS_OF_HOURS else f"null::double as {name}" for name in FIELDS)
     return f"""
         with hours as ({hours})
         select
@@ -101,7 +101,7 @@ def _days_sql(hours: str) -> str:
         from {parts[0]} as rain
         full join {parts[1]} as minimum using (station_id, observed_date)
         full join {parts[2]} as civil using (station_id, observed_date)
-        where coalesce({", ".join(DAYS)}) is not null
+        where coalesce({", ".join(DAYS_OF_HOURS)}) is not null
     """
 
 
@@ -117,7 +117,7 @@ def _partial(connection: duckdb.DuckDBPyConnection, hours: str) -> None:
         "create table partial_hours (observed_date date, station_id varchar, field varchar, observed_at timestamptz,"
         " value decimal(9, 2), last_modified timestamptz)"
     )
-    for field in DAYS:
+    for field in DAYS_OF_HOURS:
         connection.execute(
             f"""
             insert into partial_hours
@@ -132,7 +132,7 @@ def _partial(connection: duckdb.DuckDBPyConnection, hours: str) -> None:
 
 def good_hours_sql(field: str, hours: str) -> str:
     """SELECT a field's hours that are not doubtful, with the day that each belongs to; `hours` ends in a WHERE."""
-    shift, name, _ = DAYS[field]
+    shift, name, _ = DAYS_OF_HOURS[field]
     return f"""
         select
             {day_sql("station_id", shift)} as observed_date, station_id, '{field}' as field, observed_at,

@@ -18,7 +18,7 @@ from ingestion.archive.climate import (
 )
 from ingestion.archive.day_quantities import FIELDS
 from ingestion.archive.days_sql import days_sql, official_days_sql
-from ingestion.archive.hours_days import DAYS, empty_days_of_hours
+from ingestion.archive.hours_days import DAYS_OF_HOURS, empty_days_of_hours
 from ingestion.archive.ledger import (
     CLIMATE,
     DEPARTMENT,
@@ -203,7 +203,7 @@ def _days_of_hours(from_archive: str | None) -> str:
         return f"{one}.station_id = {other}.station_id and {one}.observed_date = {other}.observed_date"
 
     united = ", ".join(
-        f"coalesce({f'united.{name}, ' if name in DAYS else ''}archive.{name}, real_time.{name}) as {name}"
+        f"coalesce({f'united.{name}, ' if name in DAYS_OF_HOURS else ''}archive.{name}, real_time.{name}) as {name}"
         for name in FIELDS
     )
     return f"""

@@ -11,7 +11,7 @@ from datetime import timedelta
 import duckdb
 
 from ingestion.archive.computed import parquet_in
-from ingestion.archive.hours_days import DAYS, day_sql, good_hours_sql
+from ingestion.archive.hours_days import DAYS_OF_HOURS, day_sql, good_hours_sql
 from ingestion.archive.hours_file import utc_offset_sql
 from ingestion.archive.hours_sql import FIELDS, hours_sql
 from ingestion.archive.ledger import PARTIAL, ArchiveFile, Ledger
@@ -29,7 +29,7 @@ def write_united_days(connection: duckdb.DuckDBPyConnection, ledger: Ledger, pat
     connection.execute("set TimeZone = 'UTC'")
     connection.execute(
         "create table meta.united_days (station_id varchar, station_name varchar, department_code varchar,"
-        f" observed_date date, {', '.join(f'{field} double' for field in DAYS)})"
+        f" observed_date date, {', '.join(f'{field} double' for field in DAYS_OF_HOURS)})"
     )
     (first,) = connection.execute("select min(observed_at) from marts.hourly_observations").fetchone() or (None,)
     if first is None:
@@ -90,7 +90,7 @@ def _add_days_told_later(connection: duckdb.DuckDBPyConnection, files: Sequence[
                     and timestamptz {literal(last + timedelta(days=2))}
             """
         )
-        for field, (shift, *_) in DAYS.items():
+        for field, (shift, *_) in DAYS_OF_HOURS.items():
             connection.execute(
                 f"""
                 insert into of_archive by name
@@ -107,16 +107,16 @@ def _add_days_told_later(connection: duckdb.DuckDBPyConnection, files: Sequence[
 
 def _united_sql(connection: duckdb.DuckDBPyConnection) -> str:
     """SELECT one row per station and day, of the fields that have all 24 hours, some of them of the archive."""
-    moved = " ".join(f"when '{field}' then {shift}" for field, (shift, *_) in DAYS.items())
+    moved = " ".join(f"when '{field}' then {shift}" for field, (shift, *_) in DAYS_OF_HOURS.items())
     hourly = {name: field for field, (name, _) in FIELDS.items()}
     theirs = " ".join(
         f"when '{field}' then {real_time_sql(hourly[name], 'real_time.')}::decimal(9, 2)"
-        for field, (_, name, _) in DAYS.items()
+        for field, (_, name, _) in DAYS_OF_HOURS.items()
     )
     days = ", ".join(
         f"case when count(value) filter (field = '{field}') = 24"
         f" then {how.format(f'(case when field = {literal(field)} then value end)')} end as {field}"
-        for field, (*_, how) in DAYS.items()
+        for field, (*_, how) in DAYS_OF_HOURS.items()
     )
     return f"""
         with asked as (
@@ -152,7 +152,7 @@ def _united_sql(connection: duckdb.DuckDBPyConnection) -> str:
             observed_date, {days}
         from united
         group by station_id, observed_date
-        having coalesce({", ".join(DAYS)}) is not null
+        having coalesce({", ".join(DAYS_OF_HOURS)}) is not null
         order by station_id, observed_date
     """
 

@@ -348,7 +348,7 @@ def test_a_warehouse_without_archive_says_so(client: httpx.Client) -> None:
 def test_the_questions_about_history_get_answers(http: httpx.Client) -> None:
     text = http.get("/warehouse/questions").text
     addresses = re.findall(r'"\$B(/[^"]*)"', text.partition("With history")[2].partition("\n## ")[0])
-    assert len(addresses) == 21
+    assert len(addresses) == 22
     for address in addresses:
         assert http.get(address).status_code == 200, address
 
