@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from ingestion.archive.ledger import Dataset
 
-_TEMPERATURES, _RAIN, _WINDS, _PERCENT, _FLAG = (-90, 60), (0, 2_000), (0, 150), (0, 100), (0, 1)
+_TEMPERATURES, _RAIN, _WINDS, _PERCENT, _FLAG = (-90, 60), (-0.11, 2_000), (0, 150), (0, 100), (0, 1)
 
 
 @dataclass(frozen=True)

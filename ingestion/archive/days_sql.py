@@ -42,8 +42,11 @@ def official_days_sql(days: str, quantities: DayQuantities = DAYS) -> str:
     """SELECT the days under the marts' names. A doubtful value (code 2) is NULL and named in `rejected_fields`."""
     fields = quantities.fields.items()
     times = {name: f" * {factor}" for name, factor in quantities.factors.items()}
+    # A trace of rain, -0.1, counts as nothing.
+    traces = {"RR": "when RR < 0 then 0 "}
     values = ", ".join(
-        f"case when Q{code} is distinct from 2 then round({code}::double, 2){times.get(name, '')} end as {name}"
+        f"case when Q{code} = 2 then null {traces.get(code, '')}else round({code}::double, 2){times.get(name, '')} end"
+        f" as {name}"
         for name, code in fields
     )
     is_coded = {name: f"({code} is not null and Q{code} is distinct from 1)" for name, code in fields}

@@ -82,10 +82,9 @@ def _days_sql(hours: str) -> str:
     parts = []
     for shift in (_RAIN, _MINIMUM, _CIVIL):
         mine = {field: (name, how) for field, (moved, name, how) in DAYS_OF_HOURS.items() if moved == shift}
-        # Decimals: a sum of floats depends on how DuckDB divides the work.
         values = ", ".join(
             f"case when count({name}) filter (Q{name} is distinct from 2) = 24"
-            f" then {how.format(f'{name}::decimal(9, 2)')} end as {field}"
+            f" then {how.format(_exact(name))} end as {field}"
             for field, (name, how) in mine.items()
         )
         parts.append(
@@ -103,6 +102,12 @@ def _days_sql(hours: str) -> str:
         full join {parts[2]} as civil using (station_id, observed_date)
         where coalesce({", ".join(DAYS_OF_HOURS)}) is not null
     """
+
+
+def _exact(name: str) -> str:
+    """Decimals: a sum of floats depends on how DuckDB divides the work. A trace of rain, -0.1, counts as nothing."""
+    value = f"case when {name} < 0 then 0 else {name} end" if name == "RR1" else name
+    return f"({value})::decimal(9, 2)"
 
 
 def day_sql(station_id: str, shift: int) -> str:
@@ -136,7 +141,7 @@ def good_hours_sql(field: str, hours: str) -> str:
     return f"""
         select
             {day_sql("station_id", shift)} as observed_date, station_id, '{field}' as field, observed_at,
-            {name}::decimal(9, 2) as value, last_modified
+            {_exact(name)} as value, last_modified
         from {hours} and {name} is not null and Q{name} is distinct from 2
     """
 

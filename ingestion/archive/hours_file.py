@@ -35,7 +35,7 @@ _BOUNDS: dict[str, tuple[float, float]] = {
     **dict.fromkeys(("U", "UN", "UX"), _HUMIDITIES),
     **dict.fromkeys(("FF", "FXY", "FXI", "FXI3S"), _WINDS),
     **dict.fromkeys(("PSTAT", "PMER"), _PRESSURES),
-    "RR1": (0, 500),
+    "RR1": (-0.11, 500),  # -0.1 is a trace
 }
 _MORE = "more columns have values"  # DuckDB's error message then contains it
 # weather_dbt builds days with the same table.

@@ -35,7 +35,8 @@ FIELDS: dict[str, tuple[str, str]] = {
     "gust_3s_direction_deg": ("DXI3S", _bearing("DXI3S", "FXI3S")),
     "gust_instantaneous_ms": ("FXI", _rounded("FXI")),
     "gust_instantaneous_direction_deg": ("DXI", _bearing("DXI", "FXI")),
-    "precipitation_mm": ("RR1", _rounded("RR1")),
+    # Real time writes -0.1 for a trace, and so may the archive.
+    "precipitation_mm": ("RR1", f"case when {{0}}RR1 < 0 then 0 else {_rounded('RR1')} end"),
     "snow_depth_cm": ("NEIGETOT", _rounded("NEIGETOT")),
     "visibility_m": ("VV", _rounded("VV")),
     "cloud_cover_octas": ("N", "case when try_cast({0}N as integer) <= 8 then try_cast({0}N as integer) end"),

@@ -147,7 +147,7 @@ def _united() -> str:
             end as source,
             {values},
             case
-                when {rain} and archive.RR1 > 0 then false
+                when {rain} and archive.RR1 <> 0 then archive.RR1 < 0
                 else archive.real_time_is_trace
             end as is_trace,
             case

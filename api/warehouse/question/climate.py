@@ -16,9 +16,11 @@ from api.warehouse.problems import ArchiveEmpty, BadValue
 from api.warehouse.question.filters import Condition
 from api.warehouse.question.paging import Bounds, Ordering, read_in_order
 from api.warehouse.question.posts import find_post, known_as, say_if_empty
+from api.warehouse.question.shares import with_share
 from api.warehouse.question.windows import LONGEST, with_windows
 from ingestion.archive import climate
 from ingestion.archive.day_quantities import FIELDS
+from ingestion.archive.hours_sql import FIELDS as HOURLY_FIELDS
 
 PERIOD = f"{climate.FIRST_YEAR}-{climate.LAST_YEAR}"
 _KEY_TYPES = {
@@ -116,7 +118,8 @@ def read_history(snapshot: OpenSnapshot, executor: Executor, request: HistoryReq
         months = f"({climate.all_months_sql(days, other)})"
         params *= 2
     if request.resolution == "day":
-        source, key = days, "observed_date"
+        shared = with_share(days, FIELDS, "day_source = 'official'", "fields_from_hours")
+        source, key = f"({shared})", "observed_date"
     elif request.resolution == "month":
         named = "station_id, quantity, month, {}, days, missing_days, missing_in_a_row, is_whole"
         source, key = f"(select {named.format(_VALUE)} from {months})", "quantity, month"
@@ -151,7 +154,8 @@ def _read_hours(snapshot: OpenSnapshot, executor: Executor, post: str, request: 
         if start:
             hours = f"(from {hours} where observed_at >= ?)"
             params.append(start)
-    found = read_page(snapshot, executor, Condition(hours, tuple(params)), "observed_at", request, post)
+    shared = with_share(hours, HOURLY_FIELDS, "source = 'archive'", "fields_from_realtime")
+    found = read_page(snapshot, executor, Condition(f"({shared})", tuple(params)), "observed_at", request, post)
     said = say_if_empty(snapshot, executor, post, is_empty=not found.row_count and request.cursor is None)
     return Rows(found.table, found.next_cursor, members={**known_as(post), **said})
 

@@ -183,7 +183,11 @@ def test_history_by_day_joins_official_days_and_days_from_hours(http: httpx.Clie
     assert rows(http, "/climate/09289001/history?from=2021-01-01&to=2021-01-01")[0]["quality"] == {
         "temperature_max_c": 9
     }
+    # Rain has the code 1, the maximum 9.
+    shares = rows(http, "/climate/09289001/history?from=2020-12-31&to=2021-01-01")
+    assert [row["validated_share"] for row in shares] == [1.0, 0.5]
     newer = rows(http, "/climate/09289001/history?from=2021-01-02")
+    assert {row["validated_share"] for row in newer} == {None}
     assert newer
     assert {row["day_source"] for row in newer} == {"hours"}
 
@@ -211,6 +215,7 @@ def test_hours_of_the_archive_and_of_real_time(http: httpx.Client) -> None:
         (f"2005-01-01T0{hour}:00:00Z", 5.5, "archive", {"temperature_c": 9}) for hour in range(3)
     ]
     assert old[0]["precipitation_mm"] == 0.4
+    assert old[0]["validated_share"] == 0.5  # rain has the code 1
     assert len(rows(http, f"{url}&to=2004-12-31")) == 2
     assert {row["station_name"] for row in rows(http, "/climate/poste%20horaire/history?resolution=hour")} == {
         "POSTE HORAIRE"

@@ -234,6 +234,18 @@ def test_hours_without_any_official_day_have_all_views(archive: Archive, show: S
     ]
 
 
+def test_a_trace_in_the_archive_is_rain_of_nothing(archive: Archive, show: Show) -> None:
+    """Real time writes -0.1 for it. Official days have no column for traces."""
+    rows = hours_of("2026-03-10T07", 24, RR1="0.1")
+    rows[0] |= {"RR1": "-0.1"}
+    archive.load(LATEST, text_of(rows, HOURS_HEADER), AFTER)
+    archive.load("Q_09_latest-2025-2026_RR-T-Vent.csv", text_of([row_of(date(2026, 3, 9), RR="-0.1")]), AFTER)
+    ask = show(real_time("2026-03-10 07:00:00", precipitation_mm=0.0, is_trace="false"))
+    found = "select precipitation_mm, is_trace from marts.hourly_history order by observed_at limit 2"
+    assert ask(found) == [(0.0, True), (0.1, False)]
+    assert ask("select precipitation_mm from marts.daily_history order by observed_date") == [(0.0,), (2.3,)]
+
+
 def test_coverage_counted_by_an_older_version_is_shown(archive: Archive, show: Show) -> None:
     """It lacks the count of validated values; a département that was loaded since has it."""
     archive.load(LATEST, text_of(hours_of("2026-03-10T01", 24, T="5.0"), HOURS_HEADER), AFTER)
