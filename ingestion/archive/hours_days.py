@@ -18,8 +18,7 @@ from ingestion.archive.received_file import department_sql
 from ingestion.paths import DataPaths
 
 _VERSION = 2  # raised when a rule below changes
-# Real time can only complete days since it exists: upstream began it in 2023. Replayed hours may be older.
-_REAL_TIME_SINCE = "2015-01-01"
+_REAL_TIME_SINCE = "2023-01-01"  # upstream's packets began then: older days have no other hours
 COUNTED = ("temperature_c", "precipitation_mm", "wind_speed_ms")  # quantities whose hours the coverage counts
 
 # From 06 to 06, from 18 the day before to 18, and from 00 to 24: hours that end then, moved to their day.
