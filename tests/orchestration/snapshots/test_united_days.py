@@ -8,6 +8,8 @@ import pytest
 from archive_files import HOURS_HEADER, Archive, Values, hour_of, hours_of, text_of
 from snapshot_files import Ask, snapshot_with
 
+from ingestion.archive.ledger import ledger_lock, read_ledger, write_ledger
+from ingestion.archive.load import renew_climate
 from ingestion.paths import DataPaths
 
 LATEST = "H_09_latest-2025-2026.csv"
@@ -142,6 +144,20 @@ def test_an_hour_told_after_the_archives_file_counts(archive: Archive) -> None:
     ask = show(archive, rows, *statements)
     found = ask("select station_id, precipitation_mm, day_source from marts.daily_history order by 1")
     assert found == [(station, rain, source) for station, (_, rain, source) in told.items()]
+
+
+def test_an_older_archive_is_shown_until_its_partial_hours_are_written(archive: Archive) -> None:
+    """A version before did not write them: the day at the border then has no rain, and is no wrong one."""
+    archive.load(LATEST, text_of(hours_of("2026-03-10T07", 12, RR1="1.0"), HOURS_HEADER), PUBLISHED)
+    ledger = read_ledger(archive.paths)
+    ledger.partial_hours.clear()
+    with ledger_lock(archive.paths):
+        write_ledger(archive.paths, ledger)
+    hours = real_time("2026-03-10 07:00", "2026-03-11 06:00", precipitation_mm=0.5)
+    assert days(snapshot_with(archive.paths, archive.folder / "old.duckdb", [hours]), "precipitation_mm") == []
+    renew_climate(archive.paths, "9")
+    ask = snapshot_with(archive.paths, archive.folder / "new.duckdb", [hours])
+    assert days(ask, "precipitation_mm") == [("2026-03-10", "united_hours", False, 18.0)]
 
 
 @pytest.mark.parametrize("order", list(permutations((0, 1))))
