@@ -68,8 +68,8 @@ def hourly_history_sql(
     """
 
 
-def stamps_sql(connection: duckdb.DuckDBPyConnection) -> str:
-    """SELECT when upstream told the present values of each hour of real time."""
+def stamps_sql(connection: duckdb.DuckDBPyConnection, asked: str | None = None) -> str:
+    """SELECT when upstream told the present values of each hour of real time, or of those in the relation `asked`."""
     station, hour = OBSERVATIONS.key
     if not has_stamps(connection):
         return (
@@ -82,6 +82,7 @@ def stamps_sql(connection: duckdb.DuckDBPyConnection) -> str:
             {station} as station_id, {hour} as observed_at,
             arg_max(case when {told} <= version_seen_at + interval 1 day then {told} end, version) as reference_time
         from {OBSERVATIONS.name}
+        {f"where ({station}, {hour}) in (select station_id, observed_at from {asked})" if asked else ""}
         group by {station}, {hour}
     """
 

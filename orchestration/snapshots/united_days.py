@@ -141,10 +141,7 @@ def _united_sql(connection: duckdb.DuckDBPyConnection) -> str:
             left join of_archive using (field, station_id, observed_date, observed_at)
             left join marts.hourly_observations as real_time
                 on asked.station_id = real_time.station_id and asked.observed_at = real_time.observed_at
-            left join (
-                from ({stamps_sql(connection)}) as stamps
-                semi join asked using (station_id, observed_at)
-            ) as stamps
+            left join ({stamps_sql(connection, "asked")}) as stamps
                 on asked.station_id = stamps.station_id and asked.observed_at = stamps.observed_at
         )
         select
