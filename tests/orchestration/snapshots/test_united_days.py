@@ -1,6 +1,7 @@
 """A day partly of archive hours and partly of real time is that of the united hours, whatever came first."""
 
-from datetime import UTC, datetime
+import random
+from datetime import UTC, datetime, timedelta
 from itertools import permutations
 from pathlib import Path
 
@@ -180,3 +181,57 @@ def test_files_in_any_order_give_the_same_day(archive: Archive, order: tuple[int
     )
     # 10 x 1.0, 4 x 2.0, 10 x 0.1
     assert days(ask, "precipitation_mm") == [("2026-03-10", "united_hours", False, 19.0)]
+
+
+_CUTS = {"precipitation_mm": (-7, "round(sum({0}), 1)"), "temperature_min_c": (5, "min({0})")}
+
+
+def days_sql(hours: str) -> str:
+    """SELECT the days of 24 hours of a table of hours in UTC, as the rule says and nothing else."""
+    parts = [
+        f"select station_id, (observed_at::timestamp + interval ({shift}) hours)::date as observed_date,"
+        f" '{field}' as field, {how.format(f'{field}::decimal(9, 2)')}::double as value from {hours}"
+        f" where {field} is not null group by all having count(*) = 24"
+        for field, (shift, how) in _CUTS.items()
+    ]
+    return " union all ".join(parts)
+
+
+def test_every_day_is_that_of_the_united_hours(archive: Archive) -> None:
+    """Twelve days of 4 posts, with holes, doubtful values and late corrections, against marts.hourly_history."""
+    draw = random.Random(26)
+    first, rows, statements = datetime(2026, 3, 1, tzinfo=UTC), [], []
+    for station in (f"0928900{n}" for n in range(1, 5)):
+        for n in range(12 * 24):
+            hour = first + timedelta(hours=n)
+            values = {"RR1": draw.randrange(9) / 10, "TN": draw.randrange(-50, 200) / 10}
+            codes = {f"Q{name}": draw.choices((1, 9, 2), (90, 9, 1))[0] for name in values}
+            kept = {name: value for name, value in values.items() if draw.random() > 0.01}
+            if n < 200 and kept:
+                rows.append(hour_of(hour.strftime("%Y-%m-%dT%H"), station, **kept, **codes))
+            if n > 100 and draw.random() > 0.005:
+                told = draw.choices((hour, PUBLISHED, PUBLISHED + timedelta(hours=1)), (98, 1, 1))[0]
+                theirs = {"precipitation_mm": draw.randrange(9) / 10, "temperature_min_c": draw.randrange(200) / 10}
+                given = ", ".join(f"{value} as {name}" for name, value in theirs.items() if draw.random() > 0.01)
+                statements.append(
+                    f"insert into marts.hourly_observations by name select '{station}' as station_id,"
+                    f" 'ST GIRONS' as station_name, '9' as department_code, timestamptz '{hour}' as observed_at"
+                    f"{', ' if given else ''}{given};"
+                    f"insert into raw.observations values ('{station}', '{hour}', '{told.isoformat()}',"
+                    " '2026-06-01T00:00:00Z', 1);"
+                )
+    built = days_sql("marts.hourly_observations")
+    statements.append(
+        "insert into marts.daily_observations by name select station_id, '9' as department_code, observed_date,"
+        f" true as is_final, * exclude (station_id, observed_date) from (pivot ({built}) on field using max(value))"
+    )
+    ask = show(archive, rows, "begin;" + "".join(statements) + ";commit")
+    expected = set(ask(days_sql("marts.hourly_history")))
+    fields = ", ".join(_CUTS)
+    found = ask(
+        f"select station_id, observed_date, field, value from (unpivot (select station_id, observed_date, {fields}"
+        " from marts.daily_history) on columns(* exclude (station_id, observed_date)) into name field value value)"
+    )
+    assert {(*key, round(value, 2)) for *key, value in found} == {(*key, round(value, 2)) for *key, value in expected}
+    sources = dict(ask("select day_source, count(*) from marts.daily_history group by all"))
+    assert min(sources.get(name, 0) for name in ("archive_hours", "united_hours", "hours")) > 3
