@@ -13,7 +13,7 @@ from typing import Literal
 import duckdb
 
 from ingestion.departments import Department, all_departments
-from ingestion.raw_store import REPAIRED_HOURS
+from ingestion.load_log import DETAILS_KEPT
 from ingestion.source import Repair
 
 # Real time was never seen to answer for hours older than five days.
@@ -22,7 +22,8 @@ FURTHEST = timedelta(days=10)
 _MOSTLY_THERE = timedelta(hours=24)
 _HOUR = timedelta(hours=1)
 
-Answer = Literal["repaired", "gone", "failed"]  # by real time; upstream has it no longer; to be asked again
+Answer = Literal["repaired", "gone", "failed"]  # by `source`; upstream has it no longer; to be asked again
+REAL_TIME = "realtime"
 
 
 @dataclass(frozen=True)
@@ -34,18 +35,20 @@ class AskedHour:
     load_id: int | None = None
     rows: int = 0
     error: str | None = None
+    source: str | None = None  # what repaired it: REAL_TIME, or the origin of rebuilt hours
+    station_id: str | None = None  # None: every station
 
 
 def find_gaps(
     connection: duckdb.DuckDBPyConnection, repair: Repair, departments: Sequence[Department], now: datetime
 ) -> list[datetime]:
     """Find the hours that are missing and may still be had, newest first. `now` is when the run began."""
-    connection.execute(REPAIRED_HOURS)
     is_france = len(departments) == len(all_departments())
     find = _not_asked_in_time if is_france else _not_in_packets
     missing = find(connection, repair, departments, now)
     answered = connection.execute(
-        "select hour from meta.repaired_hours where answer <> 'failed' and departments = ? and hour >= ?",
+        "select hour from meta.repaired_hours"
+        " where answer <> 'failed' and departments = ? and hour >= ? and station_id is null",
         [_scope(departments), now - FURTHEST],
     ).fetchall()
     return sorted(missing - {hour.astimezone(UTC) for (hour,) in answered}, reverse=True)
@@ -57,11 +60,18 @@ def note_answers(
     """Write down what came of asking; an hour's later answer takes the place of an earlier one."""
     scope, now = _scope(departments), datetime.now(UTC)
     connection.begin()
+    # Nothing depends on old answers about single stations: their rebuilt rows say themselves what they came from.
+    connection.execute(
+        "delete from meta.repaired_hours where station_id is not null and hour < ?", [now - DETAILS_KEPT]
+    )
     for hour in asked:
-        connection.execute("delete from meta.repaired_hours where hour = ? and departments = ?", [hour.hour, scope])
         connection.execute(
-            "insert into meta.repaired_hours values (?, ?, ?, ?, ?, ?, ?)",
-            [hour.hour, scope, hour.answer, now, hour.load_id, hour.rows, hour.error],
+            "delete from meta.repaired_hours where hour = ? and departments = ? and station_id is not distinct from ?",
+            [hour.hour, scope, hour.station_id],
+        )
+        connection.execute(
+            "insert into meta.repaired_hours values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [hour.hour, scope, hour.answer, now, hour.load_id, hour.rows, hour.error, hour.source, hour.station_id],
         )
     connection.commit()
 

@@ -45,8 +45,17 @@ create table if not exists meta.repaired_hours (
     asked_at timestamptz not null,
     load_id bigint,
     rows_seen bigint not null default 0,
-    error varchar
+    error varchar,
+    source varchar,
+    station_id varchar
 );
+"""
+# A table or column that is new, and empty until something fills it, is no reason to rebuild a file either.
+_ADDED = f"""
+{"".join(map(_create, RAW_TABLES.values()))}
+{REPAIRED_HOURS}
+alter table meta.repaired_hours add column if not exists source varchar;
+alter table meta.repaired_hours add column if not exists station_id varchar;
 """
 _TABLES = f"""
 create schema if not exists raw;
@@ -100,6 +109,8 @@ def open_build_file(paths: DataPaths, source: str) -> Iterator[duckdb.DuckDBPyCo
         _refuse_other_version(connection, paths)
         if held is None:
             _make_tables(connection, source)
+        elif not _has_what_was_added(connection):
+            connection.execute(_ADDED)
         yield connection
 
 
@@ -136,6 +147,14 @@ def _make_tables(connection: duckdb.DuckDBPyConnection, source: str) -> None:
     rows = [[department.code, department.name, department.region] for department in all_departments()]
     connection.executemany("insert into raw.departments values (?, ?, ?)", rows)
     connection.commit()
+
+
+def _has_what_was_added(connection: duckdb.DuckDBPyConnection) -> bool:
+    try:
+        connection.execute("select station_id from meta.repaired_hours limit 0")
+    except duckdb.Error:
+        return False
+    return True
 
 
 def _schema_version(connection: duckdb.DuckDBPyConnection) -> int | None:

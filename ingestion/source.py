@@ -6,7 +6,7 @@ CONTRIBUTING.md, "A source", is the recipe. `ingestion/sources.py` lists the sou
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal, Protocol
 
 import pyarrow as pa
@@ -103,6 +103,7 @@ class PacketRequest:
     hour: datetime | None = None
     is_reference: bool = False  # a list beside the observations; a run that brings nothing else has failed
     departments: tuple["Department", ...] = ()  # whose rows are kept of an answer that has others too; empty: all
+    hours: tuple[datetime, ...] = ()  # whose rows are kept of an answer that has others too; empty: all
 
     def __str__(self) -> str:
         return self.label
@@ -126,6 +127,19 @@ class Client(Protocol):
 
 
 @dataclass(frozen=True)
+class FineRepair:
+    """How hours are rebuilt from packets of finer time, where a station's hours are missing."""
+
+    of_station: Callable[[str, Sequence[datetime]], PacketRequest]  # some hours of one station
+    of_hour: Callable[[datetime, Sequence["Department"]], PacketRequest]
+    requests_of_hour: int  # that the second takes; the first takes one
+    dataset: str
+    reach: timedelta  # how far back it answers
+    table: str
+    origin: str  # what the rows of the table say
+
+
+@dataclass(frozen=True)
 class Repair:
     """How hours that were missed are asked for, one by one."""
 
@@ -135,6 +149,7 @@ class Repair:
     packet_hours: int  # how many they bring at least
     table: str
     station_id: str  # its column
+    finer: FineRepair | None = None
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from orchestration.build.run_dbt import NodeResult, Say, build_models, has_packa
 from orchestration.closed_months.close_months import close_months, reopen_all
 from orchestration.errors import IngestionFailed
 from orchestration.progress import note
-from orchestration.repair import repair_gaps, tell_repair
+from orchestration.repair import rebuild_station_hours, repair_gaps, tell_repair
 from orchestration.settings import OrchestrationSettings
 from orchestration.shelf.publishing import publish_everywhere
 from orchestration.shelf.shelf import Shelf
@@ -139,6 +139,13 @@ def run_pipeline(
                 asked, loads = repair_gaps(steps.ingest_all, source.repair, ingestion, departments, now, say)
                 summary.repaired = asked
                 summary.loads |= loads
+                # What failed may still come as hourly rows: no other packets are asked for in its place.
+                if not summary.failures and all(hour.answer != "failed" for hour in asked):
+                    asked, loads = rebuild_station_hours(
+                        steps.ingest_all, source.repair, ingestion, departments, now, say
+                    )
+                    summary.repaired += asked
+                    summary.loads |= loads
             if full or not is_up_to_date(paths) or (steps.shelf is not None and steps.shelf.is_empty):
                 if has_packages():
                     steps.install()

@@ -1,16 +1,17 @@
-"""Ask for the hours that were missed while the service was off, as far back as real time answers."""
+"""Ask for hours that were missed: as far back as real time answers, then, for the last day, in finer packets."""
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
 from ingestion.departments import Department
 from ingestion.errors import IngestionError, RequestRefused, WrongPath
-from ingestion.gaps import Answer, AskedHour, find_gaps, note_answers
+from ingestion.gaps import REAL_TIME, AskedHour, find_gaps, note_answers
 from ingestion.load_log import LoadResult
 from ingestion.paths import DataPaths
 from ingestion.raw_store import open_build_file
 from ingestion.settings import IngestionSettings
 from ingestion.source import PacketRequest, Repair
+from ingestion.station_gaps import answers_of, find_station_gaps, plan_fine_requests
 
 # So many hours in a row without an answer: what is older is not to be had either.
 _ASKED_TOGETHER = 4
@@ -56,23 +57,62 @@ def repair_gaps(
     return asked, loads
 
 
+def rebuild_station_hours(
+    ingest_all: IngestAll,
+    repair: Repair,
+    ingestion: IngestionSettings,
+    departments: Sequence[Department],
+    now: datetime,
+    say: Callable[[str], object],
+) -> tuple[list[AskedHour], dict[str, LoadResult]]:
+    """Rebuild hours of the last day that real time did not give, from packets of finer time.
+
+    Few requests a run, those that answer for the most hours first.
+    """
+    finer = repair.finer
+    if finer is None:
+        return [], {}
+    paths = DataPaths(ingestion.data_dir)
+    with open_build_file(paths, ingestion.source) as connection:
+        missing = find_station_gaps(connection, repair, finer, departments, now)
+    chosen = plan_fine_requests(missing, finer, departments)
+    if not chosen:
+        return [], {}
+    say(f"{len(missing)} hours of stations are missing: asking for finer packets, {len(chosen)} of them")
+    loads: dict[str, LoadResult] = {}
+    asked: list[AskedHour] = []
+    outcomes = [outcome for _, outcome in ingest_all([request.packet for request in chosen])]
+    with open_build_file(paths, ingestion.source) as connection:
+        for request, outcome in zip(chosen, outcomes, strict=True):
+            if isinstance(outcome, LoadResult):
+                loads[request.packet.label] = outcome
+            asked += answers_of(connection, repair, finer, request, outcome)
+        note_answers(connection, departments, asked)
+    return asked, loads
+
+
 def tell_repair(asked: Sequence[AskedHour]) -> str:
     """Say in the run's last line what was repaired by what, and what is left."""
-    by_answer: dict[Answer, list[datetime]] = {"repaired": [], "gone": [], "failed": []}
-    for hour in asked:
-        by_answer[hour.answer].append(hour.hour)
-    words: dict[Answer, str] = {
-        "repaired": "missed hours repaired by real time",
-        "gone": "missed hours that real time has no longer",
-        "failed": "missed hours that the next run asks for again",
-    }
-    return "".join(f"; {len(hours)} {words[answer]} ({_span(hours)})" for answer, hours in by_answer.items() if hours)
+    told: dict[str, list[datetime]] = {}
+    for each in asked:
+        told.setdefault(_words(each), []).append(each.hour)
+    return "".join(f"; {len(hours)} {words} ({_span(hours)})" for words, hours in sorted(told.items()))
+
+
+def _words(asked: AskedHour) -> str:
+    what = "missed hours" if asked.station_id is None else "hours of single stations"
+    if asked.answer == "repaired":
+        return f"{what} {'repaired by real time' if asked.source == REAL_TIME else 'rebuilt from six-minute packets'}"
+    if asked.answer == "failed":
+        return f"{what} that the next run asks for again"
+    return f"{what} that real time has no longer"
 
 
 def _answer_of(hour: datetime, outcome: LoadResult | IngestionError) -> AskedHour:
     if isinstance(outcome, LoadResult):
-        answer: Answer = "repaired" if outcome.rows_seen else "gone"
-        return AskedHour(hour, answer, outcome.load_id, outcome.rows_seen)
+        if not outcome.rows_seen:
+            return AskedHour(hour, "gone", outcome.load_id)
+        return AskedHour(hour, "repaired", outcome.load_id, outcome.rows_seen, source=REAL_TIME)
     is_final = isinstance(outcome, WrongPath | RequestRefused)
     return AskedHour(hour, "gone" if is_final else "failed", error=str(outcome))
 

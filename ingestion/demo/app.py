@@ -14,12 +14,14 @@ from starlette.routing import Route
 
 from ingestion.demo.access import Gateway
 from ingestion.demo.corruption import ROW_FAULTS, corrupt
-from ingestion.demo.errors import ApiError, bad_date, bad_parameters, no_such_resource
+from ingestion.demo.errors import ApiError, bad_date, bad_parameters, bad_station, no_such_resource
 from ingestion.demo.faults import Fault, FaultKind, FaultPlan, refusal
 from ingestion.demo.packet import MEDIA_TYPES, PacketFormat, PacketRequest, render_packet
 from ingestion.demo.stations import DEPARTMENTS, STATIONS_FILE
 from ingestion.demo.transport import NETWORK_FAULTS
 from ingestion.demo.weather import load_stations
+
+SIX_MINUTES_KEPT = timedelta(hours=24)
 
 
 def utc_now() -> datetime:
@@ -58,6 +60,8 @@ def create_demo_app(
             Route("/{before:path}v2/liste-stations", service.list_stations),
             Route("/{before:path}v2/paquet/horaire", service.department_packet),
             Route("/{before:path}v2/paquet/stations/horaire", service.national_packet),
+            Route("/{before:path}v2/paquet/infrahoraire-6m", service.station_six_minutes),
+            Route("/{before:path}v2/paquet/stations/infrahoraire-6m", service.national_six_minutes),
             Route("/{anything:path}", service.refuse_path),
         ],
         exception_handlers={ApiError: _answer_refusal, HTTPException: _answer_no_such_resource},
@@ -65,7 +69,7 @@ def create_demo_app(
 
 
 class DemoService:
-    """The three resources, over one in-memory database that holds nothing but the stations."""
+    """The five resources, over one in-memory database that holds nothing but the stations."""
 
     def __init__(
         self,
@@ -104,6 +108,27 @@ class DemoService:
         is_kept = now - self._retention <= hour <= now
         end = hour + timedelta(hours=1) if is_kept else hour
         return await self._answer(request, PacketRequest(hour, end, now), fault)
+
+    async def station_six_minutes(self, request: Request) -> Response:
+        """The six-minute rows of a station's last 24 hours; no row for a station that is not known."""
+        fault = self._admit(request)
+        station = request.query_params.get("id_station", "")
+        if len(station) != 8 or not station.isdecimal():
+            raise bad_station(f"id_station inconnu : {station!r}")
+        now = self._clock()
+        start = now - SIX_MINUTES_KEPT
+        packet = PacketRequest(start, now + timedelta(hours=1), now, station=station, is_six_minutes=True)
+        return await self._answer(request, packet, fault)
+
+    async def national_six_minutes(self, request: Request) -> Response:
+        """One time of the six-minute grid of every station of France; no row for one to come or long past."""
+        fault = self._admit(request)
+        now, instant = self._clock(), _instant(request.query_params.get("date", ""))
+        hour = (instant + timedelta(minutes=59)).replace(minute=0)
+        is_kept = now - SIX_MINUTES_KEPT <= instant <= now
+        end = hour + timedelta(hours=1) if is_kept else hour
+        packet = PacketRequest(hour, end, now, is_six_minutes=True, instant=instant)
+        return await self._answer(request, packet, fault)
 
     async def refuse_path(self, request: Request) -> Response:
         """Everything else: another version, or no resource at all."""
@@ -145,6 +170,16 @@ def _round_hour(text: str) -> datetime:
     if hour.minute or hour.second:
         raise bad_date(f"une heure ronde est attendue : {text!r}")
     return hour
+
+
+def _instant(text: str) -> datetime:
+    try:
+        instant = datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    except ValueError:
+        raise bad_date(f"date illisible : {text!r}") from None
+    if instant.minute % 6 or instant.second:
+        raise bad_date(f"un multiple de six minutes est attendu : {text!r}")
+    return instant
 
 
 def _packet_response(text: str, packet_format: PacketFormat, fault: Fault | None) -> Response:

@@ -48,6 +48,11 @@ def bad_date(description: str) -> ApiError:
     return ApiError(400, "400", "Contrôles de date en erreur", description)
 
 
+def bad_station(description: str) -> ApiError:
+    """400 for a station id that is missing or not eight digits."""
+    return ApiError(400, "400", "Identifiant station sémantiquement incorrect", description)
+
+
 def bad_token() -> ApiError:
     """401 for a token that is missing, wrong or expired."""
     return ApiError(

@@ -20,10 +20,12 @@ from ingestion.errors import (
 )
 from ingestion.meteofrance import endpoints
 from ingestion.meteofrance.auth import auth_of
-from ingestion.meteofrance.csv_rows import keep_departments
+from ingestion.meteofrance.csv_rows import joined, keep_rows
 from ingestion.meteofrance.endpoints import Format
 from ingestion.meteofrance.pacing import RequestPacer, pacer_for, per_minute
 from ingestion.meteofrance.refusals import TRANSIENT_STATUSES, refusal, retry_after_seconds, upstream_words
+from ingestion.meteofrance.schema import instants_of
+from ingestion.meteofrance.six_minutes import SIX_MINUTE_PACKETS
 from ingestion.settings import IngestionSettings
 from ingestion.source import PacketRequest
 from ingestion.tls import tls
@@ -103,9 +105,11 @@ class MeteoFranceClient:
         """Fetch the packet of a planned request."""
         if request.is_reference:
             return await self.fetch_stations()
+        if request.dataset == SIX_MINUTE_PACKETS:
+            return await self._fetch_six_minutes(request)
         if request.hour is not None:
             payload = await self.fetch_hour(request.hour)
-            return replace(payload, body=keep_departments(payload.body, request.departments))
+            return replace(payload, body=keep_rows(payload.body, request.departments))
         return await self.fetch_department(request.scope)
 
     async def fetch_stations(self) -> Payload:
@@ -122,6 +126,19 @@ class MeteoFranceClient:
             raise ValueError(f"{hour.isoformat()} is not a round hour with a time zone")
         text = hour.astimezone(UTC).strftime(endpoints.HOUR_TEXT)
         return await self._fetch(endpoints.FRANCE_HOUR, {endpoints.HOUR_PARAMETER: text}, format)
+
+    async def _fetch_six_minutes(self, request: PacketRequest) -> Payload:
+        """Fetch a station's 24 hours, or one hour of every station, time by time, as one packet."""
+        if request.hour is None:
+            params = {endpoints.STATION_PARAMETER: request.scope}
+            payload = await self._fetch(endpoints.STATION_SIX_MINUTES, params, "csv")
+            return replace(payload, body=keep_rows(payload.body, request.departments, request.hours))
+        times = [instant.astimezone(UTC).strftime(endpoints.INSTANT_TEXT) for instant in instants_of(request.hour)]
+        payloads = [
+            await self._fetch(endpoints.FRANCE_SIX_MINUTES, {endpoints.HOUR_PARAMETER: time}, "csv") for time in times
+        ]
+        bodies = [keep_rows(payload.body, request.departments) for payload in payloads]
+        return replace(payloads[-1], body=joined(bodies))
 
     async def _fetch(self, endpoint: str, params: dict[str, str], format: Format) -> Payload:
         """Try until an answer of 200 is complete, a refusal is final, or the tries are used up."""

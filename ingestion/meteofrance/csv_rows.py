@@ -4,6 +4,7 @@ import csv
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -13,9 +14,10 @@ from ingestion.departments import Department
 from ingestion.errors import HeaderChanged, PayloadNotRecognized, PayloadTruncated
 from ingestion.meteofrance.encoding import decode
 from ingestion.meteofrance.packets import TextRows
-from ingestion.meteofrance.schema import STATION_ID
+from ingestion.meteofrance.schema import STATION_ID, VALIDITY_TIME, instants_of
 from ingestion.source import MalformedRow, malformed_row
 
+_MINUTE = len("2026-11-20T05:00")
 _LINE_END = re.compile(r"\r\n|\n|\r")
 _OTHER_DELIMITERS = {",": "commas", "\t": "tabs", "|": "bars"}
 
@@ -43,23 +45,37 @@ def read_csv_rows(body: bytes, known: Collection[str], expected: Collection[str]
     return replace(rows, note=note)
 
 
-def keep_departments(body: bytes, departments: Sequence[Department]) -> bytes:
-    """Keep the header and the rows of some départements of a packet of all France; all rows without départements.
+def keep_rows(body: bytes, departments: Sequence[Department] = (), hours: Sequence[datetime] = ()) -> bytes:
+    """Keep a packet's header and the rows of some départements and hours; none given: of all.
 
-    What is no such packet stays as it is: reading it says what is wrong.
+    What is no such packet stays as it is, and so does a row that is broken: reading it says what is wrong.
     """
     header, _, rest = body.partition(b"\n")
     names = header.decode("utf-8", "replace").strip().split(";")
-    if not departments or STATION_ID not in names:
+    if not (departments or hours) or not {STATION_ID, VALIDITY_TIME} <= set(names):
         return body
-    place = names.index(STATION_ID)
+    station, time = names.index(STATION_ID), names.index(VALIDITY_TIME)
     prefixes = tuple(department.station_prefix.encode() for department in departments)
-    kept = [
-        line
-        for line in rest.splitlines(keepends=True)
-        if line.count(b";") < place or line.split(b";", place + 1)[place].startswith(prefixes)
-    ]
-    return b"".join([header, b"\n", *kept])
+    times = {f"{instant.astimezone(UTC):%Y-%m-%dT%H:%M}".encode() for hour in hours for instant in instants_of(hour)}
+
+    def is_kept(line: bytes) -> bool:
+        cells = line.split(b";")
+        if len(cells) <= max(station, time):
+            return True
+        is_here = not prefixes or cells[station].startswith(prefixes)
+        return is_here and (not times or cells[time][:_MINUTE] in times)
+
+    return b"".join([header, b"\n", *filter(is_kept, rest.splitlines(keepends=True))])
+
+
+def joined(bodies: Sequence[bytes]) -> bytes:
+    """Write several packets with one header as one packet; raises PayloadNotRecognized."""
+    header = bodies[0].partition(b"\n")[0].rstrip()
+    for body in bodies[1:]:
+        if (other := body.partition(b"\n")[0].rstrip()) != header:
+            raise PayloadNotRecognized("packets of one hour have different headers", decode(other)[0])
+    rows = (line for body in bodies for line in body.partition(b"\n")[2].splitlines() if line.strip())
+    return b"".join(line + b"\n" for line in (header, *rows))
 
 
 def _without_blank_end(text: str) -> str:

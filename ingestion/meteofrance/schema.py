@@ -1,5 +1,6 @@
 """Columns of Météo-France's packets, as upstream names and orders them. Facts only."""
 
+from datetime import datetime, timedelta
 from typing import Literal
 
 ApiVersion = Literal["v1", "v2"]
@@ -39,6 +40,14 @@ OBSERVATION_COLUMNS = (*_HEAD, *VALUE_COLUMNS)
 # the first page of any weather service shows. Most stations measure nothing else, so a renamed one of these
 # would empty the marts without an error; any other column that goes missing is NULL and logged.
 ESSENTIAL_COLUMNS = (*KEY_COLUMNS, "t", "tx", "tn", "u", "dd", "ff", "rr1", "pmer")
+
+INSTANTS = 10  # six-minute rows of an hour: at 06, 12 … 54 minutes and at the hour itself
+
+
+def instants_of(hour: datetime) -> list[datetime]:
+    """The times of the six-minute rows that make up an hour."""
+    return [hour - timedelta(minutes=6 * back) for back in reversed(range(INSTANTS))]
+
 
 LISTED_STATION_ID = "Id_station"
 STATION_COLUMNS = (

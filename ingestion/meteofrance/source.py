@@ -12,6 +12,7 @@ from ingestion.meteofrance.parser import parse_observations, parse_stations
 from ingestion.meteofrance.recognise import recognise
 from ingestion.meteofrance.schema import (
     GUST_COLUMNS,
+    INSTANTS,
     KEY_COLUMNS,
     LISTED_STATION_ID,
     OBSERVATION_COLUMNS,
@@ -23,8 +24,14 @@ from ingestion.meteofrance.schema import (
     TEMPERATURES,
     VALIDITY_TIME,
 )
+from ingestion.meteofrance.six_minutes import (
+    ORIGIN,
+    SIX_MINUTE_PACKETS,
+    SIX_MINUTES,
+    parse_six_minutes,
+)
 from ingestion.settings import IngestionSettings
-from ingestion.source import EXTRA, Dataset, PacketRequest, Quantity, RawTable, Repair, Source
+from ingestion.source import EXTRA, Dataset, FineRepair, PacketRequest, Quantity, RawTable, Repair, Source
 
 # Rows were seen to arrive up to 35 hours late.
 HOURS_READ_AGAIN = 36
@@ -63,6 +70,16 @@ OBSERVATIONS = RawTable(
     ),
 )
 
+# Hours that no hourly row gave. Apart from those: whatever the order of arrival, staging takes a value of the hourly
+# row first, and an empty one erases nothing.
+REBUILT = replace(
+    OBSERVATIONS,
+    name="raw.rebuilt_observations",
+    columns=(*OBSERVATION_COLUMNS, ORIGIN),
+    key=(*OBSERVATIONS.key, ORIGIN),
+    compared=tuple(name for name in OBSERVATIONS.compared if name != EXTRA),
+)
+
 STATIONS = RawTable(
     name="raw.stations",
     columns=STATION_COLUMNS,
@@ -89,6 +106,14 @@ DATASETS = (
         parse_observations,
         is_of_scope=lambda hour: f"strftime(observed_at, '{_HOUR}') = '{hour}'",
     ),
+    Dataset(
+        SIX_MINUTE_PACKETS,
+        REBUILT,
+        parse_six_minutes,
+        is_of_scope=lambda scope: (
+            f"{STATION_ID} = '{scope}'" if scope.isdecimal() else f"strftime(observed_at, '{_HOUR}') = '{scope}'"
+        ),
+    ),
     Dataset("liste-stations", STATIONS, parse_stations),
 )
 
@@ -113,6 +138,18 @@ def repair_request(hour: datetime, departments: Sequence[Department]) -> PacketR
     request = _ask_hour(hour, label_of(departments))
     is_france = len(departments) == len(all_departments())
     return request if is_france else replace(request, departments=tuple(departments))
+
+
+def rebuild_of_station(station_id: str, hours: Sequence[datetime]) -> PacketRequest:
+    """Ask for the six-minute rows of some of a station's last 24 hours."""
+    label = f"six minutes of {station_id}"
+    return PacketRequest(SIX_MINUTE_PACKETS, station_id, label, hours=tuple(hours))
+
+
+def rebuild_of_hour(hour: datetime, departments: Sequence[Department]) -> PacketRequest:
+    """Ask for the six-minute rows of one hour of every station: one request for each of its ten times."""
+    request = repair_request(hour, departments)
+    return replace(request, dataset=SIX_MINUTE_PACKETS, label=f"six minutes, {request.label}")
 
 
 def _ask_hour(hour: datetime, place: str) -> PacketRequest:
@@ -156,5 +193,14 @@ METEOFRANCE = Source(
         packet_hours=24,  # as documented; five days were seen
         table=OBSERVATIONS.name,
         station_id=STATION_ID,
+        finer=FineRepair(
+            of_station=rebuild_of_station,
+            of_hour=rebuild_of_hour,
+            requests_of_hour=INSTANTS,
+            dataset=SIX_MINUTE_PACKETS,
+            reach=timedelta(hours=24),
+            table=REBUILT.name,
+            origin=SIX_MINUTES,
+        ),
     ),
 )

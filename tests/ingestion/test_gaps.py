@@ -8,7 +8,7 @@ import pytest
 
 from ingestion.departments import Department, all_departments, resolve_all
 from ingestion.gaps import AskedHour, find_gaps, note_answers
-from ingestion.meteofrance.csv_rows import keep_departments
+from ingestion.meteofrance.csv_rows import keep_rows
 from ingestion.meteofrance.source import METEOFRANCE, repair_request
 from ingestion.paths import DataPaths
 from ingestion.raw_store import open_build_file
@@ -100,9 +100,9 @@ def test_of_an_hour_of_france_the_rows_of_some_departements_are_kept() -> None:
     hour = NOW.replace(minute=0)
     request = repair_request(hour, resolve_all(["9", "974"]))
     assert (request.dataset, request.scope, request.hour) == ("paquet-stations-horaire", "20261120T05Z", hour)
-    body = b"lat;geo_id_insee;t\n1;09289001;2\n1;90010001;2\n1;97400001;3\n1;97500001;3\nbroken\n"
-    assert keep_departments(body, request.departments) == (
-        b"lat;geo_id_insee;t\n1;09289001;2\n1;97400001;3\nbroken\n"  # a broken row is for the parser to tell
+    body = b"lat;geo_id_insee;validity_time\n1;09289001;2\n1;90010001;2\n1;97400001;3\n1;97500001;3\nbroken\n"
+    assert keep_rows(body, request.departments) == (
+        b"lat;geo_id_insee;validity_time\n1;09289001;2\n1;97400001;3\nbroken\n"
     )
-    assert keep_departments(body, repair_request(hour, FRANCE).departments) == body
-    assert keep_departments(b"<html>;\n1\n", request.departments) == b"<html>;\n1\n"
+    assert keep_rows(body, repair_request(hour, FRANCE).departments) == body
+    assert keep_rows(b"<html>;\n1\n", request.departments) == b"<html>;\n1\n"

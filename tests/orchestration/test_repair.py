@@ -118,3 +118,35 @@ def test_a_week_off_is_repaired_without_a_hand(
         "select count(distinct observed_at) from marts.hourly_observations where observed_at > '2026-11-22 05:00:00Z'",
     )
     assert hours == [(120,)]
+
+
+def test_an_hour_that_real_time_has_no_longer_is_rebuilt_from_six_minutes_until_its_row_comes(
+    published: DataPaths, off_for: Callable[..., None], run: Run, query: Query, upstream: Upstream
+) -> None:
+    # Off from 20 November 05:12 to 21 November 03:12; real time answers from 20 November 22 h on.
+    off_for(timedelta(hours=22), retention_hours=6)
+    upstream.reset(now=upstream.now, retention_hours=6)
+    summary = run()
+    rows = (
+        "select hour(observed_at) as hour, source, count(*) from marts.hourly_observations"
+        " where observed_at > '2026-11-20 05:00:00Z' group by all order by all"
+    )
+    before = query(published.published, rows)
+    rebuilt = [(hour, count) for hour, source, count in before if source == "six_minutes"]
+    assert [hour for hour, count in rebuilt if count > 10] == list(range(6, 22))
+    assert "hours of single stations rebuilt from six-minute packets (2026-11-20 06 to 2026-11-2" in str(summary)
+    told = "select distinct answer, source from meta.repaired_hours where station_id is not null"
+    assert ("repaired", "six_minutes") in query(published.published, told)
+    asked = [path for path in upstream.requests if "infrahoraire" in path]
+    assert len(asked) == 14  # one request a station, not ten an hour
+    # Nothing is asked for twice.
+    run()
+    assert [path for path in upstream.requests if "infrahoraire" in path] == asked
+
+    # Real time has the hours after all: its rows take the place of the rebuilt ones.
+    upstream.reset(now=upstream.now, retention_hours=30)
+    run()
+    sources = {hour: source for hour, source, count in query(published.published, rows) if count > 10}
+    assert set(sources.values()) == {"realtime"}
+    kept = "select count(*), count(tx) from raw.rebuilt_observations"
+    assert query(published.published, kept) == [(16 * 14, 0)]

@@ -9,9 +9,17 @@ raw_hours as (
     select
         station_id,
         observed_at,
-        count(distinct version) = max(version) and count(*) = max(version) as is_versioned_once
-    from {{ staged('observation_versions') }}
-    where {{ is_in_batch }}
+        bool_and(is_versioned_once) as is_versioned_once
+    from (
+        select
+            station_id,
+            observed_at,
+            source,
+            count(distinct version) = max(version) and count(*) = max(version) as is_versioned_once
+        from {{ staged('observation_versions') }}
+        where {{ is_in_batch }}
+        group by all
+    ) as versions
     group by all
 
 ),

@@ -20,7 +20,7 @@ from api.warehouse.question.units import Selected
 # What belongs to the station or the row itself and is never taken from another station.
 _OWN = frozenset(
     ["station_id", "station_name", "department_code", "observed_at", "first_seen_at", "revised_at", "altitude_m",
-     "latitude", "longitude"]
+     "latitude", "longitude", "source"]
 )  # fmt: skip
 
 

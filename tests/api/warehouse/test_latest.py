@@ -130,6 +130,7 @@ def test_filling_says_per_field_which_station_it_came_from(client: httpx.Client)
         "altitude_m",
         "revised_at",
         "first_seen_at",
+        "source",
     }
     for field, value in row.items():
         if field in own:

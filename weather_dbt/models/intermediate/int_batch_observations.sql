@@ -48,6 +48,7 @@ bounded as (
         {% endfor -%}
         is_trace,
         list_concat(unreadable, {{ findings_that_hold(out_of_bounds_findings()) }}) as findings,
+        source,
         first_seen_at,
         version_seen_at,
         revised_at

@@ -23,6 +23,7 @@ coherent as (
         {% endfor -%}
         is_trace,
         list_concat(findings, {{ findings_that_hold(row_findings()) }}) as findings,
+        source,
         first_seen_at,
         revised_at
     from batch

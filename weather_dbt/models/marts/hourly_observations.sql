@@ -109,6 +109,7 @@ final as (
         observations.soil_temperature_20cm_c,
         observations.soil_temperature_50cm_c,
         observations.soil_temperature_100cm_c,
+        observations.source,
         observations.first_seen_at,
         observations.revised_at,
         observations.latitude,

@@ -31,11 +31,60 @@
 
 with
 
-current_versions as (
+hourly as (
 
     select *
     from {{ source('meteofrance', 'observations') }}
     qualify row_number() over (partition by geo_id_insee, observed_at order by version desc) = 1
+
+),
+
+-- Twice in use: DuckDB would compute it for all hours before any condition.
+rebuilt as not materialized (
+
+    select *
+    from {{ source('meteofrance', 'rebuilt_observations') }}
+    qualify row_number() over (partition by geo_id_insee, observed_at order by version desc) = 1
+
+),
+
+{#
+    An hourly row comes first, whatever arrived first; where it has no value, the rebuilt one stays. The two kinds of
+    gust are one choice: a rebuilt gust never stands beside one of the other kind.
+#}
+current_versions as (
+
+    select
+        hourly.geo_id_insee,
+        hourly.observed_at,
+        'realtime' as source,
+        coalesce(hourly.lat, rebuilt.lat) as lat,
+        coalesce(hourly.lon, rebuilt.lon) as lon,
+        {% for column, unit in fields.values() -%}
+        {%- if column in ['raf', 'ddraf', 'fxi', 'dxi'] -%}
+        case when coalesce(hourly.raf, hourly.fxi) is null then rebuilt.{{ column }} else hourly.{{ column }} end
+        {%- else -%}
+        coalesce(hourly.{{ column }}, rebuilt.{{ column }})
+        {%- endif %} as {{ column }},
+        {% endfor -%}
+        hourly.version,
+        hourly.load_id,
+        hourly.first_seen_at,
+        hourly.version_seen_at
+    from hourly
+    left join rebuilt on hourly.geo_id_insee = rebuilt.geo_id_insee and hourly.observed_at = rebuilt.observed_at
+
+    union all by name
+
+    select
+        rebuilt.* exclude (origin),
+        rebuilt.origin as source
+    from rebuilt
+    where
+        not exists (
+            select 1 from {{ source('meteofrance', 'observations') }} as told
+            where told.geo_id_insee = rebuilt.geo_id_insee and told.observed_at = rebuilt.observed_at
+        )
 
 ),
 
@@ -49,6 +98,7 @@ renamed as (
         {{ readings_from(fields) }},
         {{ number('rr1') }} = -0.1 as is_trace,
         {{ unreadable_findings(fields) }} as unreadable,
+        source,
         load_id,
         first_seen_at,
         version_seen_at,
