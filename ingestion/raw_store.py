@@ -171,6 +171,8 @@ def check_version(paths: DataPaths) -> None:
         return
     with connect(paths.build_file) as connection:
         _refuse_other_version(connection, paths)
+        if _warehouse_row(connection) and not _has_what_was_added(connection):
+            connection.execute(_ADDED)
 
 
 def _warehouse_row(connection: duckdb.DuckDBPyConnection) -> tuple[str, int] | None:

@@ -7,6 +7,7 @@ import duckdb
 
 from ingestion.paths import DataPaths
 from ingestion.raw_store import connect, literal
+from ingestion.source import RawTable
 from ingestion.sources import RAW_TABLES
 
 Say = Callable[[str], None]
@@ -45,15 +46,19 @@ def hours_missing(new: Path, old: Path) -> int | None:
     with connect(new) as connection:
         try:
             connection.execute(f"attach {literal(old)} as old_file (read_only)")
-            counted = connection.execute(f"select count(*) from ({_keys('old_file.')} except {_keys('')})").fetchone()
+            held = connection.execute(
+                "select schema_name || '.' || table_name from duckdb_tables() where database_name = 'old_file'"
+            ).fetchall()
+            tables = [table for table in RAW_TABLES.values() if table.observed_at and (table.name,) in held]
+            counts = [connection.execute(_missing(table)).fetchone() for table in tables]
         except duckdb.Error:  # a shape from before hours were kept this way
             return None
-    return int(counted[0]) if counted else None
+    return sum(int(counted[0]) for counted in counts if counted) if tables else None
 
 
-def _keys(file: str) -> str:
-    return " union all ".join(
-        f"select distinct {', '.join(table.key)} from {file}{table.name}"
-        for table in RAW_TABLES.values()
-        if table.observed_at
+def _missing(table: RawTable) -> str:
+    key = ", ".join(table.key)
+    return (
+        f"select count(*) from ("
+        f"select distinct {key} from old_file.{table.name} except select distinct {key} from {table.name})"
     )

@@ -24,7 +24,7 @@ TABLES = f"""
         station_id varchar, station_name varchar, department_code varchar, observed_at timestamptz,
         {", ".join(f"{name} {'integer' if name == 'cloud_cover_octas' else 'double'}" for name in _HOURLY)},
         gust_ms double, gust_direction_deg double, gust_kind varchar, is_trace boolean, is_sky_obscured boolean,
-        latitude double, longitude double, rejected_fields varchar
+        latitude double, longitude double, rejected_fields varchar, source varchar
     );
     create table marts.daily_observations (
         station_id varchar, station_name varchar, department_code varchar, observed_date date,

@@ -46,10 +46,14 @@ def hourly_history_sql(
     archive = f"({hours_sql(files, parquet)}) as archive"
     present = f"({hours_sql(files, parquet, ('station_id', 'observed_at'))}) as archive"
     both = "archive.station_id = real_time.station_id and archive.observed_at = real_time.observed_at"
-    theirs = ", ".join(f"real_time.{name} as {_BEFORE}{name}" for name in _COLUMNS)
+    # A build of an older Girouette does not say what its hours came from.
+    has_source = _has_source(connection)
+    origin = "coalesce({}, 'realtime')" if has_source else "'realtime'"
+    columns = (*_COLUMNS, "source") if has_source else _COLUMNS
+    theirs = ", ".join(f"real_time.{name} as {_BEFORE}{name}" for name in columns)
     # Subqueries: DuckDB would compute a common table expression that is named twice for all stations.
     return f"""
-        {_united()}
+        {_united(origin.format("archive.real_time_source"))}
         from (
             {_judged()}
             from (
@@ -61,7 +65,7 @@ def hourly_history_sql(
             ) as archive
         ) as archive
         union all
-        {_real_time_alone()}
+        {_real_time_alone(origin.format("real_time.source"))}
         from marts.hourly_observations as real_time
         left join {present} on {both}
         where archive.station_id is null
@@ -100,6 +104,14 @@ def _has_view(connection: duckdb.DuckDBPyConnection, name: str) -> bool:
     return found != (0,)
 
 
+def _has_source(connection: duckdb.DuckDBPyConnection) -> bool:
+    found = connection.execute(
+        "select count(*) from duckdb_columns()"
+        " where schema_name = 'marts' and table_name = 'hourly_observations' and column_name = 'source'"
+    ).fetchone()
+    return found != (0,)
+
+
 def _judged() -> str:
     """SELECT, beside each value of the archive, whether it comes first, whether it is doubtful, and real time's."""
     # Said once, by name: DuckDB takes milliseconds to plan a view that repeats them.
@@ -115,7 +127,7 @@ def _judged() -> str:
     )
 
 
-def _united() -> str:
+def _united(origin: str) -> str:
     """SELECT the hours that the archive has, with real time's values where the archive's do not come first."""
     wins = {field: f"archive.wins_{name}" for field, (name, _) in FIELDS.items()}
     theirs = {field: f"archive.theirs_{field}" for field in FIELDS}
@@ -144,7 +156,7 @@ def _united() -> str:
             {department_sql("archive.station_id")} as department_code, archive.observed_at,
             case
                 when {" or ".join(wins.values())} or archive.real_time_station_id is null then 'archive'
-                else 'realtime'
+                else {origin}
             end as source,
             {values},
             case
@@ -191,13 +203,13 @@ def _map_of(conditions: dict[str, str], entries: dict[str, str]) -> str:
     )
 
 
-def _real_time_alone() -> str:
+def _real_time_alone(origin: str) -> str:
     """SELECT the hours that the archive does not have, in the same columns."""
     values = ", ".join(f"{real_time_sql(field, 'real_time.')} as {field}" for field in FIELDS)
     return f"""
         select
             real_time.station_id, real_time.station_name, real_time.department_code, real_time.observed_at,
-            'realtime' as source, {values}, real_time.is_trace, real_time.is_sky_obscured, real_time.latitude,
+            {origin} as source, {values}, real_time.is_trace, real_time.is_sky_obscured, real_time.latitude,
             real_time.longitude, map {{}} as quality, coalesce(string_split(real_time.rejected_fields, ','), []),
             map {{}}, []
     """
@@ -214,7 +226,7 @@ HOURS_DOCS: dict[str, dict[str, Any]] = {
         "Every hour of a station: the open archive's values and those of real time, united value by value.",
         station_id="Météo-France's number of the post, 8 digits.",
         observed_at="The hour that ends then, UTC. Overseas, the archive's local hours are converted.",
-        source="`archive` when the archive gave any value, else `realtime`.",
+        source="`archive` when the archive gave any value, else what `marts.hourly_observations` says.",
         is_trace="Rain was seen, too little to measure. Only real time tells it.",
         quality="Quality code of each archive value that is not 1: 0 protected, 2 doubtful, 9 passed first filters.",
         rejected_fields="Fields whose value was doubtful (code 2) or impossible: NULL here, or the other source's.",

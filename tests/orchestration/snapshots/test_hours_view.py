@@ -263,6 +263,17 @@ def test_days_alone_leave_the_hours_of_real_time(archive: Archive, show: Show) -
     assert ask("select source, temperature_c, quality from marts.hourly_history") == [("realtime", 1.0, {})]
 
 
+def test_an_hour_says_what_it_came_from_until_the_archive_has_it(archive: Archive, show: Show) -> None:
+    archive.load(LATEST, text_of([hour_of("2026-03-10T00", RR1="1.0", T="10.4")], HOURS_HEADER), AFTER)
+    rebuilt = [real_time(f"2026-03-10 0{hour}:00:00", temperature_c=10.0, source="'six_minutes'") for hour in (0, 1)]
+    ask = show(*rebuilt, real_time("2026-03-10 02:00:00", temperature_c=9.0, source="'realtime'"))
+    assert ask("select hour(observed_at), source from marts.hourly_history order by 1") == [
+        (0, "archive"),
+        (1, "six_minutes"),
+        (2, "realtime"),
+    ]
+
+
 def test_luxembourgs_hours(archive: Archive, real_file: Callable[[str], Path], show: Show) -> None:
     """One row of mixed quality and two manual rows of snow, as upstream has them."""
     archive.load("H_75_2010-2019.csv", real_file("H_75_LUXEMBOURG_2018_77rows.csv").read_bytes(), AFTER)
