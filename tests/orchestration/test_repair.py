@@ -1,19 +1,24 @@
 """The service was off: the next run asks real time for the hours that were missed, and says what became of them."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
 import stamina
+from archive_files import HOURS_HEADER, Archive, hour_of, text_of
 from upstream import NOW, Upstream
 
 from ingestion.demo.faults import Fault, FaultKind
 from ingestion.departments import resolve_all
+from ingestion.gaps import AskedHour, note_answers
 from ingestion.meteofrance.source import METEOFRANCE
 from ingestion.paths import DataPaths
+from ingestion.raw_store import open_build_file
 from orchestration import pipeline
+from orchestration.archive_flow import publish_archive
 from orchestration.pipeline import RunSummary
 from orchestration.repair import repair_gaps
 from orchestration.settings import get_settings
@@ -75,6 +80,23 @@ def test_missed_hours_are_repaired_as_far_back_as_real_time_answers(
     assert asked == 12
     assert run().repaired == []
     assert len([path for path in upstream.requests if "stations/horaire" in path]) == asked
+
+
+def test_an_hour_that_real_time_calls_gone_is_given_by_the_archive(
+    published: DataPaths, tmp_path: Path, query: Query
+) -> None:
+    hour = datetime(2026, 11, 20, 7, tzinfo=UTC)
+    with open_build_file(published, "meteofrance") as connection:
+        note_answers(connection, resolve_all(["9"]), [AskedHour(hour, "gone")])
+    history = f"select station_id, source, temperature_c from marts.hourly_history where observed_at = '{hour}'"
+    assert publish_archive(published, None, print) is None  # nothing new
+    rows = [hour_of("2026-11-20T07", T="4.5", RR1="0.2")]
+    latest = Archive(published, tmp_path / "archive")
+    latest.load("H_09_latest-2025-2026.csv", text_of(rows, HOURS_HEADER), hour + timedelta(days=2))
+    assert publish_archive(published, None, print) is not None
+    assert query(published.published, history) == [("09289001", "archive", 4.5)]
+    told = "select answer, source from meta.repaired_hours"
+    assert query(published.published, told) == [("gone", None)]  # what real time said of it
 
 
 def test_hours_that_failed_are_asked_for_again(
