@@ -22,6 +22,7 @@ IngestionError
 │   ├── WrongPath            404
 │   ├── Redirected           3xx: redirects are not followed
 │   ├── QuotaExceeded        429 until the last try
+│   ├── OrderLost            an order whose file will never come
 │   └── UpstreamDown         5xx, transport faults or timeouts until the last try
 └── PayloadError             an answer came, and it is not a packet
     ├── PayloadTooLarge      more bytes than any packet has
@@ -280,6 +281,15 @@ class QuotaExceeded(UpstreamError):
         super().__init__(
             f"Météo-France's quota is used up (429 at each of {attempts} tries over {seconds:.0f} s): "
             "wait a minute, or lower REQUESTS_PER_MINUTE if other programs share the token"
+        )
+
+
+class OrderLost(UpstreamError):
+    """The file of an order will never come."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(
+            f"an order of hours is lost ({printable(why)}): a later run orders them again, three times at most"
         )
 
 

@@ -43,6 +43,11 @@ class DataPaths:
         return self.root / "archive"
 
     @property
+    def orders(self) -> Path:
+        """Which hours were ordered of single posts, and what became of each order."""
+        return self.root / "orders"
+
+    @property
     def published(self) -> Path:
         """Symbolic link to the served snapshot's file."""
         return self.root / WAREHOUSE_FILE

@@ -152,6 +152,28 @@ class Repair:
     finer: FineRepair | None = None
 
 
+class OrderClient(Protocol):
+    """Orders hours of single stations, and fetches what was ordered."""
+
+    async def order(self, station_id: str, first: datetime, last: datetime) -> str:
+        """Return the order's number; raises IngestionError."""
+        ...
+
+    async def fetch(self, number: str) -> Payload | None:
+        """Fetch an order's file, which is given out once; None while it is being made. Raises IngestionError."""
+        ...
+
+
+@dataclass(frozen=True)
+class Orders:
+    """How hours of single stations are ordered that nothing else gave."""
+
+    open_client: Callable[["IngestionSettings"], AbstractAsyncContextManager[OrderClient]]
+    dataset: str  # of an order's file
+    is_for: str  # SQL for a station's column {0}: whether its hours can be ordered
+    origin: str  # what its rows say
+
+
 @dataclass(frozen=True)
 class Source:
     """Everything the rest of the system knows about one upstream."""
@@ -166,3 +188,4 @@ class Source:
     # What a person should hear before each run, e.g. that the data is not real; None when there is nothing to say.
     notice: Callable[["IngestionSettings"], str | None] | None = None
     repair: Repair | None = None  # None: hours that were missed cannot be asked for
+    orders: Orders | None = None  # beside `repair`

@@ -24,6 +24,7 @@ from orchestration.build.build_log import begin_build, finish_build
 from orchestration.build.run_dbt import NodeResult, Say, build_models, has_packages, install_packages
 from orchestration.closed_months.close_months import close_months, reopen_all
 from orchestration.errors import IngestionFailed
+from orchestration.orders import carry_out_orders
 from orchestration.progress import note
 from orchestration.repair import rebuild_station_hours, repair_gaps, tell_repair
 from orchestration.settings import OrchestrationSettings
@@ -160,6 +161,8 @@ def run_pipeline(
                     steps.shelf.record_check()
             steps.discard()
             summary.snapshot = served_snapshot(paths)
+        # After the publication, which waits for none of it: the next run builds what came.
+        summary.repaired += carry_out_orders(ingestion, departments, now, say)
     steps.tell(summary.snapshot)
     summary.seconds = time.perf_counter() - started
     return summary

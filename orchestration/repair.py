@@ -16,6 +16,12 @@ from ingestion.station_gaps import answers_of, find_station_gaps, plan_fine_requ
 # So many hours in a row without an answer: what is older is not to be had either.
 _ASKED_TOGETHER = 4
 
+_BY = {
+    REAL_TIME: "repaired by real time",
+    "six_minutes": "rebuilt from six-minute packets",
+    "order": "that came by an order; the next run builds them",
+}
+
 IngestAll = Callable[[Sequence[PacketRequest]], Iterable[tuple[PacketRequest, LoadResult | IngestionError]]]
 
 
@@ -102,7 +108,7 @@ def tell_repair(asked: Sequence[AskedHour]) -> str:
 def _words(asked: AskedHour) -> str:
     what = "missed hours" if asked.station_id is None else "hours of single stations"
     if asked.answer == "repaired":
-        return f"{what} {'repaired by real time' if asked.source == REAL_TIME else 'rebuilt from six-minute packets'}"
+        return f"{what} {_BY[asked.source or REAL_TIME]}"
     if asked.answer == "failed":
         return f"{what} that the next run asks for again"
     return f"{what} that real time has no longer"

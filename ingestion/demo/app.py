@@ -9,13 +9,14 @@ from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from ingestion.demo.access import Gateway
 from ingestion.demo.corruption import ROW_FAULTS, corrupt
 from ingestion.demo.errors import ApiError, bad_date, bad_parameters, bad_station, no_such_resource
 from ingestion.demo.faults import Fault, FaultKind, FaultPlan, refusal
+from ingestion.demo.orders import order_answer, order_file_text, order_number, read_order
 from ingestion.demo.packet import MEDIA_TYPES, PacketFormat, PacketRequest, render_packet
 from ingestion.demo.stations import DEPARTMENTS, STATIONS_FILE
 from ingestion.demo.transport import NETWORK_FAULTS
@@ -37,10 +38,12 @@ def create_demo_app(
     retention_hours: int = 120,
     packet_hours: int | None = None,
     requests_per_minute: int | None = None,
+    order_waits: int = 0,
 ) -> Starlette:
     """Make the application; `clock` decides what has already arrived, `token=None` lets everyone in.
 
-    A département's packet reaches back `packet_hours`, or as far as hours are kept.
+    A département's packet reaches back `packet_hours`, or as far as hours are kept. An order's file is not ready the
+    first `order_waits` times.
 
     Whatever precedes `/v2` in a path is ignored. Network faults are not the application's to commit:
     give them to `FaultTransport`.
@@ -54,6 +57,7 @@ def create_demo_app(
         faults=FaultPlan(faults, packet_kinds=ROW_FAULTS),
         retention=timedelta(hours=retention_hours),
         reach=timedelta(hours=retention_hours if packet_hours is None else packet_hours),
+        order_waits=order_waits,
     )
     return Starlette(
         routes=[
@@ -62,6 +66,8 @@ def create_demo_app(
             Route("/{before:path}v2/paquet/stations/horaire", service.national_packet),
             Route("/{before:path}v2/paquet/infrahoraire-6m", service.station_six_minutes),
             Route("/{before:path}v2/paquet/stations/infrahoraire-6m", service.national_six_minutes),
+            Route("/{before:path}DPClim/v1/commande-station/horaire", service.order_hours),
+            Route("/{before:path}DPClim/v1/commande/fichier", service.order_file),
             Route("/{anything:path}", service.refuse_path),
         ],
         exception_handlers={ApiError: _answer_refusal, HTTPException: _answer_no_such_resource},
@@ -69,7 +75,7 @@ def create_demo_app(
 
 
 class DemoService:
-    """The five resources, over one in-memory database that holds nothing but the stations."""
+    """The seven resources, over one in-memory database that holds nothing but the stations."""
 
     def __init__(
         self,
@@ -79,11 +85,14 @@ class DemoService:
         faults: FaultPlan,
         retention: timedelta,
         reach: timedelta,
+        order_waits: int = 0,
     ) -> None:
         self._clock = clock
         self._gateway = gateway
         self._faults = faults
         self._retention, self._reach = retention, reach
+        self._order_waits, self._order_polls = order_waits, 0
+        self._given_out: set[str] = set()
         self._con = duckdb.connect()
         load_stations(self._con)
 
@@ -130,17 +139,45 @@ class DemoService:
         packet = PacketRequest(hour, end, now, is_six_minutes=True, instant=instant)
         return await self._answer(request, packet, fault)
 
+    async def order_hours(self, request: Request) -> Response:
+        """Take an order of a station's hours: its number says all that is needed to make the file."""
+        self._admit(request, "v1")
+        station = request.query_params.get("id-station", "")
+        if len(station) != 8 or not station.isdecimal():
+            raise bad_station(f"id-station inconnu : {station!r}")
+        first, last = (_round_hour(request.query_params.get(f"date-{name}-periode", "")) for name in ("deb", "fin"))
+        if not timedelta(0) <= last - first <= timedelta(days=366):
+            raise bad_date("la période dépasse un an")
+        return JSONResponse(order_answer(order_number(station, first, last)), HTTPStatus.ACCEPTED)
+
+    async def order_file(self, request: Request) -> Response:
+        """The file of an order, once; 204 while it is being made."""
+        self._admit(request, "v1")
+        number, now = request.query_params.get("id-cmde", ""), self._clock()
+        asked = read_order(number)
+        if asked is None:
+            raise no_such_resource()
+        if number in self._given_out:
+            return Response(status_code=HTTPStatus.GONE)
+        if self._order_polls < self._order_waits:
+            self._order_polls += 1
+            return Response(status_code=HTTPStatus.NO_CONTENT)
+        self._given_out.add(number)
+        with self._con.cursor() as cursor:
+            text = order_file_text(cursor, asked, now)
+        return Response(text, HTTPStatus.CREATED, media_type="text/csv")
+
     async def refuse_path(self, request: Request) -> Response:
         """Everything else: another version, or no resource at all."""
         self._admit(request)
         raise no_such_resource()
 
-    def _admit(self, request: Request) -> Fault | None:
+    def _admit(self, request: Request, version: str = "v2") -> Fault | None:
         """Commit the error status or the fault that is due; return the one the body is to suffer."""
         fault = self._faults.take(request.url.path, request.query_params)
         if fault and (error := refusal(fault)):
             raise error
-        self._gateway.admit(request, self._clock())
+        self._gateway.admit(request, self._clock(), version)
         return fault
 
     async def _answer(self, request: Request, packet: PacketRequest, fault: Fault | None) -> Response:

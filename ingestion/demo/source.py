@@ -6,6 +6,7 @@ import httpx
 from pydantic import HttpUrl
 
 from ingestion.meteofrance.client import MeteoFranceClient
+from ingestion.meteofrance.order_client import OrderClient
 from ingestion.meteofrance.source import METEOFRANCE
 from ingestion.settings import IngestionSettings
 
@@ -30,6 +31,14 @@ def open_client(settings: IngestionSettings) -> MeteoFranceClient:
     return MeteoFranceClient(settings.model_copy(update={"meteofrance_url": DEMO_ADDRESS}), transport)
 
 
+def open_order_client(settings: IngestionSettings) -> OrderClient:
+    """Make the client whose orders the demo application answers."""
+    from ingestion.demo.app import create_demo_app
+
+    transport = httpx.ASGITransport(create_demo_app())
+    return OrderClient(settings.model_copy(update={"meteofrance_url": DEMO_ADDRESS}), transport)
+
+
 def notice(settings: IngestionSettings) -> str:
     """Say that the data is invented, and which setting chose it."""
     return DEMO_CHOSEN_NOTICE if settings.meteofrance_source == "demo" else DEMO_NOTICE
@@ -42,4 +51,5 @@ DEMO = replace(
     attribution=f"Invented weather of Girouette's demo source; places: {METEOFRANCE.attribution}",
     open_client=open_client,
     notice=notice,
+    orders=replace(METEOFRANCE.orders, open_client=open_order_client) if METEOFRANCE.orders else None,
 )

@@ -8,6 +8,8 @@ from ingestion.departments import Department, all_departments, label_of
 from ingestion.errors import NotAPacket, TokenMissing
 from ingestion.meteofrance.auth import say_if_ending
 from ingestion.meteofrance.client import MeteoFranceClient
+from ingestion.meteofrance.order_client import OrderClient
+from ingestion.meteofrance.order_file import ORDER, ORDER_FILES, parse_order
 from ingestion.meteofrance.parser import parse_observations, parse_stations
 from ingestion.meteofrance.recognise import recognise
 from ingestion.meteofrance.schema import (
@@ -31,7 +33,7 @@ from ingestion.meteofrance.six_minutes import (
     parse_six_minutes,
 )
 from ingestion.settings import IngestionSettings
-from ingestion.source import EXTRA, Dataset, FineRepair, PacketRequest, Quantity, RawTable, Repair, Source
+from ingestion.source import EXTRA, Dataset, FineRepair, Orders, PacketRequest, Quantity, RawTable, Repair, Source
 
 # Rows were seen to arrive up to 35 hours late.
 HOURS_READ_AGAIN = 36
@@ -114,6 +116,7 @@ DATASETS = (
             f"{STATION_ID} = '{scope}'" if scope.isdecimal() else f"strftime(observed_at, '{_HOUR}') = '{scope}'"
         ),
     ),
+    Dataset(ORDER_FILES, REBUILT, parse_order),  # its scope is the order's number
     Dataset("liste-stations", STATIONS, parse_stations),
 )
 
@@ -177,6 +180,11 @@ def open_client(settings: IngestionSettings) -> MeteoFranceClient:
     return MeteoFranceClient(settings)
 
 
+def open_order_client(settings: IngestionSettings) -> OrderClient:
+    """Make the client of DPClim; raises TokenMissing."""
+    return OrderClient(settings)
+
+
 METEOFRANCE = Source(
     name="meteofrance",
     title="Météo-France",
@@ -202,5 +210,12 @@ METEOFRANCE = Source(
             table=REBUILT.name,
             origin=SIX_MINUTES,
         ),
+    ),
+    orders=Orders(
+        open_client=open_order_client,
+        dataset=ORDER_FILES,
+        # Overseas the file does not say in which local time its hours are, and an offset is never guessed.
+        is_for="left({0}, 2) not in ('97', '98', '99')",
+        origin=ORDER,
     ),
 )

@@ -28,6 +28,7 @@ EXAMPLES = [
     errors.WrongPath("http://example.test/v2/x"),
     errors.Redirected("http://example.test/v2/x", "http://elsewhere.test/"),
     errors.QuotaExceeded(5, 75.2),
+    errors.OrderLost("its file was given out before"),
     errors.UpstreamDown("ConnectTimeout", 5, 15.2),
     errors.PayloadTooLarge(256 * 2**20),
     errors.PayloadTruncated("row 3 of 3"),

@@ -44,7 +44,8 @@ def repaired(published: DataPaths, query: Query) -> dict[str, list[str]]:
     """Hours of November by their answer, as `day hour`."""
     rows = query(
         published.published,
-        "select answer, list(strftime(hour, '%d %H') order by hour) from meta.repaired_hours group by answer",
+        "select answer, list(strftime(hour, '%d %H') order by hour) from meta.repaired_hours"
+        " where station_id is null group by answer",
     )
     return dict(rows)
 
@@ -122,9 +123,15 @@ def test_hours_that_failed_are_asked_for_again(
 @pytest.mark.slow
 @pytest.mark.parametrize("departments", [("9",), ("all",)], ids=["Ariège", "France"])
 def test_a_week_off_is_repaired_without_a_hand(
-    published: DataPaths, off_for: Callable[..., None], run: Run, query: Query, departments: tuple[str, ...]
+    published: DataPaths,
+    off_for: Callable[..., None],
+    run: Run,
+    query: Query,
+    departments: tuple[str, ...],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     if departments == ("all",):
+        monkeypatch.setattr(pipeline, "utc_now", lambda: NOW)
         run("all")
         with duckdb.connect(str(published.build_file)) as connection:
             connection.execute("update meta.loads set fetched_at = ?", [NOW])

@@ -44,7 +44,11 @@ rebuilt as not materialized (
 
     select *
     from {{ source('meteofrance', 'rebuilt_observations') }}
-    qualify row_number() over (partition by geo_id_insee, observed_at order by version desc) = 1
+    -- An order's values are those of the climate's database.
+    qualify
+        row_number() over (
+            partition by geo_id_insee, observed_at order by origin = 'order' desc, version desc
+        ) = 1
 
 ),
 
