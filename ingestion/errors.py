@@ -238,9 +238,9 @@ class TokenRefused(UpstreamError):
 class NotSubscribed(UpstreamError):
     """The token is good, but not for this API and version."""
 
-    def __init__(self, reason: str = "") -> None:
+    def __init__(self, reason: str = "", api: str = "DPPaquetObs v2") -> None:
         because = f" ({printable(reason)})" if reason else ""
-        super().__init__(f"this token has no subscription to the API{because}: subscribe to DPPaquetObs v2 on {PORTAL}")
+        super().__init__(f"this token has no subscription to the API{because}: subscribe to {api} on {PORTAL}")
 
 
 class RequestRefused(UpstreamError):

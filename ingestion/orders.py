@@ -15,11 +15,12 @@ from ingestion.durable import make_directory, write_durably
 from ingestion.paths import DataPaths
 from ingestion.station_gaps import StationHour
 
-Status = Literal["asking", "ordered", "fetched", "loaded", "failed"]
+Status = Literal["asking", "ordered", "fetched", "loaded", "failed", "refused"]
 
 ORDERS_OF_A_RUN = 5
 _TRIES = 3
 _AGAIN = timedelta(days=1)
+_PATIENCE = timedelta(days=3)
 _KEPT = timedelta(days=30)
 
 
@@ -34,6 +35,10 @@ class Order:
     number: str | None = None  # upstream's
     tries: int = 1
     error: str | None = None
+
+    def is_overdue(self, now: datetime) -> bool:
+        """Whether its file will hardly come any more."""
+        return now - datetime.fromisoformat(self.asked_at) > _PATIENCE
 
     @property
     def wanted(self) -> tuple[StationHour, ...]:
@@ -69,11 +74,15 @@ class OrderLedger:
         return changed
 
     def waiting(self) -> list[Order]:
-        """The orders whose file is to be fetched."""
-        return [order for order in self.orders if order.status in ("ordered", "fetched")]
+        """The orders whose file is to be fetched, the oldest first, few a run."""
+        waiting = [order for order in self.orders if order.status in ("ordered", "fetched")]
+        return sorted(waiting, key=lambda order: order.asked_at)[: 2 * ORDERS_OF_A_RUN]
 
     def plan(self, missing: set[StationHour], now: datetime) -> list[Order]:
         """Choose new orders: of the stations that miss the most hours, few a run."""
+        day = (now - _AGAIN).astimezone(UTC).isoformat()
+        if any(order.status == "refused" and order.asked_at > day for order in self.orders):
+            return []  # the token is not subscribed
         by_station: dict[str, list[datetime]] = {}
         for station, hour in sorted(missing):
             if not any(order.answers_for(station, hour, now) for order in self.orders):

@@ -59,6 +59,7 @@ def frozen(paths: DataPaths) -> Iterator[Path]:
         served = served_snapshot(paths)
         kept = list(paths.landing.rglob("*.gz"))
         kept += list(paths.closed.rglob("*.parquet"))
+        kept += list(paths.orders.glob("*.json"))
         kept += list(paths.archive.glob("ledger.json"))  # first: a load may replace it while its files are linked
         kept += list(paths.archive.rglob("*.parquet"))
         kept += list((paths.snapshots / served.id).iterdir()) if served is not None else []

@@ -6,7 +6,7 @@ from datetime import datetime
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from ingestion.departments import Department
-from ingestion.errors import IngestionError, OrderLost, QuotaExceeded, UpstreamDown
+from ingestion.errors import IngestionError, NotSubscribed, OrderLost, QuotaExceeded, UpstreamDown
 from ingestion.gaps import AskedHour, note_answers
 from ingestion.landing import describe_payload, land_payload
 from ingestion.load import load_payload
@@ -47,7 +47,7 @@ def carry_out_orders(
             portal.wrap_async_context_manager(orders.open_client(ingestion)) as client,
         ):
             for order in ledger.waiting():
-                asked += _fetch(ingestion, orders, ledger, order, portal, client, say)
+                asked += _fetch(ingestion, orders, ledger, order, portal, client, now, say)
             for order in planned:
                 _ask(ledger, order, portal, client)
             if planned:
@@ -69,9 +69,10 @@ def _ask(ledger: OrderLedger, order: Order, portal: BlockingPortal, client: Orde
         ledger.put(order, error=str(error))
         raise
     except IngestionError as error:
-        # Over the quota nothing was ordered: it is no try.
-        tries = order.tries - 1 if isinstance(error, QuotaExceeded) else order.tries
-        ledger.put(order, status="failed", error=str(error), tries=tries)
+        # Over the quota, or without a subscription, nothing was ordered: it is no try.
+        is_try = not isinstance(error, QuotaExceeded | NotSubscribed)
+        status = "refused" if isinstance(error, NotSubscribed) else "failed"
+        ledger.put(order, status=status, error=str(error), tries=order.tries if is_try else order.tries - 1)
         raise
     ledger.put(order, status="ordered", number=number)
 
@@ -83,6 +84,7 @@ def _fetch(
     order: Order,
     portal: BlockingPortal,
     client: OrderClient,
+    now: datetime,
     say: Say,
 ) -> list[AskedHour]:
     """Fetch one file, land it, load it, and say what it had of the hours wanted."""
@@ -95,6 +97,8 @@ def _fetch(
             say(f"order {order.number} of {order.station_id}: {error}")
             return []
         if payload is None:
+            if order.is_overdue(now):
+                ledger.put(order, status="failed", error="upstream did not make its file in three days")
             return []
         paths = DataPaths(ingestion.data_dir)
         with open_build_file(paths, ingestion.source) as connection:

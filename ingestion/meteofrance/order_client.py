@@ -7,7 +7,7 @@ from typing import Self
 
 import httpx
 
-from ingestion.errors import OrderLost, QuotaExceeded, UpstreamDown
+from ingestion.errors import NotSubscribed, OrderLost, QuotaExceeded, UpstreamDown
 from ingestion.meteofrance.auth import auth_of
 from ingestion.meteofrance.client import LARGEST_BODY
 from ingestion.meteofrance.pacing import pacer_for
@@ -96,4 +96,6 @@ class OrderClient:
             return OrderLost("it is too large for upstream")
         if status >= httpx.codes.INTERNAL_SERVER_ERROR:
             return UpstreamDown(f"{status} {upstream_words(body)}".strip(), 1, 0)
+        if status == httpx.codes.FORBIDDEN:
+            return NotSubscribed(upstream_words(body) or "403", "DPClim v1")
         return refusal(status, body, url=str(answer.request.url.copy_with(query=None)), endpoint=path)

@@ -1,18 +1,18 @@
 """Hours of single stations are ordered once, fetched once, and lost at no point at which a run is killed."""
 
 import json
-import shutil
 from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
 from archive_files import HOURS_HEADER, Archive, hours_of, text_of
-from upstream import NOW, Upstream
+from upstream import NOW, TOKEN, Upstream
 
 import ingestion.orders
+from ingestion.demo.app import create_demo_app
 from ingestion.departments import resolve_all
 from ingestion.errors import OrderLost
 from ingestion.ingest import ingest_packet
@@ -83,6 +83,8 @@ def test_a_gap_of_one_station_is_ordered_then_loaded(
     assert carry_out() == ["ordered the missing hours of 1 stations: a later run loads them"]
     (order,) = OrderLedger(DataPaths(data_dir), "meteofrance").orders
     assert (order.station_id, order.status, [hour for _, hour in order.wanted]) == (STATION, "ordered", GAP)
+    upstream.app = create_demo_app(clock=lambda: LATER, token=TOKEN, order_waits=1)
+    assert carry_out() == []  # it is being made
     said = carry_out()
     # 280.15 K came as 7,0 °C: one decimal.
     found, right = ordered_rows(data_dir, query), as_numbers(gap)
@@ -164,7 +166,10 @@ def test_a_lost_order_is_made_again_a_day_later_and_three_times_at_most(tmp_path
         ledger.put(ledger.put(order), status="failed", error=str(OrderLost("gone")))
         assert ledger.plan(missing, now + timedelta(hours=23)) == []
     assert ledger.plan(missing, now + timedelta(days=5)) == []
+    # Without a subscription nothing is asked for a day, of any station.
+    (order,) = ledger.plan({("09000001", GAP[0])}, now)
+    ledger.put(ledger.put(order), status="refused", tries=0)
+    assert ledger.plan({("09000002", GAP[0])}, now + timedelta(hours=23)) == []
+    assert len(ledger.plan({("09000001", GAP[0]), ("09000002", GAP[0])}, now + timedelta(hours=25))) == 2
     told = json.loads((tmp_path / "orders" / "demo.json").read_text())
-    assert [entry["status"] for entry in told] == ["failed"] * 3
-    shutil.rmtree(tmp_path / "orders")
-    assert date.fromisoformat(told[0]["asked_at"][:10]) == LATER.date()
+    assert [entry["status"] for entry in told] == ["failed"] * 3 + ["refused"]

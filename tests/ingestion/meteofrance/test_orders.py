@@ -99,8 +99,13 @@ def test_values_become_those_of_an_hourly_packet() -> None:
     assert (first["geo_id_insee"], first["validity_time"]) == ("09289001", "2026-11-20T08:00:00Z")
     values = {name: float(first[name]) for name in ("rr1", "t", "pmer", "sss", "ray_glo01", "fxi", "dxi")}
     assert values == {
-        "rr1": 0.4, "t": 271.65, "pmer": 100670, "sss": 0.12,
-        "ray_glo01": 460000, "fxi": 13.8, "dxi": 210,
+        "rr1": 0.4,
+        "t": 271.65,
+        "pmer": 100670,
+        "sss": 0.12,
+        "ray_glo01": 460000,
+        "fxi": 13.8,
+        "dxi": 210,
     }
     assert (first["raf"], first["origin"], first["reference_time"]) == (None, "order", None)
     assert (second["rr1"], second["t"]) == (None, None)  # a doubtful value is none
