@@ -46,6 +46,20 @@ select before + interval 1 hour as since, observed_at - interval 1 hour as until
 from hours where observed_at > before + interval 1 hour and observed_at >= ?
 order by since desc limit ?
 """
+# What became of the missing hours: the archive has some, and of others nothing that was asked has them.
+_FILLED = """
+with gaps as (select unnest(?::timestamptz[]) as since, unnest(?::timestamptz[]) as until),
+archived as (select observed_at from marts.hourly_history where station_id = ? and observed_at >= ?),
+gone as (
+    select distinct hour from meta.repaired_hours
+    where answer = 'gone' and coalesce(station_id = ?, departments = 'all' or list_contains(departments.split(','), ?))
+        and hour not in (select observed_at from archived)
+)
+select
+    (select count(*) from archived where observed_at between gaps.since and gaps.until) as in_archive,
+    (select count(*) from gone where hour between gaps.since and gaps.until) as nowhere
+from gaps order by gaps.since desc
+"""
 _DAYS = """
 select observed_date, temperature_min_c, temperature_max_c, temperature_mean_c, precipitation_mm, wind_mean_ms * 3.6
     as wind_kmh, gust_max_ms * 3.6 as gust_kmh, sea_level_pressure_mean_hpa, snow_depth_max_cm, present_hours, is_final
@@ -87,9 +101,24 @@ def gather_station(snapshot: OpenSnapshot, executor: Executor, reader: Reader, s
         "chosen": chosen,
         "hours": _hours_address(station_id, start, reader) if start else None,
         "days": _read_days(snapshot, executor, station_id, start, newest),
-        "gaps": executor.fetch_dicts(snapshot, _GAPS, [station_id, start, _MOST_GAPS]) if start else [],
+        "gaps": read_gaps(snapshot, executor, station_id, station["department_code"], start) if start else [],
         "charts": _charts(station["sensors"]),
     }
+
+
+def read_gaps(
+    snapshot: OpenSnapshot, executor: Executor, station_id: str, department: str, start: datetime
+) -> list[dict[str, Any]]:
+    """Read a station's newest gaps, and how many hours of each the archive has, or nothing that was asked."""
+    gaps = executor.fetch_dicts(snapshot, _GAPS, [station_id, start, _MOST_GAPS])
+    asked = snapshot.relations.get("meta.repaired_hours")
+    # Published by an older version, a snapshot does not say who was asked.
+    if not gaps or asked is None or all(column.name != "station_id" for column in asked.columns):
+        return gaps
+    times = [[gap[name] for gap in gaps] for name in ("since", "until")]
+    params = [*times, station_id, min(times[0]), station_id, department]
+    filled = executor.fetch_dicts(snapshot, _FILLED, params, station=station_id)
+    return [gap | found for gap, found in zip(gaps, filled, strict=True)]
 
 
 def _hours_address(station_id: str, start: datetime, reader: Reader) -> str:

@@ -13,6 +13,7 @@ from hand_made import hand_made
 
 from api.page.archive import posts_of, shade_of
 from api.page.departures import add_departures, read_departures, sort_by_departure
+from api.page.station import read_gaps
 from api.page.year_chart import Series, cumulate, draw, place_of
 from api.warehouse.open.execute import Executor
 from api.warehouse.settings import WarehouseSettings
@@ -181,6 +182,23 @@ def test_a_sum_stops_at_a_missing_day_and_knows_leap_years():
     assert cumulate(days, is_leap=False)[365] == 365
     assert cumulate(days, is_leap=True)[58:61] == [59, None, None]  # 31 + 28 days, then a hole
     assert cumulate([None] * 366, is_leap=True) == [None] * 366
+
+
+def test_a_gap_says_who_has_its_hours(executor: Executor) -> None:
+    """Missing are 1 to 4 h and 6 h: the archive has 2 h, and 3 h was asked for in vain."""
+    hours = "select '09289001' as station_id, timestamptz '2026-11-20 00:00:00Z' + to_hours(hour) as observed_at"
+    asked = "select timestamptz '2026-11-20 00:00:00Z' + to_hours(hour) as hour, departments, answer, station_id"
+    told = [(2, "9", "gone", None), (3, "9,31", "gone", None), (4, "31", "gone", None), (6, "9", "repaired", None)]
+    told += [(4, "9", "gone", "'09024004'"), (6, "all", "failed", "'09289001'")]
+    rows = ", ".join(f"({hour}, '{where}', '{answer}', {of or 'null'})" for hour, where, answer, of in told)
+    snapshot = hand_made(
+        f"create table marts.hourly_observations as {hours} from (values (0), (5), (7)) as told (hour)",
+        f"create table marts.hourly_history as {hours} from (values (0), (2), (5), (7)) as told (hour)",
+        f"create table meta.repaired_hours as {asked} from (values {rows}) as t(hour, departments, answer, station_id)",
+    )
+    gaps = read_gaps(snapshot, executor, "09289001", "9", datetime(2026, 11, 19, tzinfo=UTC))
+    found = [(gap["since"].hour, gap["until"].hour, gap["hours"], gap["in_archive"], gap["nowhere"]) for gap in gaps]
+    assert found == [(6, 6, 1, 0, 0), (1, 4, 4, 1, 1)]
 
 
 def test_a_year_is_drawn_in_round_numbers_with_gaps():
