@@ -103,7 +103,8 @@ class PacketRequest:
     hour: datetime | None = None
     is_reference: bool = False  # a list beside the observations; a run that brings nothing else has failed
     departments: tuple["Department", ...] = ()  # whose rows are kept of an answer that has others too; empty: all
-    hours: tuple[datetime, ...] = ()  # whose rows are kept of an answer that has others too; empty: all
+    hours: tuple[datetime, ...] = ()  # the same
+    stations: tuple[str, ...] = ()  # the same
 
     def __str__(self) -> str:
         return self.label
@@ -131,7 +132,7 @@ class FineRepair:
     """How hours are rebuilt from packets of finer time, where a station's hours are missing."""
 
     of_station: Callable[[str, Sequence[datetime]], PacketRequest]  # some hours of one station
-    of_hour: Callable[[datetime, Sequence["Department"]], PacketRequest]
+    of_hour: Callable[[datetime, Sequence["Department"], Sequence[str]], PacketRequest]  # some stations of one hour
     requests_of_hour: int  # that the second takes; the first takes one
     dataset: str
     reach: timedelta  # how far back it answers

@@ -111,7 +111,7 @@ def plan_fine_requests(
         hours, station = max((count, station) for station, count in Counter(s for s, _ in left).items())
         if stations > hours * finer.requests_of_hour and cost + finer.requests_of_hour <= most:
             wanted = {pair for pair in left if pair[1] == hour}
-            packet, cost = finer.of_hour(hour, departments), cost + finer.requests_of_hour
+            packet, cost = finer.of_hour(hour, departments, sorted(s for s, _ in wanted)), cost + finer.requests_of_hour
         elif cost < most:
             wanted = {pair for pair in left if pair[0] == station}
             packet, cost = finer.of_station(station, sorted(hour for _, hour in wanted)), cost + 1

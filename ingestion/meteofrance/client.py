@@ -137,7 +137,7 @@ class MeteoFranceClient:
         payloads = [
             await self._fetch(endpoints.FRANCE_SIX_MINUTES, {endpoints.HOUR_PARAMETER: time}, "csv") for time in times
         ]
-        bodies = [keep_rows(payload.body, request.departments) for payload in payloads]
+        bodies = [keep_rows(payload.body, request.departments, stations=request.stations) for payload in payloads]
         return replace(payloads[-1], body=joined(bodies))
 
     async def _fetch(self, endpoint: str, params: dict[str, str], format: Format) -> Payload:

@@ -45,16 +45,22 @@ def read_csv_rows(body: bytes, known: Collection[str], expected: Collection[str]
     return replace(rows, note=note)
 
 
-def keep_rows(body: bytes, departments: Sequence[Department] = (), hours: Sequence[datetime] = ()) -> bytes:
-    """Keep a packet's header and the rows of some départements and hours; none given: of all.
+def keep_rows(
+    body: bytes,
+    departments: Sequence[Department] = (),
+    hours: Sequence[datetime] = (),
+    stations: Sequence[str] = (),
+) -> bytes:
+    """Keep a packet's header and the rows of some départements, hours and stations; none given: of all.
 
     What is no such packet stays as it is, and so does a row that is broken: reading it says what is wrong.
     """
     header, _, rest = body.partition(b"\n")
     names = header.decode("utf-8", "replace").strip().split(";")
-    if not (departments or hours) or not {STATION_ID, VALIDITY_TIME} <= set(names):
+    if not (departments or hours or stations) or not {STATION_ID, VALIDITY_TIME} <= set(names):
         return body
     station, time = names.index(STATION_ID), names.index(VALIDITY_TIME)
+    wanted = {station.encode() for station in stations}
     prefixes = tuple(department.station_prefix.encode() for department in departments)
     times = {f"{instant.astimezone(UTC):%Y-%m-%dT%H:%M}".encode() for hour in hours for instant in instants_of(hour)}
 
@@ -62,7 +68,7 @@ def keep_rows(body: bytes, departments: Sequence[Department] = (), hours: Sequen
         cells = line.split(b";")
         if len(cells) <= max(station, time):
             return True
-        is_here = not prefixes or cells[station].startswith(prefixes)
+        is_here = (not prefixes or cells[station].startswith(prefixes)) and (not wanted or cells[station] in wanted)
         return is_here and (not times or cells[time][:_MINUTE] in times)
 
     return b"".join([header, b"\n", *filter(is_kept, rest.splitlines(keepends=True))])

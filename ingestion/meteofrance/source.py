@@ -149,10 +149,15 @@ def rebuild_of_station(station_id: str, hours: Sequence[datetime]) -> PacketRequ
     return PacketRequest(SIX_MINUTE_PACKETS, station_id, label, hours=tuple(hours))
 
 
-def rebuild_of_hour(hour: datetime, departments: Sequence[Department]) -> PacketRequest:
-    """Ask for the six-minute rows of one hour of every station: one request for each of its ten times."""
+def rebuild_of_hour(hour: datetime, departments: Sequence[Department], stations: Sequence[str]) -> PacketRequest:
+    """Ask for one hour's six-minute rows, one request for each of its ten times, and keep those of some stations."""
     request = repair_request(hour, departments)
-    return replace(request, dataset=SIX_MINUTE_PACKETS, label=f"six minutes, {request.label}")
+    return replace(
+        request,
+        stations=tuple(stations),
+        dataset=SIX_MINUTE_PACKETS,
+        label=f"six minutes, {request.label}",
+    )
 
 
 def _ask_hour(hour: datetime, place: str) -> PacketRequest:

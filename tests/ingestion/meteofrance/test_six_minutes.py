@@ -2,14 +2,20 @@
 
 import json
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from upstream import Upstream
 
-from ingestion.errors import HeaderChanged
+from ingestion.departments import resolve_all
+from ingestion.errors import HeaderChanged, PayloadNotRecognized
+from ingestion.ingest import ingest_packet
+from ingestion.meteofrance.csv_rows import joined
 from ingestion.meteofrance.schema import instants_of
 from ingestion.meteofrance.six_minutes import parse_six_minutes
+from ingestion.meteofrance.source import rebuild_of_hour, rebuild_of_station
+from ingestion.settings import IngestionSettings
 
 HOUR = datetime(2026, 11, 20, 5, tzinfo=UTC)
 
@@ -85,6 +91,25 @@ def test_what_is_no_six_minute_row_is_told() -> None:
     assert parse_six_minutes(b"[]", "json").rows_seen == 0
     empty = parse_six_minutes(b"lat;lon;geo_id_insee;validity_time;t;rr_per\n", "csv")
     assert empty.rows_seen == empty.rows.num_rows == 0
+
+
+def test_an_hour_of_every_station_is_ten_requests_of_which_the_wanted_rows_are_kept(
+    settings: IngestionSettings, warehouse: Any, upstream: Upstream
+) -> None:
+    upstream.reset()
+    result = ingest_packet(settings, rebuild_of_hour(HOUR, resolve_all(["9"]), ["09024004", "09289001", "31042012"]))
+    assert upstream.requests == ["/public/DPPaquetObs/v2/paquet/stations/infrahoraire-6m"] * 10
+    assert (result.rows_seen, result.counts.new) == (2, 2)
+    found = "select geo_id_insee, observed_at, rr1 is not null from raw.rebuilt_observations order by 1"
+    assert warehouse.query(found) == [("09024004", HOUR, True), ("09289001", HOUR, True)]
+    result = ingest_packet(settings, rebuild_of_station("09289001", [HOUR - timedelta(hours=1), HOUR]))
+    assert (result.counts.new, result.counts.unchanged) == (1, 1)
+
+
+def test_packets_with_two_headers_are_not_one() -> None:
+    assert joined([b"a;b\r\n1;2\r\n", b"a;b\n3;4"]) == b"a;b\n1;2\n3;4\n"
+    with pytest.raises(PayloadNotRecognized):
+        joined([b"a;b\n1;2\n", b"a;c\n1;2\n"])
 
 
 def test_a_real_packet_gives_the_real_hours(real_file: Callable[[str], bytes]) -> None:
