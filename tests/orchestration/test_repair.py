@@ -58,10 +58,9 @@ def test_missed_hours_are_repaired_as_far_back_as_real_time_answers(
     # Off from 20 November 05:12 to 22 November 07:12. The packet begins on the 21st at 08 h, and real time at 02 h.
     gone = [f"20 {hour:02}" for hour in range(6, 24)] + ["21 00", "21 01"]
     assert repaired(published, query) == {"repaired": [f"21 {hour:02}" for hour in range(2, 8)], "gone": gone}
-    assert str(summary).endswith(
-        "; 6 missed hours repaired by real time (2026-11-21 02 to 2026-11-21 07 UTC)"
-        "; 20 missed hours that real time has no longer (2026-11-20 06 to 2026-11-21 01 UTC)"
-    )
+    assert "; 6 missed hours repaired by real time (2026-11-21 02 to 2026-11-21 07 UTC)" in str(summary)
+    gone_words = "; 20 missed hours that real time has no longer (2026-11-20 06 to 2026-11-21 01 UTC)"
+    assert gone_words in str(summary)
     # Each repaired hour says by which load it came. Only the département's own rows were kept.
     assert query(
         published.published,
@@ -79,7 +78,7 @@ def test_missed_hours_are_repaired_as_far_back_as_real_time_answers(
     # The next run asks for nothing again.
     asked = len([path for path in upstream.requests if "stations/horaire" in path])
     assert asked == 12
-    assert run().repaired == []
+    assert {hour.source for hour in run().repaired} == {"order"}  # which the run before had ordered
     assert len([path for path in upstream.requests if "stations/horaire" in path]) == asked
 
 
