@@ -148,7 +148,7 @@ def test_a_week_off_is_repaired_without_a_hand(
     assert hours == [(120,)]
 
 
-def test_an_hour_that_real_time_has_no_longer_is_rebuilt_from_six_minutes_until_its_row_comes(
+def test_an_hour_that_real_time_has_no_longer_is_rebuilt_from_six_minutes(
     published: DataPaths, off_for: Callable[..., None], run: Run, query: Query, upstream: Upstream
 ) -> None:
     # Off from 20 November 05:12 to 21 November 03:12; real time answers from 20 November 22 h on.
@@ -171,10 +171,5 @@ def test_an_hour_that_real_time_has_no_longer_is_rebuilt_from_six_minutes_until_
     run()
     assert [path for path in upstream.requests if "infrahoraire" in path] == asked
 
-    # Real time has the hours after all: its rows take the place of the rebuilt ones.
-    upstream.reset(now=upstream.now, retention_hours=30)
-    run()
-    sources = {hour: source for hour, source, count in query(published.published, rows) if count > 10}
-    assert set(sources.values()) == {"realtime"}
     kept = "select count(*), count(tx) from raw.rebuilt_observations"
     assert query(published.published, kept) == [(16 * 14, 0)]
