@@ -11,8 +11,8 @@ from benchmarks.full_build import measure_full_build
 from benchmarks.growth import measure_growth
 from benchmarks.idle import measure_idle
 from benchmarks.loading import measure_loading
-from benchmarks.readers import measure_readers
 from benchmarks.new_hour import measure_new_hour
+from benchmarks.readers import measure_readers
 from benchmarks.reads import measure_reads
 from benchmarks.reads_beside_runs import measure_reads_beside_runs
 from benchmarks.report import Report, machine
