@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from subprocess import DEVNULL, Popen
 
@@ -54,7 +55,7 @@ def measure_readers(report: Report, *, rounds: int) -> None:
         urls = [stack.enter_context(_reader(folder / f"reader-{n}", env)) for n in range(_READERS)]
         laid = [folder / f"reader-{n}" / "data" / "snapshots" / other.id for n in range(_READERS)]
         for url, snapshot in zip(urls, laid, strict=True):
-            until(lambda url=url: httpx.get(f"{url}{_QUESTION}").status_code == 200, url)
+            until(partial(_is_answered, url), url)
             until(snapshot.exists, "both snapshots")
         pause = pause_script(folder)
         for url in urls:
@@ -64,6 +65,10 @@ def measure_readers(report: Report, *, rounds: int) -> None:
 
 
 _QUESTION = "/warehouse/latest?dept=9"
+
+
+def _is_answered(url: str) -> bool:
+    return httpx.get(f"{url}{_QUESTION}").status_code == 200
 
 
 def _make_build_file(paths: DataPaths) -> None:
