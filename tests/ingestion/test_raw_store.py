@@ -1,9 +1,13 @@
+import shutil
+
 import duckdb
 import pytest
 
 from ingestion.departments import all_departments
 from ingestion.errors import SourceMismatch, WarehouseNewer
-from ingestion.raw_store import SCHEMA_VERSION, connect, open_build_file
+from ingestion.paths import DataPaths
+from ingestion.raw_store import SCHEMA_VERSION, check_version, connect, open_build_file
+from ingestion.upgrade import hours_missing
 
 
 def contents(paths):
@@ -64,3 +68,32 @@ def test_timestamps_are_cut_in_utc_whatever_the_machine_says(paths, monkeypatch)
     paths.build_file.parent.mkdir(parents=True)
     with connect(paths.build_file) as connection:
         assert connection.execute("select hour('2026-11-23T04:00:00Z'::timestamptz)").fetchone() == (4,)
+
+
+def test_a_file_from_before_rebuilt_hours_gets_what_they_need(paths: DataPaths) -> None:
+    with open_build_file(paths, "demo") as connection:
+        connection.execute("""
+            drop table raw.rebuilt_observations; drop table meta.repaired_hours;
+            create table meta.repaired_hours (
+                hour timestamptz not null, departments varchar not null,
+                answer varchar not null check (answer in ('repaired', 'gone', 'failed')), asked_at timestamptz not null,
+                load_id bigint, rows_seen bigint not null default 0, error varchar
+            );
+            insert into meta.repaired_hours values ('2026-11-20 05:00:00Z', '9', 'gone', now(), null, 0, null);
+        """)
+    old = paths.root / "old.duckdb"
+    shutil.copy(paths.build_file, old)
+    check_version(paths)  # as a build by hand does
+    with open_build_file(paths, "demo") as connection:
+        assert connection.execute("select answer, source, station_id from meta.repaired_hours").fetchall() == [
+            ("gone", None, None)
+        ]
+        assert connection.execute("select count(*) from raw.rebuilt_observations").fetchone() == (0,)
+    # The old file is readable, and holds nothing that the new one does not.
+    assert hours_missing(paths.build_file, old) == 0
+    with duckdb.connect(str(old)) as connection:
+        connection.execute("""
+            insert into raw.observations (geo_id_insee, observed_at, version, load_id, first_seen_at, version_seen_at)
+            values ('09289001', '2026-11-20 05:00:00Z', 1, 1, now(), now())
+        """)
+    assert hours_missing(paths.build_file, old) == 1
