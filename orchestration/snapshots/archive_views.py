@@ -202,34 +202,27 @@ def _days_of_hours(from_archive: str | None) -> str:
     def same(one: str, other: str) -> str:
         return f"{one}.station_id = {other}.station_id and {one}.observed_date = {other}.observed_date"
 
-    united = ", ".join(
-        f"coalesce({f'united.{name}, ' if name in DAYS_OF_HOURS else ''}archive.{name}, real_time.{name}) as {name}"
-        for name in FIELDS
-    )
+    # A day that has any hour of real time has a row there, so each united day has one.
+    united = {name: f"united.{name}, " if name in DAYS_OF_HOURS else "" for name in FIELDS}
+    of_both = ", ".join(f"coalesce({united[name]}archive.{name}, real_time.{name}) as {name}" for name in FIELDS)
+    of_real_time = ", ".join(f"coalesce({united[name]}real_time.{name}) as {name}" for name in FIELDS)
+    is_united = "united.station_id is not null"
     return f"""
         select
-            united.station_id, coalesce(archive.station_name, united.station_name) as station_name,
-            united.department_code, united.observed_date,
-            'united_hours' as day_source, coalesce(real_time.is_final, false) as is_final,
-            {united}
-        from meta.united_days as united
-        left join ({from_archive}) as archive on {same("united", "archive")}
-        left join ({real_time}) as real_time on {same("united", "real_time")}
-        union all
-        select
             archive.station_id, archive.station_name, archive.department_code, archive.observed_date,
-            'archive_hours' as day_source, true as is_final,
-            {", ".join(f"coalesce(archive.{name}, real_time.{name}) as {name}" for name in FIELDS)}
+            case when {is_united} then 'united_hours' else 'archive_hours' end as day_source,
+            case when {is_united} then real_time.is_final else true end as is_final, {of_both}
         from ({from_archive}) as archive
         left join ({real_time}) as real_time on {same("archive", "real_time")}
         left join meta.united_days as united on {same("archive", "united")}
-        where united.station_id is null
         union all
-        select real_time.*
+        select
+            real_time.station_id, real_time.station_name, real_time.department_code, real_time.observed_date,
+            case when {is_united} then 'united_hours' else real_time.day_source end, real_time.is_final, {of_real_time}
         from ({real_time}) as real_time
-        left join ({from_archive}) as archive on {same("real_time", "archive")}
         left join meta.united_days as united on {same("real_time", "united")}
-        where archive.station_id is null and united.station_id is null
+        left join ({from_archive}) as archive on {same("real_time", "archive")}
+        where archive.station_id is null
     """
 
 

@@ -28,8 +28,8 @@ def write_united_days(connection: duckdb.DuckDBPyConnection, ledger: Ledger, pat
     """Make the table meta.united_days in a snapshot's file; a field that one side settles is NULL in it."""
     connection.execute("set TimeZone = 'UTC'")
     connection.execute(
-        "create table meta.united_days (station_id varchar, station_name varchar, department_code varchar,"
-        f" observed_date date, {', '.join(f'{field} double' for field in DAYS_OF_HOURS)})"
+        "create table meta.united_days (station_id varchar, observed_date date,"
+        f" {', '.join(f'{field} double' for field in DAYS_OF_HOURS)})"
     )
     (first,) = connection.execute("select min(observed_at) from marts.hourly_observations").fetchone() or (None,)
     if first is None:
@@ -131,7 +131,7 @@ def _united_sql(connection: duckdb.DuckDBPyConnection) -> str:
         united as (
             select
                 asked.station_id, asked.observed_date, asked.field,
-                case asked.field {theirs} end as theirs, real_time.station_name,
+                case asked.field {theirs} end as theirs,
                 case
                     when of_archive.value is null then theirs
                     when stamps.reference_time > of_archive.last_modified then coalesce(theirs, of_archive.value)
@@ -144,9 +144,7 @@ def _united_sql(connection: duckdb.DuckDBPyConnection) -> str:
             left join ({stamps_sql(connection, "asked")}) as stamps
                 on asked.station_id = stamps.station_id and asked.observed_at = stamps.observed_at
         )
-        select
-            station_id, max(station_name) as station_name, {department_sql("station_id")} as department_code,
-            observed_date, {days}
+        select station_id, observed_date, {days}
         from united
         group by station_id, observed_date
         having coalesce({", ".join(DAYS_OF_HOURS)}) is not null

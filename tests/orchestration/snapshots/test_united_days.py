@@ -22,6 +22,10 @@ def archive(paths: DataPaths, tmp_path: Path) -> Archive:
     return Archive(paths, tmp_path / "files")
 
 
+def department_of(station: str) -> str:
+    return station[:3] if station[:2] in ("97", "98") else station[:2].lstrip("0")
+
+
 def real_time(first: str, last: str, told_at: str | None = None, station: str = "09289001", **values: float) -> str:
     """SQL: the hours of real time from one to another, in UTC, and when upstream told them."""
     hours = f"generate_series(timestamptz '{first}:00Z', timestamptz '{last}:00Z', interval 1 hour) as hours (hour)"
@@ -29,7 +33,7 @@ def real_time(first: str, last: str, told_at: str | None = None, station: str = 
     told = f"'{told_at}'" if told_at else "strftime(hour, '%Y-%m-%dT%H:%M:%SZ')"
     return f"""
         insert into marts.hourly_observations by name
-        select '{station}' as station_id, 'ST GIRONS' as station_name, '{station[:2].lstrip("0")}' as department_code,
+        select '{station}' as station_id, 'ST GIRONS' as station_name, '{department_of(station)}' as department_code,
             hour as observed_at, {given} from {hours};
         insert into raw.observations select '{station}', hour, {told}, '2026-06-01T00:00:00Z', 1 from {hours};
     """
@@ -39,20 +43,41 @@ def day_of_real_time(day: str, *, is_final: bool = True, station: str = "0928900
     given = "".join(f", {value} as {name}" for name, value in values.items())
     return f"""
         insert into marts.daily_observations by name
-        select '{station}' as station_id, 'ST GIRONS' as station_name, '{station[:2].lstrip("0")}' as department_code,
+        select '{station}' as station_id, 'ST GIRONS' as station_name, '{department_of(station)}' as department_code,
             date '{day}' as observed_date, {is_final} as is_final{given};
     """
 
 
+# dbt makes a row of each day that has any hour, with the values that have all 24.
+ROWS_OF_DAYS = """
+    insert into marts.daily_observations by name
+    select distinct station_id, 'ST GIRONS' as station_name, department_code, observed_date, false as is_final
+    from (
+        select
+            station_id, department_code, unnest([
+                (observed_at::timestamp + interval (utc + shift) hours)::date for shift in [-7, 5, -1]
+            ]) as observed_date
+        from (select *, case when left(station_id, 3) = '988' then 11 else 0 end as utc from marts.hourly_observations)
+    ) as days
+    anti join marts.daily_observations using (station_id, observed_date)
+"""
+
+
 def show(archive: Archive, rows: list[Values] | list[dict[str, object]], *statements: str) -> Ask:
     archive.load(LATEST, text_of(rows, HOURS_HEADER), PUBLISHED)
-    return snapshot_with(archive.paths, archive.folder / "warehouse.duckdb", statements)
+    return published(archive, *statements)
+
+
+def published(archive: Archive, *statements: str) -> Ask:
+    file = archive.folder / f"{len(list(archive.folder.glob('*.duckdb')))}.duckdb"
+    return snapshot_with(archive.paths, file, [*statements, ROWS_OF_DAYS])
 
 
 def days(ask: Ask, *columns: str) -> list[tuple[object, ...]]:
     listed = ", ".join(columns)
     found: list[tuple[object, ...]] = ask(
-        f"select observed_date::varchar, day_source, is_final, {listed} from marts.daily_history order by 1"
+        f"select observed_date::varchar, day_source, is_final, {listed} from marts.daily_history"
+        f" where coalesce({listed}) is not null order by 1"
     )
     return found
 
@@ -90,18 +115,17 @@ def test_overseas_the_border_is_in_local_time(archive: Archive) -> None:
         *hours_of("2026-01-10T07", 6, here, RR1="1.0"),  # up to 12 h there: 01 h UTC
     ]
     archive.load("H_988_latest-2025-2026.csv", text_of(rows, HOURS_HEADER), datetime(2026, 1, 10, 3, tzinfo=UTC))
-    ask = snapshot_with(
-        archive.paths,
-        archive.folder / "warehouse.duckdb",
-        [
-            real_time("2026-01-10 00:00", "2026-01-10 01:00", station=here, precipitation_mm=7.0),
-            real_time("2026-01-10 02:00", "2026-01-10 19:00", station=here, precipitation_mm=0.5),
-            real_time("2026-01-10 20:00", "2026-01-11 01:00", station=here, precipitation_mm=50.0),
-        ],
+    ask = published(
+        archive,
+        real_time("2026-01-10 00:00", "2026-01-10 01:00", station=here, precipitation_mm=7.0),
+        real_time("2026-01-10 02:00", "2026-01-10 19:00", station=here, precipitation_mm=0.5),
+        real_time("2026-01-10 20:00", "2026-01-11 01:00", station=here, precipitation_mm=50.0),
     )
     # 6 x 1.0 + 18 x 0.5
     assert days(ask, "precipitation_mm") == [("2026-01-10", "united_hours", False, 15.0)]
-    assert ask("select department_code, station_name from marts.daily_history") == [("988", "ST GIRONS")]
+    assert ask("select department_code, station_name from marts.daily_history where precipitation_mm > 0") == [
+        ("988", "ST GIRONS")
+    ]
 
 
 def test_a_doubtful_or_empty_hour_is_that_of_real_time(archive: Archive) -> None:
@@ -155,9 +179,9 @@ def test_an_older_archive_is_shown_until_its_partial_hours_are_written(archive: 
     with ledger_lock(archive.paths):
         write_ledger(archive.paths, ledger)
     hours = real_time("2026-03-10 07:00", "2026-03-11 06:00", precipitation_mm=0.5)
-    assert days(snapshot_with(archive.paths, archive.folder / "old.duckdb", [hours]), "precipitation_mm") == []
+    assert days(published(archive, hours), "precipitation_mm") == []
     renew_climate(archive.paths, "9")
-    ask = snapshot_with(archive.paths, archive.folder / "new.duckdb", [hours])
+    ask = published(archive, hours)
     assert days(ask, "precipitation_mm") == [("2026-03-10", "united_hours", False, 18.0)]
 
 
@@ -174,11 +198,7 @@ def test_files_in_any_order_give_the_same_day(archive: Archive, order: tuple[int
     for number in order:
         rows, modified = files[number]
         archive.load(LATEST, text_of(rows, HOURS_HEADER), modified)
-    ask = snapshot_with(
-        archive.paths,
-        archive.folder / "warehouse.duckdb",
-        [real_time("2026-03-10 07:00", "2026-03-11 06:00", precipitation_mm=0.1)],
-    )
+    ask = published(archive, real_time("2026-03-10 07:00", "2026-03-11 06:00", precipitation_mm=0.1))
     # 10 x 1.0, 4 x 2.0, 10 x 0.1
     assert days(ask, "precipitation_mm") == [("2026-03-10", "united_hours", False, 19.0)]
 
