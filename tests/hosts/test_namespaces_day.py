@@ -67,8 +67,8 @@ def _fresh_settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def questions(ask: Callable[[str], Response], before: str, served: str) -> list[str]:
     """Every question of the day: also each table whole, and what changed since the hour before."""
-    tables = [table["name"] for table in ask(f"/warehouse/tables?snapshot={served}").json()["data"]]
-    whole = [f"/warehouse/tables/{name.replace('.', '/')}?limit=100000&format=csv" for name in tables]
+    tables = ask(f"/warehouse/tables?snapshot={served}").json()["data"]
+    whole = [f"{table['href']}?limit=100000&format=csv" for table in tables]
     pinned = [f"{address}{'&' if '?' in address else '?'}snapshot={served}" for address in (*QUESTIONS, *whole)]
     return [*pinned, f"/warehouse/snapshots/{before}/diff/{served}"]
 
