@@ -19,7 +19,7 @@ from api.schemas.answers import (
     RETURN_PERIODS,
     read_responses,
 )
-from api.schemas.reads import (
+from api.schemas.climate import (
     AccumulateQuery,
     ClimateQuery,
     ColdSpellsQuery,
