@@ -23,7 +23,7 @@ from ingestion.archive.received_file import (
 from ingestion.errors import ArchiveFileRefused
 from ingestion.raw_store import literal
 
-MEMORY = "300MB"  # DuckDB then peaks at 540 MB while it sorts a file of 3.7 million rows
+MEMORY = "300MB"  # the process then peaks at 460 MB while it sorts a file of 3.7 million rows
 _BUFFER, _LINE = 8_000_000, 1_000_000  # bytes: DuckDB's own 32 MB leave too little to sort in
 ROW_GROUP = 122_880  # rows: with fewer in a group, planning a question reads longer footers and gains nothing
 
