@@ -111,6 +111,7 @@ def test_a_bomb_costs_no_more_than_its_limits(start: Callable[..., httpx.Client]
     assert resident_mb("self") - before < 300
 
 
+@pytest.mark.slow
 def test_the_same_process_answers_many_statements(start: Callable[..., httpx.Client], warehouse: DataPaths) -> None:
     client = start(warehouse)
     for turn in range(40):

@@ -81,7 +81,7 @@ def as_text_can_tell(table: pa.Table) -> list[dict[str, Any]]:
     ]
 
 
-@pytest.mark.parametrize("tz", ["UTC", "Europe/Paris"])
+@pytest.mark.parametrize("tz", [pytest.param("UTC", marks=pytest.mark.slow), "Europe/Paris"])
 def test_json_holds_what_the_file_holds(client: httpx.Client, same_file: Path, tables: list[str], tz: str) -> None:
     for table in tables:
         expected = from_file(same_file, table)

@@ -144,7 +144,7 @@ def test_killed_at_any_step_nothing_is_lost_and_the_next_closing_ends_it(paths, 
     assert len(files(paths)) == 6
 
 
-@pytest.mark.parametrize("moment", ["*.partial", "*.parquet"])
+@pytest.mark.parametrize("moment", ["*.partial", pytest.param("*.parquet", marks=pytest.mark.slow)])
 def test_after_kill_9_the_next_closing_ends_it(paths, grown, moment):
     script = (
         "import sys; from pathlib import Path; from ingestion.paths import DataPaths;"

@@ -37,6 +37,7 @@ def with_client(url: str, work: Callable[[PrefectClient], Awaitable[None]]) -> N
     asyncio.run(run())
 
 
+@pytest.mark.slow
 def test_an_ordinary_prefect_worker_runs_the_flow(prefect_server: str, data_dir: Path, monkeypatch: pytest.MonkeyPatch):
     found: list[FlowRun] = []
 
