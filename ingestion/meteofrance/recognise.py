@@ -21,7 +21,8 @@ class Kind:
 _UNPACK = "unpack it, then load the files in it"
 _EXPORT = "save its table as CSV with Météo-France's own column names, or load the file it was made from"
 _HOURLY_INSTEAD = "Girouette keeps hourly packets: load /paquet/horaire for the same hours"
-_NO_READER = "Girouette does not read it: load packets of the API (/paquet/horaire) instead"
+_NO_READER = "Girouette does not read it: `make backfill` loads days and hours of the open archive"
+_ORDERED = "Girouette orders missing hours itself; `make backfill` loads past days and hours of the open archive"
 _ARCHIVE = "load it with `python -m ingestion.archive --file …`"
 _AGAIN = "wait, then fetch the packet again"
 
@@ -58,8 +59,8 @@ _BY_NAMES: tuple[tuple[frozenset[str], Kind], ...] = tuple(
         ("NUM_POSTE AAAAMMJJ", Kind("a daily file of the open archive (Q_…_autres-parametres)", advice=_ARCHIVE)),
         ("NUM_POSTE AAAAMM NUM_DECADE", Kind("a ten-day file of the open archive (DECADQ_…)", advice=_NO_READER)),
         ("NUM_POSTE AAAAMM", Kind("a monthly file of the open archive (MENSQ_…)", advice=_NO_READER)),
-        ("POSTE DATE", Kind("a file ordered from DPClim", advice=_NO_READER)),
-        ("numer_sta date", Kind("a SYNOP file", advice=_NO_READER)),
+        ("POSTE DATE", Kind("a file ordered from DPClim", advice=_ORDERED)),
+        ("numer_sta date", Kind("a SYNOP file", advice="load packets of the API (/paquet/horaire) instead")),
         (f"{STATION_ID} rr_per", _SIX_MINUTES),
         (f"{STATION_ID} raf10", _SIX_MINUTES),
         (f"{STATION_ID} fxi10", _SIX_MINUTES),
