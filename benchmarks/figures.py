@@ -98,5 +98,10 @@ def _table(head: str, rule: str, rows: Iterable[str]) -> list[str]:
 
 
 def _spread(figure: dict[str, Any]) -> str:
-    median, least, most = (f"{figure[name]:,.6g}" for name in ("median", "min", "max"))
+    median, least, most = (_shown(figure[name]) for name in ("median", "min", "max"))
     return median if least == most else f"{median} ({least} to {most})"
+
+
+def _shown(value: float) -> str:
+    """Six digits, or all digits of a large number."""
+    return f"{value:,.0f}" if value >= 1e6 else f"{value:,.6g}"
