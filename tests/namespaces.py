@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from string import ascii_lowercase
 from typing import Any
 
 import pytest
@@ -46,9 +47,12 @@ class Namespace(Place):
 class Network:
     """A bridge, and the hosts in it. This process is the world outside, at `gateway`."""
 
+    _letters = iter(ascii_lowercase)
+
     def __init__(self) -> None:
         number = os.getpid() % 250 + 1  # two of them at once must not share addresses
-        self._name = f"g{os.getpid()}"  # an interface's name has 15 characters at most
+        # An interface's name has 15 characters at most. The kernel deletes those of a network before only by and by.
+        self._name = f"g{os.getpid()}{next(self._letters)}"
         self._prefix = f"10.77.{number}"
         self.gateway = f"{self._prefix}.1"
         self._made: list[tuple[str, ...]] = []
@@ -94,7 +98,10 @@ def _remove(*what: str) -> None:
 
 def _remove_left_behind() -> None:
     """Delete what tests left that were killed: their process's number is in the names, and it is gone."""
-    for folder, pattern, kind in (("/run/netns", r"g(\d+)-.+", "netns"), ("/sys/class/net", r"g(\d+)br", "link")):
+    for folder, pattern, kind in (
+        ("/run/netns", r"g(\d+)[a-z]-.+", "netns"),
+        ("/sys/class/net", r"g(\d+)[a-z]br", "link"),
+    ):
         for found in Path(folder).glob("g*"):
             made_by = re.fullmatch(pattern, found.name)
             if made_by and not Path(f"/proc/{made_by[1]}").exists():
