@@ -90,7 +90,7 @@ def _not_asked_in_time(
     if not asked:
         return set()
     first = max(min(asked), _ceil(now - FURTHEST))
-    hours = _hours(first, _floor(now) - timedelta(hours=repair.hours_planned - 1))
+    hours = _hours(first, floor_hour(now) - timedelta(hours=repair.hours_planned - 1))
     return {hour for hour in hours if hour not in asked or asked[hour] < hour + _MOSTLY_THERE}
 
 
@@ -136,10 +136,11 @@ def _hours(first: datetime, end: datetime) -> list[datetime]:
     return [first + n * _HOUR for n in range(max(0, int((end - first) / _HOUR)))]
 
 
-def _floor(time: datetime) -> datetime:
+def floor_hour(time: datetime) -> datetime:
+    """Give the round hour in UTC at or before a time."""
     return time.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
 
 
 def _ceil(time: datetime) -> datetime:
-    floor = _floor(time)
+    floor = floor_hour(time)
     return floor if floor == time else floor + _HOUR

@@ -5,12 +5,12 @@ from datetime import UTC, date, datetime, timedelta
 
 import duckdb
 
+from ingestion.archive.computed import parquet_in
 from ingestion.archive.hours_sql import hours_sql
 from ingestion.archive.ledger import read_ledger
 from ingestion.departments import Department
-from ingestion.gaps import FURTHEST
+from ingestion.gaps import FURTHEST, floor_hour
 from ingestion.paths import DataPaths
-from ingestion.raw_store import literal
 from ingestion.source import FineRepair, Orders, Repair
 from ingestion.station_gaps import StationHour
 
@@ -55,8 +55,8 @@ def find_order_gaps(
         """,
         {
             "far": now - FURTHEST,
-            "first": _floor(now - FURTHEST) + timedelta(hours=1),
-            "last": _floor(now - _DAY_TWO),
+            "first": floor_hour(now - FURTHEST) + timedelta(hours=1),
+            "last": floor_hour(now - _DAY_TWO),
             "prefixes": f"^({'|'.join(department.station_prefix for department in departments)})",
         },
     ).fetchall()
@@ -82,18 +82,10 @@ def _left_to_archive(
         newest = max(date.fromisoformat(file.last_day) for file in files if file.last_day)
         left |= {pair for pair in here if pair[1].date() > newest and now - pair[1] < _ARCHIVE_WAITS}
 
-        def parquet(names: Sequence[str], *, with_name: bool = False) -> str:
-            listed = ", ".join(literal(paths.root / name) for name in names)
-            return f"read_parquet([{listed}]{', filename = true' if with_name else ''})"
-
+        hours = hours_sql(files, parquet_in(paths), ("station_id", "observed_at"))
         rows = connection.execute(
-            f"select station_id, observed_at from ({hours_sql(files, parquet, ('station_id', 'observed_at'))})"
-            " where observed_at >= ?",
+            f"select station_id, observed_at from ({hours}) where observed_at >= ?",
             [min(hour for _, hour in here)],
         ).fetchall()
         left |= here & {(station, hour.astimezone(UTC)) for station, hour in rows}
     return left
-
-
-def _floor(time: datetime) -> datetime:
-    return time.astimezone(UTC).replace(minute=0, second=0, microsecond=0)

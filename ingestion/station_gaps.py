@@ -13,7 +13,7 @@ import duckdb
 
 from ingestion.departments import Department
 from ingestion.errors import IngestionError, RequestRefused, WrongPath
-from ingestion.gaps import FURTHEST, Answer, AskedHour
+from ingestion.gaps import FURTHEST, Answer, AskedHour, floor_hour
 from ingestion.load_log import LoadResult
 from ingestion.source import FineRepair, PacketRequest, Repair
 
@@ -83,8 +83,8 @@ def find_station_gaps(
         """,
         {
             # The first of a packet's hours is cut.
-            "first": _floor(since) + timedelta(hours=2),
-            "last": _floor(now - LATE),
+            "first": floor_hour(since) + timedelta(hours=2),
+            "last": floor_hour(now - LATE),
             "since": since,
             "far": now - FURTHEST,
             "prefixes": f"^({'|'.join(department.station_prefix for department in departments)})",
@@ -145,7 +145,3 @@ def answers_of(
         else AskedHour(hour, "gone", outcome.load_id, station_id=station)
         for station, hour in asked
     ]
-
-
-def _floor(time: datetime) -> datetime:
-    return time.astimezone(UTC).replace(minute=0, second=0, microsecond=0)

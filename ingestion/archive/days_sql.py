@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 from ingestion.archive.day_quantities import DAYS, DayQuantities
 from ingestion.archive.ledger import ArchiveFile, winners_over
+from ingestion.archive.named_sql import list_of, map_of
 from ingestion.archive.received_file import department_sql
 
 _ABOUT = ("station_id", "station_name", "latitude", "longitude", "altitude_m", "observed_date")
@@ -49,24 +50,12 @@ def official_days_sql(days: str, quantities: DayQuantities = DAYS) -> str:
         f" as {name}"
         for name, code in fields
     )
-    is_coded = {name: f"({code} is not null and Q{code} is distinct from 1)" for name, code in fields}
-    codes = ", ".join(
-        f"case when {is_coded[name]} then {{'key': '{name}', 'value': Q{code}}} end" for name, code in fields
-    )
-    is_doubtful = {name: f"({code} is not null and Q{code} = 2)" for name, code in fields}
-    doubtful = ", ".join(f"case when {condition} then '{name}' end" for name, condition in is_doubtful.items())
-    # Lists are made for the few rows that have something to say: for every row they would take half of the time.
+    is_coded = {name: f"{code} is not null and Q{code} is distinct from 1" for name, code in fields}
+    is_doubtful = {name: f"{code} is not null and Q{code} = 2" for name, code in fields}
     return f"""
         select
             station_id, station_name, {department_sql("station_id")} as department_code, observed_date, {values},
-            case
-                when {" or ".join(is_coded.values())}
-                    then map_from_entries(list_filter([{codes}], lambda code: code is not null))
-                else map {{}}
-            end as quality,
-            case
-                when {" or ".join(is_doubtful.values())} then list_filter([{doubtful}], lambda name: name is not null)
-                else []
-            end as rejected_fields
+            {map_of(is_coded, {name: f"Q{code}" for name, code in fields})} as quality,
+            {list_of(is_doubtful)} as rejected_fields
         from ({days}) as days
     """

@@ -28,11 +28,13 @@ from ingestion.archive.ledger import (
     Ledger,
     read_ledger,
 )
+from ingestion.archive.named_sql import list_of, map_of
 from ingestion.closed_months import missing_files
 from ingestion.errors import ArchiveUnreadable
 from ingestion.paths import DataPaths
 from ingestion.raw_store import connect, literal
-from orchestration.snapshots.climate_views import CLIMATE_DOCS, describe, show_climate
+from orchestration.snapshots.climate_views import CLIMATE_DOCS, show_climate
+from orchestration.snapshots.describe import describe
 from orchestration.snapshots.hours_view import HOURS_DOCS, hourly_history_sql
 from orchestration.snapshots.other_days_view import OTHER_DAYS_DOCS, other_days_sql
 from orchestration.snapshots.united_days import UNITED_DOCS, write_united_days
@@ -154,12 +156,7 @@ def _daily_history(files: Sequence[ArchiveFile], from_hours: str | None, parquet
     """
     values = ", ".join(f"coalesce(official.{name}, hours.{name}) as {name}" for name in FIELDS)
     is_filled = {name: f"(official.{name} is null and hours.{name} is not null)" for name in FIELDS}
-    filled = ", ".join(f"case when {condition} then '{name}' end" for name, condition in is_filled.items())
     is_different = {name: f"abs(official.{name} - hours.{name}) > {_ROUNDING}" for name in FIELDS}
-    differing = ", ".join(
-        f"case when {condition} then {{'key': '{name}', 'value': hours.{name}}} end"
-        for name, condition in is_different.items()
-    )
     days = days_sql(files, parquet)
     # Subqueries: DuckDB would compute a common table expression that is named twice for all stations.
     hours = f"({_days_of_hours(from_hours)}) as hours"
@@ -167,15 +164,8 @@ def _daily_history(files: Sequence[ArchiveFile], from_hours: str | None, parquet
         select
             official.station_id, official.station_name, official.department_code, official.observed_date,
             'official' as day_source, true as is_final, {values}, official.quality, official.rejected_fields,
-            case
-                when {" or ".join(is_filled.values())} then list_filter([{filled}], lambda name: name is not null)
-                else []
-            end as fields_from_hours,
-            case
-                when {" or ".join(is_different.values())}
-                    then map_from_entries(list_filter([{differing}], lambda entry: entry is not null))
-                else map {{}}
-            end as differs_from_hours
+            {list_of(is_filled)} as fields_from_hours,
+            {map_of(is_different, {name: f"hours.{name}" for name in FIELDS})} as differs_from_hours
         from ({official_days_sql(days)}) as official
         left join {hours} on official.station_id = hours.station_id and official.observed_date = hours.observed_date
         union all

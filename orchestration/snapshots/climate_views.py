@@ -6,6 +6,7 @@ import duckdb
 
 from ingestion.archive.aliases import ALIASES
 from ingestion.archive.climate import FIRST_YEAR, LAST_YEAR, LEAST_YEARS, all_months_sql
+from orchestration.snapshots.describe import describe
 
 _MONTHS = f"""
 select
@@ -61,12 +62,6 @@ def show_climate(connection: duckdb.DuckDBPyConnection, days: str) -> None:
         "insert into meta.station_aliases values (?, ?, ?)",
         [[alias.former_id, alias.station_id, alias.since] for alias in ALIASES],
     )
-
-
-def describe(description: str, **columns: str) -> dict[str, Any]:
-    """Describe a relation that dbt does not make, in the form of dbt's own descriptions."""
-    described = {name: {"description": text, "tests": []} for name, text in columns.items()}
-    return {"description": description, "tests": [], "columns": described}
 
 
 CLIMATE_DOCS: dict[str, dict[str, Any]] = {

@@ -11,9 +11,11 @@ import duckdb
 
 from ingestion.archive.hours_sql import FIELDS, hours_sql
 from ingestion.archive.ledger import ArchiveFile
+from ingestion.archive.named_sql import list_of, map_of
 from ingestion.archive.received_file import department_sql
 from ingestion.closed_months import has_table
 from ingestion.meteofrance.source import OBSERVATIONS
+from orchestration.snapshots.describe import describe
 
 # What marts.hourly_observations has for the same quantity, with {0} before each of its columns.
 _REAL_TIME = {
@@ -140,15 +142,13 @@ def _united(origin: str) -> str:
         field: f"archive.Q{name} is distinct from 1 and ({wins[field]} or {doubtful[field]})"
         for field, (name, _) in FIELDS.items()
     }
-    quality = {field: f"{{'key': '{field}', 'value': archive.Q{FIELDS[field][0]}}}" for field in FIELDS}
+    quality = {field: f"archive.Q{FIELDS[field][0]}" for field in FIELDS}
     kept = {field: f"{theirs[field]} is not null and not {wins[field]}" for field in FIELDS}
     is_rejected = {
         field: f"{doubtful[field]} or (list_contains(archive.theirs_rejected, '{field}') and not {wins[field]})"
         for field in FIELDS
     }
-    value_of = {
-        field: f"{{'key': '{field}', 'value': {how.format('archive.')}::double}}" for field, (_, how) in FIELDS.items()
-    }
+    value_of = {field: f"{how.format('archive.')}::double" for field, (_, how) in FIELDS.items()}
     octas, rain = wins["cloud_cover_octas"], wins["precipitation_mm"]
     return f"""
         select
@@ -168,10 +168,10 @@ def _united(origin: str) -> str:
             end as is_sky_obscured,
             coalesce(archive.real_time_latitude, archive.latitude) as latitude,
             coalesce(archive.real_time_longitude, archive.longitude) as longitude,
-            {_map_of(code, quality)} as quality,
-            {_list_of(is_rejected)} as rejected_fields,
-            {_map_of(doubtful, value_of)} as doubtful_values,
-            case when archive.real_time_station_id is null then [] else {_list_of(kept)} end as fields_from_realtime
+            {map_of(code, quality)} as quality,
+            {list_of(is_rejected)} as rejected_fields,
+            {map_of(doubtful, value_of)} as doubtful_values,
+            case when archive.real_time_station_id is null then [] else {list_of(kept)} end as fields_from_realtime
     """
 
 
@@ -187,22 +187,6 @@ def real_time_sql(field: str, before: str) -> str:
     return _REAL_TIME.get(field, f"{{0}}{field}").format(before)
 
 
-def _list_of(conditions: dict[str, str]) -> str:
-    # Lists are made for the few rows that have something to say: for every row they would take half of the time.
-    names = ", ".join(f"case when {condition} then '{name}' end" for name, condition in conditions.items())
-    holds = " or ".join(f"({condition})" for condition in conditions.values())
-    return f"case when {holds} then list_filter([{names}], lambda name: name is not null) else [] end"
-
-
-def _map_of(conditions: dict[str, str], entries: dict[str, str]) -> str:
-    told = ", ".join(f"case when {condition} then {entries[name]} end" for name, condition in conditions.items())
-    holds = " or ".join(f"({condition})" for condition in conditions.values())
-    return (
-        f"case when {holds} then map_from_entries(list_filter([{told}], lambda entry: entry is not null))"
-        " else map {} end"
-    )
-
-
 def _real_time_alone(origin: str) -> str:
     """SELECT the hours that the archive does not have, in the same columns."""
     values = ", ".join(f"{real_time_sql(field, 'real_time.')} as {field}" for field in FIELDS)
@@ -213,12 +197,6 @@ def _real_time_alone(origin: str) -> str:
             real_time.longitude, map {{}} as quality, coalesce(string_split(real_time.rejected_fields, ','), []),
             map {{}}, []
     """
-
-
-def describe(description: str, **columns: str) -> dict[str, Any]:
-    """Describe a relation that dbt does not make, as its own descriptions are."""
-    described = {name: {"description": text, "tests": []} for name, text in columns.items()}
-    return {"description": description, "tests": [], "columns": described}
 
 
 HOURS_DOCS: dict[str, dict[str, Any]] = {

@@ -6,7 +6,8 @@ from typing import Any
 from ingestion.archive.day_quantities import OTHER_DAYS, OTHER_FIELDS
 from ingestion.archive.days_sql import days_sql, official_days_sql
 from ingestion.archive.ledger import ArchiveFile
-from orchestration.snapshots.climate_views import describe
+from ingestion.archive.named_sql import list_of
+from orchestration.snapshots.describe import describe
 
 # What marts.daily_observations has for the same quantity. Its 06 UTC is the archive's 06 where FU is UTC.
 _OF_HOURS = {
@@ -21,7 +22,6 @@ def other_days_sql(files: Sequence[ArchiveFile], parquet: Callable[..., str]) ->
     from_hours = ", ".join(f"{_OF_HOURS.get(name, 'null')}::double as {name}" for name in OTHER_FIELDS)
     values = ", ".join(f"coalesce(official.{name}, hours.{name}) as {name}" for name in OTHER_FIELDS)
     is_filled = {name: f"(official.{name} is null and hours.{name} is not null)" for name in _OF_HOURS}
-    filled = ", ".join(f"case when {condition} then '{name}' end" for name, condition in is_filled.items())
     days = days_sql(files, parquet, OTHER_DAYS)
     hours = f"""(
         select station_id, station_name, department_code, observed_date, is_final, {from_hours}
@@ -32,10 +32,7 @@ def other_days_sql(files: Sequence[ArchiveFile], parquet: Callable[..., str]) ->
         select
             official.station_id, official.station_name, official.department_code, official.observed_date,
             'official' as day_source, true as is_final, {values}, official.quality, official.rejected_fields,
-            case
-                when {" or ".join(is_filled.values())} then list_filter([{filled}], lambda name: name is not null)
-                else []
-            end as fields_from_hours
+            {list_of(is_filled)} as fields_from_hours
         from ({official_days_sql(days, OTHER_DAYS)}) as official
         left join {hours} on official.station_id = hours.station_id and official.observed_date = hours.observed_date
         union all

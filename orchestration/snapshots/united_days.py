@@ -19,7 +19,8 @@ from ingestion.archive.received_file import department_sql
 from ingestion.meteofrance.source import OBSERVATIONS
 from ingestion.paths import DataPaths
 from ingestion.raw_store import literal
-from orchestration.snapshots.hours_view import describe, has_stamps, real_time_sql, stamps_sql
+from orchestration.snapshots.describe import describe
+from orchestration.snapshots.hours_view import has_stamps, real_time_sql, stamps_sql
 
 _STATION, _HOUR = OBSERVATIONS.key
 

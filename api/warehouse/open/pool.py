@@ -177,7 +177,7 @@ class Warehouse:
             target = self._read_link()
             if self._current is not None and (target == self._target or time.monotonic() < self._again_at):
                 return
-            if self._broken:  # DuckDB opens a file anew only when nothing holds the connection that failed
+            if self._broken:  # DuckDB opens a file again only once the connection that failed is closed
                 self._close_unused()
             pointed = self._pointed_id()
             chosen = self._try(pointed) if pointed else None
@@ -252,7 +252,7 @@ class Warehouse:
         with self._lock:
             snapshot.readers -= 1
             if snapshot.readers == 0 and snapshot in self._broken:
-                self._again_at = 0.0  # what kept its file from being opened anew ends now
+                self._again_at = 0.0  # its file can be opened again
             if len(self._open) > self.settings.read_snapshots_open + 1 or self._broken:
                 self._wake.set()
 
