@@ -35,6 +35,7 @@ logger = logging.getLogger(__name__)
 LARGEST_BODY = 64 * 2**20  # bytes, decompressed; all of France over a day is about 10 MB
 _FIRST_QUOTA_WAIT = 5.0  # seconds, then doubled: five tries outlast the minute the quota counts by
 _LONGEST_WAIT = 120.0  # seconds; whatever Retry-After asks, as the quota counts by the minute
+TRANSPORT_FAULTS = (httpx.TransportError, httpx.DecodingError, TimeoutError)
 _WHOLE_ANSWER = 10  # read timeouts; an answer that trickles for longer is given up
 
 
@@ -75,22 +76,14 @@ class MeteoFranceClient:
     ) -> None:
         self._auth = auth_of(settings, is_in_process=transport is not None)
         self._max_attempts = settings.max_attempts
-        self._whole_answer_seconds = settings.read_timeout_seconds * _WHOLE_ANSWER
+        self._whole_answer_seconds = whole_answer_seconds(settings)
         base = str(settings.meteofrance_url).rstrip("/")
         if pacer is None and transport is not None and settings.source == "demo":
             pacer = RequestPacer(per_minute(settings.requests_per_minute))  # shares no quota with anyone
         self._pacer = pacer or pacer_for(
             base, settings.meteofrance_token or settings.meteofrance_application_id, settings.requests_per_minute
         )
-        self._http = httpx.AsyncClient(
-            base_url=f"{base}/{endpoints.VERSION}",
-            headers={"User-Agent": "girouette"},
-            auth=self._auth,
-            timeout=httpx.Timeout(settings.read_timeout_seconds, connect=settings.connect_timeout_seconds),
-            follow_redirects=False,
-            transport=transport,
-            verify=tls(),
-        )
+        self._http = http_client(settings, f"{base}/{endpoints.VERSION}", self._auth, transport)
 
     async def __aenter__(self) -> Self:
         await self._http.__aenter__()
@@ -181,13 +174,8 @@ class MeteoFranceClient:
         """One try: the body of a 200, or the error that says whether another try makes sense."""
         await self._pacer.take_turn()
         try:
-            async with asyncio.timeout(self._whole_answer_seconds):
-                response = await self._http.send(request, stream=True)
-                try:
-                    body = await _read_bounded(response)
-                finally:
-                    await response.aclose()
-        except (httpx.TransportError, httpx.DecodingError, TimeoutError) as error:
+            response, body = await send_bounded(self._http, request, self._whole_answer_seconds)
+        except TRANSPORT_FAULTS as error:
             raise _Transient(f"{type(error).__name__} {error}".strip()) from error
         if response.status_code == 200:
             return body
@@ -207,13 +195,41 @@ class MeteoFranceClient:
         raise refusal(status, body, url=_shown(response.request.url), endpoint=endpoint, location=location)
 
 
-async def _read_bounded(response: httpx.Response) -> bytes:
-    body = bytearray()
-    async for chunk in response.aiter_bytes():
-        body += chunk
-        if len(body) > LARGEST_BODY:
-            raise PayloadTooLarge(LARGEST_BODY)
-    return bytes(body)
+def http_client(
+    settings: IngestionSettings, base_url: str, auth: httpx.Auth, transport: httpx.AsyncBaseTransport | None
+) -> httpx.AsyncClient:
+    """Open a connection to one of Météo-France's APIs. Redirects are not followed: the token is for this address."""
+    return httpx.AsyncClient(
+        base_url=base_url,
+        headers={"User-Agent": "girouette"},
+        auth=auth,
+        timeout=httpx.Timeout(settings.read_timeout_seconds, connect=settings.connect_timeout_seconds),
+        follow_redirects=False,
+        transport=transport,
+        verify=tls(),
+    )
+
+
+def whole_answer_seconds(settings: IngestionSettings) -> float:
+    return settings.read_timeout_seconds * _WHOLE_ANSWER
+
+
+async def send_bounded(http: httpx.AsyncClient, request: httpx.Request, seconds: float) -> tuple[httpx.Response, bytes]:
+    """Send a request and read its answer, which may be neither larger than a packet nor trickle for ever.
+
+    Raises TRANSPORT_FAULTS, PayloadTooLarge.
+    """
+    async with asyncio.timeout(seconds):
+        response = await http.send(request, stream=True)
+        try:
+            body = bytearray()
+            async for chunk in response.aiter_bytes():
+                body += chunk
+                if len(body) > LARGEST_BODY:
+                    raise PayloadTooLarge(LARGEST_BODY)
+        finally:
+            await response.aclose()
+    return response, bytes(body)
 
 
 def _wait_before_retry(error: Exception) -> bool | float:

@@ -9,12 +9,11 @@ import httpx
 
 from ingestion.errors import NotSubscribed, OrderLost, QuotaExceeded, UpstreamDown
 from ingestion.meteofrance.auth import auth_of
-from ingestion.meteofrance.client import LARGEST_BODY
+from ingestion.meteofrance.client import TRANSPORT_FAULTS, http_client, send_bounded, whole_answer_seconds
 from ingestion.meteofrance.pacing import pacer_for
 from ingestion.meteofrance.refusals import refusal, upstream_words
 from ingestion.settings import IngestionSettings
 from ingestion.source import Payload
-from ingestion.tls import tls
 
 _LIVE, _CLIMATE = "/DPPaquetObs", "/DPClim"  # two APIs at one address
 _ORDER, _FILE = "/commande-station/horaire", "/commande/fichier"
@@ -35,14 +34,8 @@ class OrderClient:
         base = str(settings.meteofrance_url).rstrip("/").removesuffix(_LIVE) + _CLIMATE
         token = settings.meteofrance_token or settings.meteofrance_application_id
         self._pacer = pacer_for(base, token, settings.requests_per_minute)
-        self._http = httpx.AsyncClient(
-            base_url=f"{base}/v1",
-            headers={"User-Agent": "girouette"},
-            auth=self._auth,
-            timeout=httpx.Timeout(settings.read_timeout_seconds, connect=settings.connect_timeout_seconds),
-            transport=transport,
-            verify=tls(),
-        )
+        self._http = http_client(settings, f"{base}/v1", self._auth, transport)
+        self._whole_answer_seconds = whole_answer_seconds(settings)
 
     async def __aenter__(self) -> Self:
         await self._http.__aenter__()
@@ -57,11 +50,11 @@ class OrderClient:
         """Order a post's hours from `first` to `last`; return the order's number."""
         times = {"date-deb-periode": first, "date-fin-periode": last}
         params = {name: time.astimezone(UTC).strftime(_TIME) for name, time in times.items()}
-        answer = await self._get(_ORDER, {"id-station": station_id, **params})
+        answer, body = await self._get(_ORDER, {"id-station": station_id, **params})
         if answer.status_code != httpx.codes.ACCEPTED:
-            raise self._refused(answer, _ORDER)
+            raise self._refused(answer, body, _ORDER)
         try:
-            number = str(json.loads(answer.content)["elaboreProduitAvecDemandeResponse"]["return"])
+            number = str(json.loads(body)["elaboreProduitAvecDemandeResponse"]["return"])
         except (ValueError, KeyError, TypeError):
             number = ""
         if not number.isalnum() or not number.isascii():
@@ -70,24 +63,25 @@ class OrderClient:
 
     async def fetch(self, number: str) -> Payload | None:
         """Fetch an order's file; None while it is being made. Raises OrderLost when it will never come."""
-        answer = await self._get(_FILE, {"id-cmde": number})
+        answer, body = await self._get(_FILE, {"id-cmde": number})
         if answer.status_code == httpx.codes.NO_CONTENT:
             return None
         if answer.status_code == httpx.codes.CREATED:
-            return Payload(body=answer.content, format="csv", fetched_at=datetime.now(UTC))
+            return Payload(body=body, format="csv", fetched_at=datetime.now(UTC))
         if answer.status_code in _LOST:
             raise OrderLost(_LOST[answer.status_code])
-        raise self._refused(answer, _FILE)
+        raise self._refused(answer, body, _FILE)
 
-    async def _get(self, path: str, params: dict[str, str]) -> httpx.Response:
+    async def _get(self, path: str, params: dict[str, str]) -> tuple[httpx.Response, bytes]:
         await self._pacer.take_turn()
+        request = self._http.build_request("GET", path, params=params)
         try:
-            return await self._http.get(path, params=params)
-        except httpx.HTTPError as error:
+            return await send_bounded(self._http, request, self._whole_answer_seconds)
+        except TRANSPORT_FAULTS as error:
             raise UpstreamDown(f"{type(error).__name__} {error}".strip(), 1, 0) from error
 
-    def _refused(self, answer: httpx.Response, path: str) -> Exception:
-        status, body = answer.status_code, answer.content[:LARGEST_BODY]
+    def _refused(self, answer: httpx.Response, body: bytes, path: str) -> Exception:
+        status = answer.status_code
         for secret in self._auth.secrets:
             body = body.replace(secret.encode(), b"***")
         if status == httpx.codes.TOO_MANY_REQUESTS:

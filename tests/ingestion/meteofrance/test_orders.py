@@ -1,13 +1,21 @@
 """What DPClim's answers mean, and what is in the file of an order."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 
 import httpx
 import pytest
 
-from ingestion.errors import IngestionError, NotSubscribed, OrderLost, QuotaExceeded, RequestRefused, UpstreamDown
+from ingestion.errors import (
+    IngestionError,
+    NotSubscribed,
+    OrderLost,
+    PayloadTooLarge,
+    QuotaExceeded,
+    RequestRefused,
+    UpstreamDown,
+)
 from ingestion.meteofrance.order_client import OrderClient
 from ingestion.meteofrance.order_file import parse_order
 from ingestion.settings import IngestionSettings
@@ -120,3 +128,20 @@ def test_a_real_file(real_file: Callable[[str], bytes]) -> None:
     names = ("t", "td", "u", "ff", "dd", "fxi", "rr1", "pres", "vv")
     assert [float(first[name]) for name in names] == [287.55, 281.95, 69, 6.4, 210, 13.8, 0, 98820, 32800]
     assert (float(first["raf"]), first["ddraf"]) == (12.4, None)
+
+
+@pytest.mark.parametrize(
+    ("piece", "pause", "error"), [(b"x", 0.01, UpstreamDown), (bytes(16_000_000), 0.0, PayloadTooLarge)]
+)
+def test_an_answer_without_an_end_is_given_up(piece: bytes, pause: float, error: type[IngestionError]) -> None:
+    """The run holds the writer's lock meanwhile."""
+
+    async def endless() -> AsyncIterator[bytes]:
+        while True:
+            await asyncio.sleep(pause)
+            yield piece
+
+    settings = SETTINGS.model_copy(update={"read_timeout_seconds": 0.05})
+    transport = httpx.MockTransport(lambda _: httpx.Response(201, content=endless()))
+    with pytest.raises(error):
+        asyncio.run(asyncio.wait_for(fetch(OrderClient(settings, transport)), 20))
